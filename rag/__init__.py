@@ -1,0 +1,1 @@
+"""Understanding: retrieval, models, citations and the catalog they rest on."""

@@ -1,0 +1,134 @@
+"""Every error that Ibidem raises on purpose, in one tree.
+
+IbidemError
++-- RequestError              the caller can mend it
+|   +-- InvalidRequest
+|   |   +-- InvalidFilter
+|   +-- NotFound
+|   +-- Conflict
+|   +-- PayloadTooLarge
+|   +-- UnsupportedType
++-- DocumentError             this document cannot be read; others are unharmed
+|   +-- EmptyDocument
+|   +-- EncryptedDocument
+|   +-- CorruptDocument
+|   +-- ParserLimit
++-- StorageError
+|   +-- StorageFull
+|   +-- StoreDamaged
+|   +-- HomeBusy
++-- Overloaded
++-- EmbeddingFailed
++-- ConfigurationError
+    +-- MissingExtra
+
+An error is a name and a sentence: without a message, the first line of the docstring is
+the message. ``code`` is the class name in snake_case and part of the REST contract; which
+HTTP status it maps to is known in ``api/errors.py`` alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+
+class IbidemError(Exception):
+    """Something went wrong inside Ibidem."""
+
+    code: str = "ibidem_error"
+
+    def __init_subclass__(cls) -> None:
+        """Derive the stable error code from the class name."""
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
+        """Use the docstring's first line when no message is given; ``param`` names the input."""
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.param = param
+        super().__init__(self.message)
+
+    def as_dict(self) -> Mapping[str, Any]:
+        """Code and message, as stored with a failed document or job."""
+        return {"code": self.code, "message": self.message}
+
+
+class RequestError(IbidemError):
+    """The request cannot be served as it is."""
+
+
+class InvalidRequest(RequestError):
+    """The request is malformed."""
+
+
+class InvalidFilter(InvalidRequest):
+    """The metadata filter is malformed."""
+
+
+class NotFound(RequestError):
+    """No such object."""
+
+
+class Conflict(RequestError):
+    """The request contradicts the present state."""
+
+
+class PayloadTooLarge(RequestError):
+    """The upload is larger than this server accepts."""
+
+
+class UnsupportedType(RequestError):
+    """Files of this type cannot be read."""
+
+
+class DocumentError(IbidemError):
+    """The document cannot be read."""
+
+
+class EmptyDocument(DocumentError):
+    """The document contains no text."""
+
+
+class EncryptedDocument(DocumentError):
+    """The document is encrypted and needs a password."""
+
+
+class CorruptDocument(DocumentError):
+    """The file is damaged or not what its name says."""
+
+
+class ParserLimit(DocumentError):
+    """Reading the document took more memory or time than allowed."""
+
+
+class StorageError(IbidemError):
+    """The store cannot be used."""
+
+
+class StorageFull(StorageError):
+    """The disk is full; nothing was stored."""
+
+
+class StoreDamaged(StorageError):
+    """The store contradicts itself; run `ibidem audit --repair`."""
+
+
+class HomeBusy(StorageError):
+    """Another process owns this IBIDEM_HOME."""
+
+
+class Overloaded(IbidemError):
+    """Too many requests are waiting; try again shortly."""
+
+
+class EmbeddingFailed(IbidemError):
+    """The embedding model could not encode the text."""
+
+
+class ConfigurationError(IbidemError):
+    """A setting is wrong."""
+
+
+class MissingExtra(ConfigurationError):
+    """A package that this choice needs is not installed."""

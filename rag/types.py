@@ -1,0 +1,282 @@
+"""The nouns of Ibidem: frozen values that every layer passes on and none changes.
+
+Offsets count Unicode code points and are half-open, ``[start, end)``, into the stored
+text of one document. A chunk, a page, a heading and a citation are all spans of that text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    FloatMatrix: TypeAlias = NDArray[np.float32]
+    FloatVector: TypeAlias = NDArray[np.float32]
+    Ids: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Span:
+    """A half-open interval of code points."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        """Refuse intervals that run backwards or start before the text."""
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"not a span: [{self.start}, {self.end})")
+
+    def __len__(self) -> int:
+        """Number of code points covered."""
+        return self.end - self.start
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether the two intervals share at least one code point."""
+        return self.start < other.end and other.start < self.end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle on a page, as fractions of its width and height, origin top left."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class PageSource(StrEnum):
+    """Where the text of a page came from."""
+
+    TEXT = "text"
+    OCR = "ocr"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a document, and where each of its characters stands.
+
+    ``boxes`` packs one rectangle per code point of the page's text as four little-endian
+    uint16 (x0, y0, x1, y1 in 1/65535 of the page, origin top left); four zeros mean that
+    the character has no place of its own (a space or a line break put in by the parser).
+    Empty when the format has no geometry.
+    """
+
+    number: int
+    start: int
+    end: int
+    width: float
+    height: float
+    source: PageSource = PageSource.TEXT
+    boxes: bytes = b""
+
+
+class BlockKind(StrEnum):
+    """The structural role of a stretch of text."""
+
+    HEADING = "heading"
+    TABLE = "table"
+    CODE = "code"
+    LIST = "list"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A heading, table, code or list, as a span of the text. ``level`` is 1-6 for headings."""
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedDocument:
+    """What a parser makes of any format: one immutable text and spans of it."""
+
+    text: str
+    media_type: str
+    title: str | None = None
+    pages: tuple[Page, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A span of a document that is embedded and searched as one. ``tokens`` excludes specials."""
+
+    position: int
+    start: int
+    end: int
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A retrieved stretch of one document: a chunk, or overlapping neighbours merged.
+
+    ``score`` and every value of ``scores`` (one per stage: ``dense``, ``lexical``, ``fused``)
+    are higher for better passages.
+    """
+
+    document_id: str
+    document_title: str
+    start: int
+    end: int
+    text: str
+    score: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+    start_page: int | None = None
+    end_page: int | None = None
+
+
+class Located(StrEnum):
+    """How a quote was found in its source."""
+
+    EXACT = "exact"
+    NORMALIZED = "normalized"
+    FUZZY = "fuzzy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A quote found at a place in a stored document.
+
+    ``located`` says how code found it; ``support`` how well it supports the statement,
+    from 0 to 1, or ``None`` when nobody judged that.
+    """
+
+    document_id: str
+    document_title: str
+    cited_text: str
+    start: int
+    end: int
+    located: Located
+    start_page: int | None = None
+    end_page: int | None = None
+    boxes: tuple[Box, ...] = ()
+    support: float | None = None
+    passage_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One sentence of an answer with the places it rests on."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    support: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a call cost. Offline engines spend nothing; an unknown price is ``None``."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A grounded answer. ``found`` is false when the documents do not say."""
+
+    question: str
+    text: str
+    sentences: tuple[Sentence, ...]
+    found: bool
+    confidence: float | None
+    engine: str
+    usage: Usage = field(default_factory=Usage)
+    dropped_citations: int = 0
+    passages: tuple[Passage, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds by stage."""
+
+
+class DocumentStatus(StrEnum):
+    """Where a document stands. Only ``READY`` documents are searched."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class JobStatus(StrEnum):
+    """States of a job, as in OpenAI batches."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """A named set of documents with one chunking and one embedding model."""
+
+    id: str
+    tenant: str
+    name: str
+    embedder: str
+    chunking: Mapping[str, Any]
+    metadata_schema: Mapping[str, Any]
+    seq: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A stored original and what is known of it. Times are Unix seconds."""
+
+    id: str
+    tenant: str
+    collection_id: str
+    sha256: str
+    name: str
+    title: str | None
+    media_type: str
+    size: int
+    status: DocumentStatus
+    error: Mapping[str, Any] | None
+    metadata: Mapping[str, Any]
+    job_id: str
+    generation: int | None
+    first_chunk_id: int | None
+    chunk_count: int
+    page_count: int
+    text_length: int
+    warnings: tuple[str, ...]
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Work that the catalog wants done. ``number`` is also the generation that it writes."""
+
+    id: str
+    number: int
+    tenant: str
+    kind: str
+    document_id: str | None
+    collection_id: str | None
+    status: JobStatus
+    attempt: int
+    done: int
+    total: int | None
+    error: Mapping[str, Any] | None
+    created_at: float
+    updated_at: float
