@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     FloatMatrix: TypeAlias = NDArray[np.float32]
     FloatVector: TypeAlias = NDArray[np.float32]
     Ids: TypeAlias = NDArray[np.int64]
+else:  # the children that parse documents start without numpy
+    FloatMatrix = FloatVector = Ids = Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -1,0 +1,43 @@
+"""The SQL truth about documents, and the one way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rag.catalog.collections import Collections
+from rag.catalog.database import Database, migrate
+from rag.catalog.documents import Documents
+from rag.catalog.jobs import Jobs
+from rag.catalog.records import Answers, Requests
+from rag.catalog.texts import Texts
+from rag.catalog.vectors import VectorStore
+from rag.types import Page, Span
+
+__all__ = ["Catalog"]
+
+
+class Catalog:
+    """Everything SQL knows, by subject. It also is the ``Source`` that citations are read from."""
+
+    def __init__(self, database: Database, vectors: VectorStore) -> None:
+        migrate(database)
+        self._database = database
+        self.vectors = vectors
+        self.collections = Collections(database)
+        self.documents = Documents(database, vectors)
+        self.texts = Texts(database)
+        self.jobs = Jobs(database)
+        self.answers = Answers(database)
+        self.requests = Requests(database)
+
+    def read(self, document_id: str, start: int, end: int) -> str:
+        """The visible text of a document between two offsets."""
+        return self.texts.read(document_id, start, end)
+
+    def pages(self, document_id: str, span: Span) -> Sequence[Page]:
+        """The pages that share text with the span."""
+        return self.texts.pages(document_id, span)
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._database.close()

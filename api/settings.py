@@ -1,0 +1,117 @@
+"""Settings: plain values from the environment and a ``.env`` file. They build nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from rag.errors import ConfigurationError
+
+PREFIX = "IBIDEM_"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be configured; field ``x`` is read from ``IBIDEM_X``."""
+
+    home: Path = Path.home() / ".local" / "share" / "ibidem"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api_keys: tuple[str, ...] = ()
+    database_url: str | None = None
+    index: str = "faiss"
+    embedder: str = "onnx"
+    embedder_api_key: str | None = None
+    engine: str = "offline"
+    max_upload_mb: int = 200
+    workers: int = 4
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """The largest accepted upload in bytes."""
+        return self.max_upload_mb * 1_000_000
+
+    def check_address(self) -> None:
+        """Refuse to listen for strangers without a key.
+
+        Raises:
+            ConfigurationError: the host is not a loopback address and no key is set.
+        """
+        if self.host not in _LOOPBACK and not self.api_keys:
+            raise ConfigurationError(
+                f"Refusing to listen on {self.host} without a key: anyone who reaches it could "
+                "read every document. Set IBIDEM_API_KEYS, or listen on 127.0.0.1."
+            )
+
+    def masked(self) -> Mapping[str, object]:
+        """The effective values, secrets hidden."""
+        shown: dict[str, object] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in ("api_keys", "embedder_api_key"):
+                value = "(set)" if value else "(not set)"
+            elif field.name == "database_url" and value is not None:
+                value = _without_password(str(value))
+            shown[PREFIX + field.name.upper()] = str(value) if isinstance(value, Path) else value
+        return shown
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
+) -> Settings:
+    """Read the settings; the environment wins over the file.
+
+    Raises:
+        ConfigurationError: an unknown name with our prefix, or a value of the wrong form.
+    """
+    environ = os.environ if environ is None else environ
+    given = _read_env_file(env_file) if env_file is not None and env_file.is_file() else {}
+    given.update({name: value for name, value in environ.items() if name.startswith(PREFIX)})
+    known = {PREFIX + field.name.upper(): field.name for field in fields(Settings)}
+    values: dict[str, object] = {}
+    for name, value in given.items():
+        if name not in known:
+            raise ConfigurationError(
+                f"Unknown setting {name}. Known are: {', '.join(sorted(known))}."
+            )
+        if value != "":
+            values[known[name]] = _parse(known[name], name, value)
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _parse(field: str, name: str, value: str) -> object:
+    if field in ("port", "max_upload_mb", "workers"):
+        if not value.isascii() or not value.isdigit() or int(value) < 1:
+            raise ConfigurationError(f"{name} must be a positive whole number, not {value!r}.")
+        if field == "port" and int(value) > 65535:
+            raise ConfigurationError(f"{name} must be at most 65535, not {value}.")
+        return int(value)
+    if field == "home":
+        return Path(value).expanduser().absolute()
+    if field == "api_keys":
+        text = Path(value).read_text() if os.sep in value and Path(value).is_file() else value
+        keys = tuple(key.strip() for key in text.replace("\n", ",").split(",") if key.strip())
+        if any(len(key) < 16 for key in keys):
+            raise ConfigurationError(f"{name}: a key has at least 16 characters.")
+        return keys
+    return value
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    found = {}
+    for line in path.read_text().splitlines():
+        name, equals, value = line.strip().partition("=")
+        name = name.removeprefix("export ").strip()
+        if equals and name.startswith(PREFIX):
+            found[name] = value.strip().strip("\"'")
+    return found
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    user = credentials.partition(":")[0]
+    return f"{scheme}{separator}{user}:***{at}{host}" if at else url

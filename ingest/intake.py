@@ -1,0 +1,104 @@
+"""From bytes at the door to an acknowledged document with a job."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.originals import Originals
+from ingest.parse import detect
+from rag.catalog import Catalog
+from rag.catalog.documents import NewDocument
+from rag.catalog.filters import FIELD_TYPES
+from rag.errors import InvalidRequest
+from rag.types import Collection, Document
+
+_LONGEST_NAME = 255
+_METADATA_BYTES = 64_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """What a caller says of the bytes that follow."""
+
+    name: str
+    declared_type: str | None = None
+    metadata: Mapping[str, Any]
+
+
+def receive(
+    catalog: Catalog,
+    originals: Originals,
+    collection: Collection,
+    incoming: Incoming,
+    parts: Iterable[bytes],
+    *,
+    limit: int,
+) -> tuple[Document, bool]:
+    """Store an upload; true when it is new work. When this returns, nothing of it can be lost.
+
+    Raises:
+        PayloadTooLarge: it is larger than ``limit`` bytes.
+        EmptyDocument: it has no bytes.
+        UnsupportedType: no parser reads this type.
+        InvalidRequest: the metadata is malformed.
+        StorageFull: the disk is full.
+    """
+    check_metadata(incoming.metadata, collection)
+    name = display_name(incoming.name)
+    with originals.receive(parts, limit=limit) as upload:
+        media_type = detect(upload.path, name, incoming.declared_type)
+        originals.keep(upload)
+        new = NewDocument(
+            collection=collection,
+            sha256=upload.sha256,
+            name=name,
+            media_type=media_type,
+            size=upload.size,
+            metadata=incoming.metadata,
+        )
+        return catalog.documents.add(new, store=lambda: originals.keep(upload))
+
+
+def display_name(name: str) -> str:
+    """A file name fit to be shown: no folders, no control characters, at most 255 characters.
+
+    Names are only ever shown; files are stored under the hash of their content.
+    """
+    base = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    shown = "".join(c for c in base if unicodedata.category(c) not in ("Cc", "Cf", "Cs")).strip()
+    if len(shown) > _LONGEST_NAME:
+        stem, dot, extension = shown.rpartition(".")
+        keep = dot + extension if dot and len(extension) <= 8 else ""
+        shown = (stem if keep else shown)[: _LONGEST_NAME - len(keep)] + keep
+    return shown if shown.strip(".") else "untitled"
+
+
+def check_metadata(metadata: Mapping[str, Any], collection: Collection) -> None:
+    """Accept a flat object of strings, numbers, booleans and nulls.
+
+    Raises:
+        InvalidRequest: it is not, is too large, or breaks the collection's metadata schema.
+    """
+    size = 0
+    for key, value in metadata.items():
+        place = f"metadata.{key}"
+        if not key or '"' in key or "\0" in key or key.startswith("$"):
+            raise InvalidRequest(f"{place}: not a name for a field.", param="metadata")
+        if value is not None and not isinstance(value, (str, int, float)):
+            raise InvalidRequest(
+                f"{place}: expected a string, number, boolean or null.", param="metadata"
+            )
+        if isinstance(value, str) and "\0" in value:
+            raise InvalidRequest(f"{place}: contains a NUL character.", param="metadata")
+        declared = collection.metadata_schema.get(key)
+        fits = declared is None or value is None or isinstance(value, FIELD_TYPES[declared])
+        if not fits or (isinstance(value, bool) and declared not in (None, "boolean")):
+            raise InvalidRequest(
+                f"{place}: the collection declares a {declared}.", param="metadata"
+            )
+        size += len(key) + len(str(value))
+    if size > _METADATA_BYTES:
+        raise InvalidRequest("The metadata is larger than 64 kB.", param="metadata")

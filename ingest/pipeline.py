@@ -1,0 +1,114 @@
+"""Parse, chunk, embed, commit: plain functions that a loop and the job store both call.
+
+Each may be repeated after a crash: it replaces what an interrupted attempt left behind.
+Nothing is visible before ``commit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.chunk import open_chunker
+from ingest.originals import Originals
+from ingest.parse import parse
+from rag.catalog import Catalog
+from rag.catalog.texts import ChunkText
+from rag.embedding import Embedder
+from rag.errors import DocumentError, EmptyDocument, NotFound
+from rag.types import Collection, Document, Job
+
+EMBED_BATCH = 128
+"""Chunks embedded and stored as one step; about four seconds of work on two cores."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """What ingestion works with."""
+
+    catalog: Catalog
+    originals: Originals
+    embedder: Embedder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A document that is parsed and chunked, and waits for its vectors."""
+
+    chunks: int
+    title: str | None
+
+
+def prepare(pipeline: Pipeline, job: Job) -> Prepared:
+    """Parse the original and stage its text, pages and chunks.
+
+    Raises:
+        DocumentError: the document cannot be read.
+        NotFound: it was deleted meanwhile.
+    """
+    document, collection = _subject(pipeline.catalog, job)
+    catalog = pipeline.catalog
+    catalog.documents.processing(document.id, job.number)
+    parsed = parse(pipeline.originals.path(document.sha256), document.media_type)
+    chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder.token_offsets)
+    if not chunks:
+        raise EmptyDocument("No text was found in the document.")
+    catalog.texts.stage_text(document.id, job.number, parsed)
+    catalog.texts.stage_chunks(document.id, job.number, chunks)
+    catalog.jobs.progress(job.id, 0, len(chunks))
+    return Prepared(chunks=len(chunks), title=parsed.title)
+
+
+def embed(pipeline: Pipeline, job: Job, first: int, total: int) -> None:
+    """Embed one batch of staged chunks; texts that have a vector are not embedded again."""
+    document, collection = _subject(pipeline.catalog, job)
+    batch = pipeline.catalog.texts.staged_chunks(document.id, job.number, first, EMBED_BATCH)
+    fill_vectors(pipeline, collection, batch)
+    pipeline.catalog.jobs.progress(job.id, min(first + EMBED_BATCH, total), total)
+
+
+def fill_vectors(pipeline: Pipeline, collection: Collection, chunks: Sequence[ChunkText]) -> int:
+    """Embed and keep what has no vector yet; returns how many texts that were."""
+    texts = {chunk.text_sha256: chunk.text for chunk in chunks}
+    store = pipeline.catalog.vectors
+    present = store.present(collection.tenant, collection.embedder, list(texts))
+    missing = [key for key in texts if key not in present]
+    if missing:
+        vectors = pipeline.embedder.embed_passages([texts[key] for key in missing])
+        store.put(collection.tenant, collection.embedder, missing, vectors)
+    return len(missing)
+
+
+def commit(pipeline: Pipeline, job: Job, title: str | None) -> None:
+    """Make the staged document visible."""
+    document, _ = _subject(pipeline.catalog, job)
+    pipeline.catalog.documents.publish(document.id, job.number, title=title)
+
+
+def fail(pipeline: Pipeline, job: Job, error: Mapping[str, Any]) -> None:
+    """Give the document up and keep the reason; a no-op when it was deleted meanwhile."""
+    if job.document_id is None:
+        return
+    try:
+        pipeline.catalog.documents.fail(job.document_id, job.number, error)
+    except NotFound:
+        return
+
+
+def ingest(pipeline: Pipeline, job: Job) -> None:
+    """The whole line, without a job store."""
+    try:
+        prepared = prepare(pipeline, job)
+        for first in range(0, prepared.chunks, EMBED_BATCH):
+            embed(pipeline, job, first, prepared.chunks)
+        commit(pipeline, job, prepared.title)
+    except DocumentError as error:
+        fail(pipeline, job, error.as_dict())
+
+
+def _subject(catalog: Catalog, job: Job) -> tuple[Document, Collection]:
+    document = catalog.documents.find(job.document_id) if job.document_id else None
+    if document is None:
+        raise NotFound("The document was deleted while it was being read.")
+    return document, catalog.collections.get(job.tenant, document.collection_id)

@@ -1,0 +1,216 @@
+"""Collections: named sets of documents, and the commit log of each."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+from rag.catalog.database import Database
+from rag.errors import Conflict, NotFound
+from rag.types import Collection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One visible change of a collection: a document's chunks appeared or went."""
+
+    seq: int
+    op: str
+    document_id: str
+    generation: int
+    first_chunk_id: int
+    chunk_count: int
+
+
+class Collections:
+    """Create, find, change and delete collections; read and extend their commit logs."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def create(
+        self,
+        tenant: str,
+        name: str,
+        *,
+        embedder: str,
+        chunking: Mapping[str, Any],
+        metadata_schema: Mapping[str, Any] | None = None,
+    ) -> Collection:
+        """Add an empty collection.
+
+        Raises:
+            Conflict: the tenant has a collection of this name.
+        """
+        row = {
+            "id": f"col_{uuid.uuid4().hex[:24]}",
+            "tenant": tenant,
+            "owner": tenant,
+            "name": name,
+            "embedder": embedder,
+            "chunking": dict(chunking),
+            "metadata_schema": dict(metadata_schema or {}),
+            "seq": 0,
+            "next_chunk_id": 1,
+            "created_at": time.time(),
+        }
+        try:
+            with self._db.write() as connection:
+                connection.execute(sa.insert(t.collections).values(row))
+        except sa.exc.IntegrityError as error:
+            raise Conflict(
+                f"There is already a collection named {name!r}.", param="name"
+            ) from error
+        return self.get(tenant, str(row["id"]))
+
+    def get(self, tenant: str, collection_id: str) -> Collection:
+        """The collection with this id.
+
+        Raises:
+            NotFound: the tenant has none.
+        """
+        where = (t.collections.c.tenant == tenant) & (t.collections.c.id == collection_id)
+        found = self._select(where)
+        if not found:
+            raise NotFound(f"No collection {collection_id!r}.", param="collection")
+        return found[0]
+
+    def find(self, tenant: str, name_or_id: str) -> Collection:
+        """The collection with this id or name.
+
+        Raises:
+            NotFound: the tenant has none.
+        """
+        c = t.collections.c
+        found = self._select(
+            (c.tenant == tenant) & sa.or_(c.id == name_or_id, c.name == name_or_id)
+        )
+        if not found:
+            raise NotFound(f"No collection {name_or_id!r}.", param="collection")
+        return next((one for one in found if one.id == name_or_id), found[0])
+
+    def all(self, tenant: str | None) -> Sequence[Collection]:
+        """The tenant's collections, oldest first; every tenant's for ``None``."""
+        return self._select(sa.true() if tenant is None else t.collections.c.tenant == tenant)
+
+    def update(
+        self,
+        tenant: str,
+        collection_id: str,
+        *,
+        name: str | None = None,
+        metadata_schema: Mapping[str, Any] | None = None,
+    ) -> Collection:
+        """Rename, or replace the metadata schema.
+
+        Raises:
+            NotFound: the tenant has no such collection.
+            Conflict: the new name is taken.
+        """
+        values: dict[str, Any] = {}
+        if name is not None:
+            values["name"] = name
+        if metadata_schema is not None:
+            values["metadata_schema"] = dict(metadata_schema)
+        collection = self.get(tenant, collection_id)
+        if values:
+            try:
+                with self._db.write() as connection:
+                    connection.execute(
+                        sa.update(t.collections)
+                        .where(t.collections.c.id == collection.id)
+                        .values(values)
+                    )
+            except sa.exc.IntegrityError as error:
+                raise Conflict(
+                    f"There is already a collection named {name!r}.", param="name"
+                ) from error
+        return self.get(tenant, collection_id)
+
+    def delete(self, tenant: str, collection_id: str) -> None:
+        """Remove an empty collection and its log; its documents are deleted before.
+
+        Raises:
+            NotFound: the tenant has no such collection.
+            Conflict: it still holds documents.
+        """
+        collection = self.get(tenant, collection_id)
+        try:
+            with self._db.write() as connection:
+                connection.execute(
+                    sa.delete(t.changes).where(t.changes.c.collection_id == collection.id)
+                )
+                connection.execute(
+                    sa.delete(t.collections).where(t.collections.c.id == collection.id)
+                )
+        except sa.exc.IntegrityError as error:
+            raise Conflict(f"Collection {collection.name!r} still holds documents.") from error
+
+    def seq(self, collection_id: str) -> int:
+        """The number of the last committed change; -1 when the collection is gone."""
+        query = sa.select(t.collections.c.seq).where(t.collections.c.id == collection_id)
+        with self._db.read() as connection:
+            found = connection.execute(query).scalar()
+        return -1 if found is None else int(found)
+
+    def changes_after(self, collection_id: str, seq: int) -> Sequence[Change]:
+        """The tail of the commit log, in order."""
+        c = t.changes.c
+        query = (
+            sa.select(c.seq, c.op, c.document_id, c.generation, c.first_chunk_id, c.chunk_count)
+            .where(c.collection_id == collection_id, c.seq > seq)
+            .order_by(c.seq)
+        )
+        with self._db.read() as connection:
+            return [Change(**row) for row in connection.execute(query).mappings()]
+
+    def _select(self, where: sa.ColumnElement[bool]) -> list[Collection]:
+        c = t.collections.c
+        query = (
+            sa.select(
+                c.id,
+                c.tenant,
+                c.name,
+                c.embedder,
+                c.chunking,
+                c.metadata_schema,
+                c.seq,
+                c.created_at,
+            )
+            .where(where)
+            .order_by(c.created_at, c.id)
+        )
+        with self._db.read() as connection:
+            return [Collection(**row) for row in connection.execute(query).mappings()]
+
+
+def log_change(connection: sa.Connection, op: str, document: Mapping[str, Any]) -> None:
+    """Append to the collection's commit log within the caller's write transaction.
+
+    The transaction holds the collection's row (or the whole SQLite file) until it commits,
+    so numbers are gap-free and become visible in order.
+    """
+    c = t.collections.c
+    seq = connection.execute(
+        sa.update(t.collections)
+        .where(c.id == document["collection_id"])
+        .values(seq=c.seq + 1)
+        .returning(c.seq)
+    ).scalar_one()
+    connection.execute(
+        sa.insert(t.changes).values(
+            collection_id=document["collection_id"],
+            seq=seq,
+            op=op,
+            document_id=document["id"],
+            generation=document["generation"],
+            first_chunk_id=document["first_chunk_id"],
+            chunk_count=document["chunk_count"],
+        )
+    )

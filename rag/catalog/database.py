@@ -1,0 +1,130 @@
+"""One SQL database: how to open it, read from it, write to it and migrate it."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag.errors import StorageError, StorageFull
+
+_BUSY_TIMEOUT_S = 30
+
+
+class Database:
+    """Read transactions on a snapshot; write transactions one at a time.
+
+    SQLite gets WAL and ``synchronous=FULL``: a commit that returned survives power loss.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._writing = threading.Lock()
+        self._is_sqlite = engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A read transaction: everything in it sees one moment."""
+        with self.engine.connect() as connection:
+            if self._is_sqlite:
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A write transaction, committed on leaving, rolled back on an exception.
+
+        Raises:
+            StorageFull: the disk is full; nothing of the transaction was stored.
+        """
+        # Within the process writers queue on the lock, because SQLite's own waiting polls.
+        with self._writing, self.engine.connect() as connection:
+            try:
+                if self._is_sqlite:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                connection.commit()
+            except sa.exc.OperationalError as error:
+                connection.rollback()
+                if "full" in str(error.orig):
+                    raise StorageFull(
+                        "The disk is full; the change was not stored. Free some space and retry."
+                    ) from error
+                raise
+            except BaseException:
+                connection.rollback()
+                raise
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def open_sqlite(path: Path) -> Database:
+    """Open or create a SQLite file with the durability that the promises need."""
+    engine = sa.create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun by hand, above
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-32000")
+        # Deleted documents leave no readable residue in the file's free pages.
+        connection.execute("PRAGMA secure_delete=ON")
+
+    return Database(engine)
+
+
+def open_database(url: str) -> Database:
+    """Open the database that a URL names (``sqlite:///PATH`` or ``postgresql+psycopg://…``)."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return open_sqlite(Path(parsed.database or "catalog.db"))
+    return Database(sa.create_engine(parsed, pool_pre_ping=True))
+
+
+HEAD = "0001"
+"""The newest revision under ``migrations/versions``; a test keeps the two equal."""
+
+
+def migrate(database: Database) -> None:
+    """Bring the tables to the present revision.
+
+    Raises:
+        StorageError: the database was written by a newer version of Ibidem.
+    """
+    present = _revision(database)
+    if present == HEAD:
+        return
+    # Alembic takes a fifth of a second to import; a start on a migrated store skips it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    folder = Path(__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.attributes["database"] = database
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StorageError(
+            f"The catalog is at revision {present}, which this version does not know; "
+            "upgrade Ibidem, or point IBIDEM_HOME at another folder."
+        ) from error
+
+
+def _revision(database: Database) -> str | None:
+    with database.read() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

@@ -1,0 +1,194 @@
+"""Metadata filters to SQL, so that every index has the same ones and none of its own.
+
+``{"field": {"$eq": v}}`` with ``$eq $ne $gt $gte $lt $lte $in $nin $exists`` on fields and
+``$and $or $not`` around them; ``{"field": v}`` is short for ``$eq``. Fields are top-level
+keys of the document's metadata, or ``document_id``, ``name`` and ``media_type`` of the
+document itself. A comparison matches only values of the operand's own type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+from rag.catalog import schema as t
+from rag.errors import InvalidFilter
+
+MAX_DEPTH = 8
+_OWN = {
+    "document_id": t.documents.c.id,
+    "name": t.documents.c.name,
+    "media_type": t.documents.c.media_type,
+}
+FIELD_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "number": (int, float),
+    "integer": int,
+    "boolean": bool,
+}
+"""What a collection's metadata schema can declare a field to be."""
+_COMPARISONS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte")
+
+
+class json_type_of(GenericFunction[str]):
+    """Type of a top-level metadata value: string, number, boolean, null; SQL NULL if absent."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(json_type_of, "sqlite")
+def _sqlite_type(element: Any, compiler: Any, **kw: Any) -> str:
+    column, key = list(element.clauses)
+    name = f"json_type({compiler.process(column, **kw)}, {compiler.process(key, **kw)})"
+    return (
+        f"CASE {name} WHEN 'text' THEN 'string' WHEN 'integer' THEN 'number' "
+        f"WHEN 'real' THEN 'number' WHEN 'true' THEN 'boolean' WHEN 'false' THEN 'boolean' "
+        f"ELSE {name} END"
+    )
+
+
+def document_condition(
+    filter: Mapping[str, Any], schema: Mapping[str, Any]
+) -> sa.ColumnElement[bool]:
+    """The SQL condition on ``documents`` that a filter stands for.
+
+    Raises:
+        InvalidFilter: unknown operator, wrong type or too deep; the message names the place.
+    """
+    return _group(filter, schema, "filter", 1)
+
+
+def _group(node: Any, schema: Mapping[str, Any], place: str, depth: int) -> sa.ColumnElement[bool]:
+    if depth > MAX_DEPTH:
+        raise InvalidFilter(f"{place}: nested deeper than {MAX_DEPTH} levels.", param=place)
+    if not isinstance(node, Mapping):
+        raise InvalidFilter(f"{place}: expected an object, got {_kind(node)}.", param=place)
+    parts = []
+    for key, value in node.items():
+        here = f"{place}.{key}"
+        if key in ("$and", "$or"):
+            parts.append(_combine(key, value, schema, here, depth))
+        elif key == "$not":
+            parts.append(sa.not_(_group(value, schema, here, depth + 1)))
+        elif str(key).startswith("$"):
+            raise InvalidFilter(f"{here}: unknown operator.", param=here)
+        else:
+            parts.append(_field(str(key), value, schema, here))
+    return sa.and_(sa.true(), *parts)
+
+
+def _combine(
+    key: str, value: Any, schema: Mapping[str, Any], place: str, depth: int
+) -> sa.ColumnElement[bool]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise InvalidFilter(f"{place}: expected a non-empty list of conditions.", param=place)
+    parts = [
+        _group(item, schema, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)
+    ]
+    return sa.and_(*parts) if key == "$and" else sa.or_(*parts)
+
+
+def _field(field: str, value: Any, schema: Mapping[str, Any], place: str) -> sa.ColumnElement[bool]:
+    if '"' in field or "\0" in field:
+        raise InvalidFilter(f"{place}: a field name holds no quote and no NUL.", param=place)
+    operators = value if isinstance(value, Mapping) else {"$eq": value}
+    if not operators:
+        raise InvalidFilter(f"{place}: no operator given.", param=place)
+    declared = "string" if field in _OWN else schema.get(field)
+    return sa.and_(
+        *(
+            _operator(field, op, operand, declared, f"{place}.{op}")
+            for op, operand in operators.items()
+        )
+    )
+
+
+def _operator(
+    field: str, op: str, operand: Any, declared: str | None, place: str
+) -> sa.ColumnElement[bool]:
+    if op == "$exists":
+        if not isinstance(operand, bool):
+            raise InvalidFilter(f"{place}: expected true or false.", param=place)
+        return _exists(field) if operand else sa.not_(_exists(field))
+    if op in ("$in", "$nin"):
+        if not isinstance(operand, Sequence) or isinstance(operand, str):
+            raise InvalidFilter(f"{place}: expected a list.", param=place)
+        for index, item in enumerate(operand):
+            _check(item, declared, f"{place}[{index}]")
+        found = sa.or_(sa.false(), *(_compare(field, "$eq", item) for item in operand))
+        return found if op == "$in" else sa.not_(found)
+    if op not in _COMPARISONS:
+        raise InvalidFilter(f"{place}: unknown operator.", param=place)
+    _check(operand, declared, place)
+    if op not in ("$eq", "$ne") and (operand is None or isinstance(operand, bool)):
+        raise InvalidFilter(f"{place}: {_kind(operand)} has no order.", param=place)
+    if op == "$ne":
+        return sa.not_(_compare(field, "$eq", operand))
+    return _compare(field, op, operand)
+
+
+def _check(operand: Any, declared: str | None, place: str) -> None:
+    if operand is not None and not isinstance(operand, (str, int, float)):
+        raise InvalidFilter(
+            f"{place}: expected a string, number, boolean or null, got {_kind(operand)}.",
+            param=place,
+        )
+    if isinstance(operand, str) and "\0" in operand:
+        raise InvalidFilter(f"{place}: the value contains a NUL character.", param=place)
+    if isinstance(operand, int) and not -(2**63) <= operand < 2**63:
+        raise InvalidFilter(f"{place}: the number does not fit into 64 bits.", param=place)
+    if declared is None or operand is None:
+        return
+    fits = isinstance(operand, FIELD_TYPES[declared])
+    if not fits or (isinstance(operand, bool) and declared != "boolean"):
+        raise InvalidFilter(
+            f"{place}: the field is a {declared}, the value a {_kind(operand)}.", param=place
+        )
+
+
+def _exists(field: str) -> sa.ColumnElement[bool]:
+    if field in _OWN:
+        return sa.true()
+    return _type(field).is_not(None)
+
+
+def _compare(field: str, op: str, operand: Any) -> sa.ColumnElement[bool]:
+    """A comparison that is false, never NULL, where the value is absent or of another type."""
+    if field in _OWN:
+        return _apply(_OWN[field], op, operand) if isinstance(operand, str) else sa.false()
+    kind = sa.func.coalesce(_type(field), "")
+    if operand is None:
+        return kind == "null"
+    value = t.documents.c.metadata[field]
+    if isinstance(operand, bool):
+        same, typed = kind == "boolean", value.as_boolean()
+    elif isinstance(operand, str):
+        same, typed = kind == "string", value.as_string()
+    else:
+        same, typed = kind == "number", value.as_float()
+    return same & sa.func.coalesce(_apply(typed, op, operand), sa.false())
+
+
+def _apply(value: Any, op: str, operand: Any) -> sa.ColumnElement[bool]:
+    comparisons: dict[str, sa.ColumnElement[bool]] = {
+        "$eq": value == operand,
+        "$gt": value > operand,
+        "$gte": value >= operand,
+        "$lt": value < operand,
+        "$lte": value <= operand,
+    }
+    return comparisons[op]
+
+
+def _type(field: str) -> sa.ColumnElement[Any]:
+    return json_type_of(t.documents.c.metadata, sa.literal(f'$."{field}"'))
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "boolean", int: "number", float: "number", str: "string", type(None): "null"}
+    return names.get(type(value), "list" if isinstance(value, (list, tuple)) else "object")

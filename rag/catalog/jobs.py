@@ -1,0 +1,144 @@
+"""Jobs: the work that the catalog wants done. The job store only carries it out."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+from rag.catalog.database import Database
+from rag.errors import NotFound
+from rag.types import Job, JobStatus
+
+UNFINISHED = (JobStatus.QUEUED, JobStatus.IN_PROGRESS, JobStatus.CANCELLING)
+
+
+class Jobs:
+    """Find jobs and record their progress."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def get(self, tenant: str, job_id: str) -> Job:
+        """The job with this id.
+
+        Raises:
+            NotFound: the tenant has none.
+        """
+        found = self._select((t.jobs.c.tenant == tenant) & (t.jobs.c.id == job_id))
+        if not found:
+            raise NotFound(f"No job {job_id!r}.", param="job")
+        return found[0]
+
+    def find(self, job_id: str) -> Job | None:
+        """The job with this id of any tenant, for the worker; ``None`` when it is gone."""
+        found = self._select(t.jobs.c.id == job_id)
+        return found[0] if found else None
+
+    def page(
+        self,
+        tenant: str,
+        *,
+        status: JobStatus | None = None,
+        after: str | None = None,
+        limit: int = 20,
+        newest_first: bool = True,
+    ) -> Sequence[Job]:
+        """One page of the tenant's jobs, starting behind the job named by ``after``."""
+        where = t.jobs.c.tenant == tenant
+        if status is not None:
+            where &= t.jobs.c.status == status
+        if after is not None:
+            number = self.get(tenant, after).number
+            where &= t.jobs.c.number < number if newest_first else t.jobs.c.number > number
+        order = t.jobs.c.number.desc() if newest_first else t.jobs.c.number
+        return self._select(where, order=order, limit=limit)
+
+    def unfinished(self) -> Sequence[Job]:
+        """Every tenant's work that is still wanted, oldest first."""
+        return self._select(t.jobs.c.status.in_(UNFINISHED))
+
+    def count_unfinished(self) -> int:
+        """How many jobs are still wanted."""
+        query = sa.select(sa.func.count()).where(t.jobs.c.status.in_(UNFINISHED))
+        with self._db.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def start(self, job_id: str) -> None:
+        """Note that a worker has taken the job up."""
+        self._update(job_id, status=JobStatus.IN_PROGRESS)
+
+    def progress(self, job_id: str, done: int, total: int | None) -> None:
+        """Record how far the job is."""
+        self._update(job_id, done=done, total=total)
+
+    def next_attempt(self, job_id: str) -> int:
+        """Count another attempt, so that its workflow gets an id of its own."""
+        query = (
+            sa.update(t.jobs)
+            .where(t.jobs.c.id == job_id)
+            .values(attempt=t.jobs.c.attempt + 1, updated_at=time.time())
+            .returning(t.jobs.c.attempt)
+        )
+        with self._db.write() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def _update(self, job_id: str, **values: Any) -> None:
+        with self._db.write() as connection:
+            update_job(connection, job_id, **values)
+
+    def _select(
+        self,
+        where: sa.ColumnElement[bool],
+        *,
+        order: sa.ColumnElement[Any] | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        query = (
+            sa.select(t.jobs)
+            .where(where)
+            .order_by(t.jobs.c.number if order is None else order)
+            .limit(limit)
+        )
+        with self._db.read() as connection:
+            return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def insert_job(
+    connection: sa.Connection, *, tenant: str, kind: str, document_id: str, collection_id: str
+) -> str:
+    """Add a queued job within the caller's write transaction; returns its id."""
+    now = time.time()
+    job_id = f"job_{uuid.uuid4().hex[:24]}"
+    connection.execute(
+        sa.insert(t.jobs).values(
+            id=job_id,
+            tenant=tenant,
+            kind=kind,
+            document_id=document_id,
+            collection_id=collection_id,
+            status=JobStatus.QUEUED,
+            attempt=1,
+            done=0,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+    return job_id
+
+
+def update_job(connection: sa.Connection, job_id: str, **values: Any) -> None:
+    """Change an unfinished job within the caller's write transaction."""
+    connection.execute(
+        sa.update(t.jobs)
+        .where(t.jobs.c.id == job_id, t.jobs.c.status.in_(UNFINISHED))
+        .values(updated_at=time.time(), **values)
+    )
+
+
+def _job(row: Mapping[Any, Any]) -> Job:
+    return Job(**{**row, "status": JobStatus(row["status"])})

@@ -1,0 +1,102 @@
+"""Small records that requests leave behind: answers given, and idempotency keys used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+from rag.catalog.database import Database
+from rag.errors import Conflict, NotFound
+
+_IDEMPOTENCY_DAY_S = 86_400
+
+
+class Answers:
+    """Answers as they were returned, to be read again."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def put(self, tenant: str, answer_id: str, body: Mapping[str, Any]) -> None:
+        """Keep an answer."""
+        row = {"id": answer_id, "tenant": tenant, "body": dict(body), "created_at": time.time()}
+        with self._db.write() as connection:
+            connection.execute(sa.insert(t.answers).values(row))
+
+    def get(self, tenant: str, answer_id: str) -> Mapping[str, Any]:
+        """The answer with this id.
+
+        Raises:
+            NotFound: the tenant has none.
+        """
+        query = sa.select(t.answers.c.body).where(
+            t.answers.c.tenant == tenant, t.answers.c.id == answer_id
+        )
+        with self._db.read() as connection:
+            body: Mapping[str, Any] | None = connection.execute(query).scalar()
+        if body is None:
+            raise NotFound(f"No answer {answer_id!r}.", param="answer")
+        return body
+
+
+class Requests:
+    """Idempotency keys: a POST repeated under one key is carried out once, for a day."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def claim(self, tenant: str, key: str, fingerprint: str) -> tuple[int, Any] | None:
+        """Take the key for a new request, or return the reply of the one it already stands for.
+
+        Raises:
+            Conflict: the key stands for another request, or for one still being served.
+        """
+        c = t.requests.c
+        mine = (c.tenant == tenant) & (c.key == key)
+        with self._db.write() as connection:
+            stale = c.created_at < time.time() - _IDEMPOTENCY_DAY_S
+            connection.execute(sa.delete(t.requests).where(stale))
+            row = connection.execute(sa.select(t.requests).where(mine)).mappings().first()
+            if row is None:
+                connection.execute(
+                    sa.insert(t.requests).values(
+                        tenant=tenant, key=key, fingerprint=fingerprint, created_at=time.time()
+                    )
+                )
+                return None
+        if row["fingerprint"] != fingerprint:
+            raise Conflict(
+                "This Idempotency-Key was used for another request; use a new key.",
+                param="Idempotency-Key",
+            )
+        if row["status"] is None:
+            raise Conflict(
+                "A request with this Idempotency-Key is still being served; retry shortly.",
+                param="Idempotency-Key",
+            )
+        return int(row["status"]), row["body"]
+
+    def settle(self, tenant: str, key: str, status: int, body: Any) -> None:
+        """Keep the reply for repetitions."""
+        c = t.requests.c
+        with self._db.write() as connection:
+            connection.execute(
+                sa.update(t.requests)
+                .where(c.tenant == tenant, c.key == key)
+                .values(status=status, body=body)
+            )
+
+    def release(self, tenant: str, key: str) -> None:
+        """Give the key back: its request failed and may be sent again."""
+        c = t.requests.c
+        with self._db.write() as connection:
+            connection.execute(sa.delete(t.requests).where(c.tenant == tenant, c.key == key))
+
+    def release_unsettled(self) -> None:
+        """Give back every key whose request died with an earlier process."""
+        with self._db.write() as connection:
+            connection.execute(sa.delete(t.requests).where(t.requests.c.status.is_(None)))

@@ -1,0 +1,101 @@
+"""Vectors by the text they encode, in a file of their own, off the catalog's hot pages.
+
+Keyed by (tenant, embedder, sha256 of the text): the same text is never embedded twice.
+Nothing here is truth: a lost vector is embedded again by ``ibidem audit --repair``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import sqlalchemy as sa
+
+from rag.catalog.database import Database
+from rag.types import FloatMatrix, FloatVector
+
+_metadata = sa.MetaData()
+_vectors = sa.Table(
+    "vectors",
+    _metadata,
+    sa.Column("number", sa.Integer, primary_key=True),  # rows stay in the order of insertion
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("embedder", sa.Text, nullable=False),
+    sa.Column("text_sha256", sa.LargeBinary, nullable=False),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("tenant", "embedder", "text_sha256", name="vectors_key"),
+)
+_BATCH = 500
+
+
+class VectorStore:
+    """Put, get and delete float32 vectors."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        with database.write() as connection:
+            _metadata.create_all(connection)
+
+    def put(
+        self, tenant: str, embedder: str, hashes: Sequence[bytes], vectors: FloatMatrix
+    ) -> None:
+        """Keep vectors, shape (len(hashes), dimension); those already kept stay."""
+        present = self.present(tenant, embedder, hashes)
+        rows = {
+            key: {
+                "tenant": tenant,
+                "embedder": embedder,
+                "text_sha256": key,
+                "vector": vector.astype("<f4").tobytes(),
+            }
+            for key, vector in zip(hashes, vectors, strict=True)
+            if key not in present
+        }
+        if rows:
+            with self._db.write() as connection:
+                connection.execute(sa.insert(_vectors), list(rows.values()))
+
+    def present(self, tenant: str, embedder: str, hashes: Sequence[bytes]) -> set[bytes]:
+        """Which of these texts have a vector."""
+        return {key for key, _ in self._select(tenant, embedder, hashes, _vectors.c.tenant)}
+
+    def get(
+        self, tenant: str, embedder: str, hashes: Sequence[bytes]
+    ) -> Mapping[bytes, FloatVector]:
+        """The vectors of these texts, each of shape (dimension,); missing ones are left out."""
+        return {
+            key: np.frombuffer(value, dtype="<f4")
+            for key, value in self._select(tenant, embedder, hashes, _vectors.c.vector)
+        }
+
+    def delete(self, tenant: str, embedder: str, hashes: Sequence[bytes]) -> None:
+        """Forget the vectors of these texts."""
+        for batch in _batches(hashes):
+            with self._db.write() as connection:
+                connection.execute(sa.delete(_vectors).where(_in(tenant, embedder, batch)))
+
+    def keys(self) -> Iterator[tuple[str, str, bytes]]:
+        """Every key held, for the audit."""
+        c = _vectors.c
+        with self._db.read() as connection:
+            for row in connection.execute(sa.select(c.tenant, c.embedder, c.text_sha256)):
+                yield row.tenant, row.embedder, row.text_sha256
+
+    def _select(
+        self, tenant: str, embedder: str, hashes: Sequence[bytes], column: sa.Column[bytes]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        with self._db.read() as connection:
+            for batch in _batches(hashes):
+                query = sa.select(_vectors.c.text_sha256, column)
+                for row in connection.execute(query.where(_in(tenant, embedder, batch))):
+                    yield row[0], row[1]
+
+
+def _in(tenant: str, embedder: str, hashes: Sequence[bytes]) -> sa.ColumnElement[bool]:
+    c = _vectors.c
+    return (c.tenant == tenant) & (c.embedder == embedder) & c.text_sha256.in_(hashes)
+
+
+def _batches(hashes: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(hashes), _BATCH):
+        yield hashes[start : start + _BATCH]

@@ -1,0 +1,110 @@
+"""The indexes of each collection in this process, derived from SQL and kept in step with it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rag.catalog import Catalog
+from rag.catalog.texts import ChunkText
+from rag.embedding import Embedder
+from rag.errors import StoreDamaged
+from rag.lexical import LexicalIndex
+from rag.types import Collection, FloatMatrix
+from rag.vectors import VectorIndex
+
+_BATCH_DOCUMENTS = 64
+
+
+@dataclass(slots=True, kw_only=True)
+class CollectionIndexes:
+    """Both indexes of one collection, and the last change of its log that they contain."""
+
+    vectors: VectorIndex
+    lexical: LexicalIndex
+    seq: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Indexes:
+    """Opens a collection's indexes on first use and applies the log's tail before each search."""
+
+    def __init__(self, catalog: Catalog, embedder: Embedder, open_vectors: OpenVectors) -> None:
+        self._catalog = catalog
+        self._embedder = embedder
+        self._open_vectors = open_vectors
+        self._open: dict[str, CollectionIndexes] = {}
+        self._lock = threading.Lock()
+
+    def of(self, collection: Collection) -> CollectionIndexes:
+        """The collection's indexes, with every change committed before this call.
+
+        Raises:
+            StoreDamaged: a chunk of a visible document has no vector.
+        """
+        with self._lock:
+            indexes = self._open.get(collection.id)
+            if indexes is None:
+                indexes = self._new()
+                self._open[collection.id] = indexes
+        if indexes.seq != self._catalog.collections.seq(collection.id):
+            with indexes.lock:
+                self._catch_up(collection, indexes)
+        return indexes
+
+    def forget(self, collection_id: str) -> None:
+        """Drop a collection's indexes; the next search builds them anew from SQL."""
+        with self._lock:
+            self._open.pop(collection_id, None)
+
+    def _new(self) -> CollectionIndexes:
+        return CollectionIndexes(
+            vectors=self._open_vectors(self._embedder.dimension), lexical=LexicalIndex()
+        )
+
+    def _catch_up(self, collection: Collection, indexes: CollectionIndexes) -> None:
+        if indexes.seq == 0:
+            seq, documents = self._catalog.texts.visible(collection.id)
+            for start in range(0, len(documents), _BATCH_DOCUMENTS):
+                batch = documents[start : start + _BATCH_DOCUMENTS]
+                self._add(collection, indexes, [chunk for chunks in batch for chunk in chunks])
+            indexes.seq = seq
+            return
+        for change in self._catalog.collections.changes_after(collection.id, indexes.seq):
+            ids = np.arange(
+                change.first_chunk_id, change.first_chunk_id + change.chunk_count, dtype=np.int64
+            )
+            if change.op == "remove":
+                indexes.vectors.remove(ids)
+                indexes.lexical.remove(ids)
+            else:
+                chunks = self._catalog.texts.published_chunks(
+                    change.document_id, change.generation, change.first_chunk_id
+                )
+                self._add(collection, indexes, chunks)
+            indexes.seq = change.seq
+
+    def _add(
+        self, collection: Collection, indexes: CollectionIndexes, chunks: Sequence[ChunkText]
+    ) -> None:
+        if not chunks:
+            return
+        ids = np.array([chunk.id for chunk in chunks], dtype=np.int64)
+        indexes.vectors.add(ids, self._vectors_of(collection, chunks))
+        indexes.lexical.add(ids, [chunk.text for chunk in chunks])
+
+    def _vectors_of(self, collection: Collection, chunks: Sequence[ChunkText]) -> FloatMatrix:
+        hashes = [chunk.text_sha256 for chunk in chunks]
+        found = self._catalog.vectors.get(collection.tenant, collection.embedder, hashes)
+        if any(key not in found for key in hashes):
+            raise StoreDamaged(
+                f"Chunks of collection {collection.name!r} have lost their vectors; "
+                "run `ibidem audit --repair`."
+            )
+        return np.stack([found[key] for key in hashes])
+
+
+OpenVectors = Callable[[int], VectorIndex]
