@@ -1,0 +1,201 @@
+"""BM25 over passage text, on tantivy."""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tantivy
+from tantivy import Occur, Query
+
+from rag.errors import StoreDamaged
+from rag.types import Ids
+from rag.vectors import Hits
+
+_ANALYZER = "english-1"
+"""Stored with an index: raise the number when the analysis changes, and old indexes refuse."""
+
+_WORD = r"\d+(?:[.,]\d+)+|[\p{L}\p{M}\p{N}]+"
+_UNSPACED = re.compile(
+    r"[\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF\u3040-\u30FF\u31F0-\u31FF\u3400-\u4DBF"
+    r"\u4E00-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\U00020000-\U0003FFFF]+"
+)
+_STOP_WORDS = (
+    "a about also am an and any are as at be been being between both but by can could d did do "
+    "does during each for from had has have he her here herself him himself his how i if in into "
+    "is it its itself just ll m may me might more most my no not of on only or other our re s "
+    "shall she should so some such t than that the their them themselves then there these they "
+    "this those to too us ve very was we were what when where which who whom whose why will with "
+    "would you your"
+)
+_LONGEST_WORD = 100
+_MOST_QUERY_WORDS = 512
+_WRITER_BYTES = 32_000_000
+_FEW = 1_000
+
+
+class LexicalIndex:
+    """Words of passages by chunk id, ranked by BM25 (k1 = 1.2, b = 0.75).
+
+    Words are case-folded and stemmed as English; scripts written without spaces are cut into
+    overlapping pairs of characters. Stop words are indexed, and left out of a query unless it
+    has nothing else. A query is words only: no character in it has a syntactic meaning.
+
+    Statistics (how rare a word is, how long passages are) are those of the whole index,
+    whatever is ``allowed``. Any number of threads may search while one writes; a change is
+    seen by every search that starts after it returned.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open or create the index in the folder ``path``, or start an empty one in memory.
+
+        Raises:
+            StoreDamaged: The folder holds something else, or an index of another version.
+        """
+        builder = tantivy.SchemaBuilder()
+        builder.add_unsigned_field("id", indexed=True, fast=True)
+        builder.add_text_field("text", tokenizer_name=_ANALYZER, index_option="freq")
+        self._schema = builder.build()
+        if path is None:
+            self._index = tantivy.Index(self._schema)
+        else:
+            self._index = self._open(path)
+        self._analyzer = _analyzer()
+        self._index.register_tokenizer(_ANALYZER, self._analyzer)
+        self._index.config_reader("manual")
+        self._stop_words = frozenset(self._analyzer.analyze(_STOP_WORDS))
+        self._writing = threading.Lock()
+
+    def add(self, ids: Ids, texts: Sequence[str]) -> None:
+        """Add or replace. The last of repeated ids wins.
+
+        Raises:
+            ValueError: There are not as many texts as ids, or an id is negative.
+        """
+        if len(ids) != len(texts):
+            raise ValueError(f"{len(ids)} ids came with {len(texts)} texts; one text per id")
+        self._change(dict(zip(_listed(ids), texts, strict=True)), replacing=True)
+
+    def remove(self, ids: Ids) -> None:
+        """Forget these ids; unknown ones are ignored."""
+        self._change(dict.fromkeys(_listed(ids), ""), replacing=False)
+
+    def search(self, query: str, k: int, allowed: Ids | None = None) -> Hits:
+        """The k passages with the highest BM25 score, among ``allowed`` (sorted ids) when given.
+
+        Passages that contain no word of the query are never hits. Equal scores are ordered by id.
+        """
+        searcher = self._index.searcher()
+        words = self._query_words(query)
+        k = min(k, searcher.num_docs if allowed is None else len(allowed))
+        if k <= 0 or not words:
+            return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+        any_word = Query.boolean_query(
+            [(Occur.Should, Query.term_query(self._schema, "text", word, "freq")) for word in words]
+        )
+        if allowed is None:
+            return _collect(searcher, any_word, k)
+        return self._search_allowed(searcher, any_word, k, allowed)
+
+    def ids(self) -> Ids:
+        """All ids held, sorted."""
+        searcher = self._index.searcher()
+        if not searcher.num_docs:
+            return np.empty(0, np.int64)
+        return np.sort(_collect(searcher, Query.all_query(), searcher.num_docs).ids)
+
+    def _open(self, path: Path) -> tantivy.Index:
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            return tantivy.Index(self._schema, path=str(path))
+        except ValueError as error:
+            raise StoreDamaged(
+                f"{path} holds no BM25 index of this version ({error}); delete the folder to "
+                "have the index rebuilt"
+            ) from error
+
+    def _change(self, texts: dict[int, str], *, replacing: bool) -> None:
+        if not texts:
+            return
+        with self._writing:
+            # A writer costs 2 ms to open and several idle threads to keep, so none is kept.
+            writer = self._index.writer(_WRITER_BYTES, 1)
+            if self._index.searcher().num_docs:
+                writer.delete_documents_by_query(self._any_of(list(texts)))
+            for key, text in texts.items() if replacing else ():
+                document = tantivy.Document()
+                document.add_unsigned("id", key)
+                document.add_text("text", _spaced(text))
+                writer.add_document(document)
+            writer.commit()
+            writer.wait_merging_threads()
+            self._index.reload()
+
+    def _search_allowed(
+        self, searcher: tantivy.Searcher, any_word: Query, k: int, allowed: Ids
+    ) -> Hits:
+        # Handing over many allowed ids costs more than looking further down the ranking of
+        # all passages. Expecting k allowed hits among the first k / selectivity, look four
+        # times as deep; what was not found there still needs the ids.
+        depth = 4 * k * searcher.num_docs // len(allowed)
+        if len(allowed) > max(_FEW, depth):
+            hits = _collect(searcher, any_word, depth)
+            places = np.searchsorted(allowed, hits.ids)
+            kept = allowed[np.minimum(places, len(allowed) - 1)] == hits.ids
+            if kept.sum() >= k or len(hits.ids) < depth:
+                return Hits(hits.ids[kept][:k], hits.scores[kept][:k])
+        only = Query.const_score_query(self._any_of(allowed.tolist()), 0.0)
+        both = Query.boolean_query([(Occur.Must, any_word), (Occur.Must, only)])
+        return _collect(searcher, both, k)
+
+    def _any_of(self, ids: list[int]) -> Query:
+        return Query.term_set_query(self._schema, "id", ids)
+
+    def _query_words(self, query: str) -> list[str]:
+        words = list(dict.fromkeys(self._analyzer.analyze(_spaced(query))))
+        telling = [word for word in words if word not in self._stop_words]
+        return (telling or words)[:_MOST_QUERY_WORDS]
+
+
+def _analyzer() -> tantivy.TextAnalyzer:
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(_WORD))
+        .filter(tantivy.Filter.remove_long(_LONGEST_WORD))
+        .filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.stemmer("english"))
+        .build()
+    )
+
+
+def _spaced(text: str) -> str:
+    """The text with compatible characters made equal, and unspaced scripts cut into bigrams."""
+    if text.isascii():
+        return text
+    return _UNSPACED.sub(_bigrams, unicodedata.normalize("NFKC", text))
+
+
+def _bigrams(run: re.Match[str]) -> str:
+    characters = run.group()
+    pairs = [characters[i : i + 2] for i in range(len(characters) - 1)]
+    return f" {' '.join(pairs or [characters])} "
+
+
+def _listed(ids: Ids) -> list[int]:
+    listed: list[int] = np.asarray(ids, np.int64).tolist()
+    if any(key < 0 for key in listed):
+        raise ValueError(f"chunk ids are not negative, but one is {min(listed)}")
+    return listed
+
+
+def _collect(searcher: tantivy.Searcher, query: Query, k: int) -> Hits:
+    found = searcher.search(query, k, count=False).hits
+    ids = np.array(
+        searcher.fast_field_values("id", [address for _, address in found]), dtype=np.int64
+    )
+    scores = np.array([score for score, _ in found], dtype=np.float32)
+    order = np.lexsort((ids, -scores))
+    return Hits(ids[order], scores[order])
