@@ -1,0 +1,124 @@
+"""What a file is, from its bytes, its name and what the sender says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from ingest.parse.encoding import looks_like_text, unicode_encoding
+from ingest.parse.formats import BY_EXTENSION, BY_MEDIA_TYPE, FORMATS, SUPPORTED, Format, Sample
+from rag.errors import EmptyDocument, EncryptedDocument, UnsupportedType
+
+_HEAD = 1 << 16
+_TAIL = 1 << 18
+_PDF, _HTML, _PLAIN = (BY_MEDIA_TYPE[m] for m in ("application/pdf", "text/html", "text/plain"))
+
+# Formats that are often sent and cannot be read yet: naming them makes the refusal clear.
+_FOREIGN: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
+    (b"BM", "a bitmap image"),
+    (b"RIFF", "an audio, video or WebP file"),
+    (b"{\\rtf", "a rich text (RTF) document"),
+    (b"%!PS", "a PostScript document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
+    (b"SQLite format 3", "a database"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS, PPT or MSG)"),
+)
+_ZIPPED: tuple[tuple[bytes, str], ...] = (
+    (b"xl/workbook", "an Excel workbook (XLSX)"),
+    (b"ppt/presentation", "a PowerPoint presentation (PPTX)"),
+    (b"application/epub+zip", "an EPUB book"),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
+)
+
+
+def detect(path: Path, name: str, declared: str | None) -> str:
+    """Media type of a file: its signature decides, else name, declared type and content.
+
+    Args:
+        path: The file; only its first and last bytes are read.
+        name: Its name as the sender gave it, for the extension and for messages.
+        declared: The sender's media type, if any; parameters such as charset are ignored.
+
+    Raises:
+        EmptyDocument: The file has no bytes.
+        EncryptedDocument: An Office document locked with a password.
+        UnsupportedType: None of the formats that can be read.
+    """
+    sample = _sample(path)
+    if sample.size == 0:
+        raise EmptyDocument(f"'{name}' is empty: it has no bytes")
+    by_name = BY_EXTENSION.get(PurePosixPath(name.replace("\\", "/")).suffix.lower())
+    claimed = BY_MEDIA_TYPE.get((declared or "").partition(";")[0].strip().lower())
+    for row in FORMATS:
+        if row.matches is not None and row.matches(sample):
+            return row.media_type
+    if _damaged_pdf(sample, by_name or claimed):
+        return _PDF.media_type
+    _refuse_foreign(sample, name)
+    if not looks_like_text(sample.head):
+        raise UnsupportedType(f"'{name}' is binary data of unknown type; {_readable()}")
+    return _text_type(sample, by_name, claimed).media_type
+
+
+def _sample(path: Path) -> Sample:
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL))
+        return Sample(head=head, tail=file.read(_TAIL), size=size)
+
+
+def _damaged_pdf(sample: Sample, expected: Format | None) -> bool:
+    # Readers accept junk before the header, and a broken header when the rest is a PDF.
+    if b"%PDF-" in sample.head[:1024] and not looks_like_text(sample.head[:512]):
+        return True
+    return expected is _PDF and any(
+        mark in part
+        for part in (sample.head, sample.tail)
+        for mark in (b"%PDF-", b"startxref", b" obj")
+    )
+
+
+def _refuse_foreign(sample: Sample, name: str) -> None:
+    if sample.head.startswith(b"PK"):
+        kinds = [kind for mark, kind in _ZIPPED if mark in sample.head or mark in sample.tail]
+        raise UnsupportedType(f"'{name}' is {(kinds or ['a zip archive'])[0]}; {_readable()}")
+    for magic, kind in _FOREIGN:
+        if not sample.head.startswith(magic):
+            continue
+        if magic == b"\xd0\xcf\x11\xe0" and _is_locked_office(sample):
+            raise EncryptedDocument(f"'{name}' is locked with a password; remove it and try again")
+        if len(magic) > 2 or not looks_like_text(sample.head):
+            raise UnsupportedType(f"'{name}' is {kind}; {_readable()}")
+
+
+def _is_locked_office(sample: Sample) -> bool:
+    marker = "EncryptedPackage".encode("utf-16-le")
+    return marker in sample.head or marker in sample.tail
+
+
+def _text_type(sample: Sample, by_name: Format | None, claimed: Format | None) -> Format:
+    for row in (by_name, claimed):
+        if row is not None and row.matches is None and row is not _PLAIN:
+            return row
+    known = unicode_encoding(sample.head)
+    encoding, mark = known or ("latin-1", 0)
+    start = sample.head[mark:4096].decode(encoding, "replace").lstrip().lower()
+    is_html = start.startswith(("<!doctype html", "<html")) or "<html" in start[:1024]
+    if is_html and by_name is not _PLAIN:
+        return _HTML
+    return _PLAIN
+
+
+def _readable() -> str:
+    return f"{SUPPORTED} can be read"

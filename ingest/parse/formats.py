@@ -1,0 +1,89 @@
+"""Which formats can be read: one row per format, one module per row.
+
+To add a format, write a module with ``parse(path) -> Iterator[Part]`` and add its row.
+Modules are named, not imported, so that detecting a type and starting a parser both stay
+cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The first and last bytes of a file, and its size; all that detection looks at."""
+
+    head: bytes
+    tail: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One readable format. ``matches`` is ``None`` for formats without a signature (text)."""
+
+    media_type: str
+    name: str
+    extensions: tuple[str, ...]
+    module: str
+    aliases: tuple[str, ...] = ()
+    matches: Callable[[Sample], bool] | None = None
+
+
+def _is_pdf(sample: Sample) -> bool:
+    return sample.head[:1024].lstrip().startswith(b"%PDF-")
+
+
+def _is_docx(sample: Sample) -> bool:
+    # Member names stand in plain sight in a zip; opening the archive here would let a
+    # hostile directory spend the server's memory.
+    return sample.head.startswith(b"PK\x03\x04") and any(
+        b"word/document" in part for part in (sample.head, sample.tail)
+    )
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        media_type="application/pdf",
+        name="PDF",
+        extensions=(".pdf",),
+        module="ingest.parse.pdf",
+        aliases=("application/x-pdf",),
+        matches=_is_pdf,
+    ),
+    Format(
+        media_type="application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        name="Word (DOCX)",
+        extensions=(".docx",),
+        module="ingest.parse.docx",
+        matches=_is_docx,
+    ),
+    Format(
+        media_type="text/html",
+        name="HTML",
+        extensions=(".html", ".htm", ".xhtml"),
+        module="ingest.parse.html",
+        aliases=("application/xhtml+xml",),
+    ),
+    Format(
+        media_type="text/markdown",
+        name="Markdown",
+        extensions=(".md", ".markdown", ".mdown", ".mkd"),
+        module="ingest.parse.markdown",
+        aliases=("text/x-markdown",),
+    ),
+    Format(
+        media_type="text/plain",
+        name="plain text",
+        extensions=(".txt", ".text", ".log"),
+        module="ingest.parse.text",
+    ),
+)
+
+BY_MEDIA_TYPE = {
+    media_type: row for row in FORMATS for media_type in (row.media_type, *row.aliases)
+}
+BY_EXTENSION = {extension: row for row in FORMATS for extension in row.extensions}
+SUPPORTED = ", ".join(row.name for row in FORMATS[:-1]) + f" and {FORMATS[-1].name}"

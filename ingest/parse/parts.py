@@ -1,0 +1,164 @@
+"""What a parser yields, and how it travels from the child process to its parent.
+
+A frame is two little-endian uint32 (lengths of header and blob), a JSON header, and a blob
+of character boxes. Nothing that a parser sends is trusted: ``assemble`` checks every number.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from rag.types import Block, BlockKind, Page, PageSource, ParsedDocument
+
+_LENGTHS = struct.Struct("<II")
+BOX_BYTES = 8
+
+
+class FrameError(Exception):
+    """Bytes that are no frame, or a frame that says impossible things."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A stretch of a document, in order; offsets of pages and blocks are the document's."""
+
+    text: str = ""
+    title: str | None = None
+    pages: tuple[Page, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def write_frame(stream: BinaryIO, header: Mapping[str, Any], blob: bytes = b"") -> None:
+    """Send one frame at once."""
+    encoded = json.dumps(header, separators=(",", ":")).encode("ascii")
+    stream.write(_LENGTHS.pack(len(encoded), len(blob)) + encoded)
+    stream.write(blob)
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO, limit: int) -> tuple[dict[str, Any], bytes] | None:
+    """Receive one frame of at most ``limit`` bytes; ``None`` where the stream ends.
+
+    Raises:
+        FrameError: The frame is larger than ``limit``, cut off, or no JSON object.
+    """
+    lengths = stream.read(_LENGTHS.size)
+    if len(lengths) < _LENGTHS.size:
+        return None
+    header_size, blob_size = _LENGTHS.unpack(lengths)
+    if header_size + blob_size > limit:
+        raise FrameError("too large")
+    encoded, blob = stream.read(header_size), stream.read(blob_size)
+    if len(encoded) < header_size or len(blob) < blob_size:
+        return None
+    try:
+        header = json.loads(encoded)
+    except (ValueError, RecursionError) as error:
+        raise FrameError("not JSON") from error
+    if not isinstance(header, dict):
+        raise FrameError("not an object")
+    return header, blob
+
+
+def part_to_frame(part: Part) -> tuple[dict[str, Any], bytes]:
+    """Header and blob of a part."""
+    header = {
+        "part": {
+            "text": part.text,
+            "title": part.title,
+            "pages": [
+                [p.number, p.start, p.end, p.width, p.height, p.source, len(p.boxes)]
+                for p in part.pages
+            ],
+            "blocks": [[b.kind, b.start, b.end, b.level] for b in part.blocks],
+            "warnings": part.warnings,
+        }
+    }
+    return header, b"".join(page.boxes for page in part.pages)
+
+
+def part_from_frame(header: Mapping[str, Any], blob: bytes) -> Part:
+    """The part that a frame holds.
+
+    Raises:
+        FrameError: The header does not have the shape that ``part_to_frame`` makes.
+    """
+    try:
+        fields = header["part"]
+        pages, offset = [], 0
+        for number, start, end, width, height, source, length in fields["pages"]:
+            boxes = blob[offset : offset + length]
+            offset += length
+            pages.append(
+                Page(
+                    number=int(number),
+                    start=int(start),
+                    end=int(end),
+                    width=float(width),
+                    height=float(height),
+                    source=PageSource(source),
+                    boxes=boxes,
+                )
+            )
+        blocks = tuple(
+            Block(kind=BlockKind(kind), start=int(start), end=int(end), level=int(level))
+            for kind, start, end, level in fields["blocks"]
+        )
+        return Part(
+            text=str(fields["text"]),
+            title=None if fields["title"] is None else str(fields["title"]),
+            pages=tuple(pages),
+            blocks=blocks,
+            warnings=tuple(str(warning) for warning in fields["warnings"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FrameError("no part") from error
+
+
+def assemble(parts: Iterable[Part], media_type: str) -> ParsedDocument:
+    """One document from its parts.
+
+    Raises:
+        FrameError: Spans outside the text, pages that do not follow one another, or boxes
+            that are not one per code point.
+    """
+    texts: list[str] = []
+    pages: list[Page] = []
+    blocks: list[Block] = []
+    warnings: list[str] = []
+    title = None
+    for part in parts:
+        texts.append(part.text)
+        pages += part.pages
+        blocks += part.blocks
+        warnings += part.warnings
+        title = part.title or title
+    text = "".join(texts)
+    _check(len(text), pages, blocks)
+    return ParsedDocument(
+        text=text,
+        media_type=media_type,
+        title=title,
+        pages=tuple(pages),
+        blocks=tuple(blocks),
+        warnings=tuple(warnings),
+    )
+
+
+def _check(length: int, pages: list[Page], blocks: list[Block]) -> None:
+    end = 0
+    for page in pages:
+        if page.start != end or page.end < page.start:
+            raise FrameError("pages do not cover the text")
+        if page.boxes and len(page.boxes) != BOX_BYTES * (page.end - page.start):
+            raise FrameError("boxes do not match the text")
+        end = page.end
+    if pages and end != length:
+        raise FrameError("pages do not cover the text")
+    if any(not 0 <= block.start < block.end <= length for block in blocks):
+        raise FrameError("a block lies outside the text")

@@ -1,0 +1,219 @@
+"""PDFium's C interface, as far as reading and drawing need it. Child processes only.
+
+PDFium is not thread safe, and it aborts its process when memory runs out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
+
+from rag.errors import CorruptDocument, EncryptedDocument
+
+# The device on which PDFium is asked to place page corners: fine enough for 1/65535 of a page.
+_GRID = 1 << 24
+_TALL = 4.0
+_WORST_SIDE = 14_400 * 100.0
+
+
+def _plain(function: Any, *types: Any) -> Any:
+    """The same C function with plain integers for pointers, which costs far less per call."""
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    return ctypes.PYFUNCTYPE(*types)(address)
+
+
+# One call per character and property cannot be avoided, so each is made cheap.
+_pointer, _int = ctypes.c_void_p, ctypes.c_int
+_get_unicode = _plain(pdfium.FPDFText_GetUnicode, ctypes.c_uint, _pointer, _int)
+_get_loose_box = _plain(pdfium.FPDFText_GetLooseCharBox, _int, _pointer, _int, _pointer)
+_get_text_object = _plain(pdfium.FPDFText_GetTextObject, _pointer, _pointer, _int)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glyphs:
+    """The characters of one page in PDFium's order.
+
+    ``codes`` are code points, shape (n,); ``boxes`` are x0, y0, x1, y1 in points on the page
+    as displayed, origin top left, shape (n, 4); ``objects`` tell text objects apart, 0 for
+    characters that PDFium put in.
+    """
+
+    codes: NDArray[np.uint32]
+    boxes: NDArray[np.float64]
+    objects: NDArray[np.uint64]
+    width: float
+    height: float
+    bold: dict[int, bool]
+    """Whether the font of each text object is bold."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A document handle.
+
+    Raises:
+        EncryptedDocument: It needs a password, or a security handler that PDFium lacks.
+        CorruptDocument: It cannot be opened.
+    """
+    pdfium.FPDF_InitLibraryWithConfig(None)  # does nothing when called again
+    data = path.read_bytes()
+    document = pdfium.FPDF_LoadMemDocument64(data, len(data), None)
+    if not document:
+        error = pdfium.FPDF_GetLastError()
+        if error in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
+            raise EncryptedDocument("the PDF is locked with a password; remove it and try again")
+        raise CorruptDocument("the PDF is damaged: it cannot be opened")
+    try:
+        yield document
+    finally:
+        pdfium.FPDF_CloseDocument(document)
+
+
+@contextmanager
+def loaded(document: Any, index: int) -> Iterator[Any]:
+    """A page handle, or ``None`` when the page is too damaged to load.
+
+    Filled-in form fields become part of the page, so that their values are read and drawn.
+    """
+    page = pdfium.FPDF_LoadPage(document, index)
+    if page and _has_fields(page):
+        pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
+        pdfium.FPDF_ClosePage(page)
+        page = pdfium.FPDF_LoadPage(document, index)
+    try:
+        yield page or None
+    finally:
+        if page:
+            pdfium.FPDF_ClosePage(page)
+
+
+def _has_fields(page: Any) -> bool:
+    for index in range(pdfium.FPDFPage_GetAnnotCount(page)):
+        annotation = pdfium.FPDFPage_GetAnnot(page, index)
+        kind = pdfium.FPDFAnnot_GetSubtype(annotation)
+        pdfium.FPDFPage_CloseAnnot(annotation)
+        if kind == pdfium.FPDF_ANNOT_WIDGET:
+            return True
+    return False
+
+
+def title(document: Any) -> str:
+    """The title in the document's metadata, or an empty string."""
+    length = pdfium.FPDF_GetMetaText(document, b"Title", None, 0)
+    if not 2 < length < 4096:
+        return ""
+    buffer = ctypes.create_string_buffer(length)
+    pdfium.FPDF_GetMetaText(document, b"Title", buffer, length)
+    return buffer.raw[:length].decode("utf-16-le", "replace").rstrip("\x00")
+
+
+def page_count(document: Any) -> int:
+    """Number of pages, 0 for a document without a readable page tree."""
+    return int(max(0, pdfium.FPDF_GetPageCount(document)))
+
+
+def size(page: Any) -> tuple[float, float]:
+    """Width and height in points of the page as displayed; (0, 0) when it has no sane size."""
+    width, height = pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
+    sane = 0 < width < _WORST_SIDE and 0 < height < _WORST_SIDE
+    return (width, height) if sane else (0.0, 0.0)
+
+
+def glyphs(page: Any) -> Glyphs:
+    """The characters of a page with their places."""
+    width, height = size(page)
+    text = pdfium.FPDFText_LoadPage(page)
+    if not text:
+        return _nothing(width, height)
+    try:
+        pointer = ctypes.cast(text, ctypes.c_void_p).value
+        count = max(0, pdfium.FPDFText_CountChars(text))
+        rects = np.zeros((count, 4), dtype=np.float32)
+        base = rects.ctypes.data
+        codes = np.fromiter(map(_get_unicode, repeat(pointer), range(count)), np.uint32, count)
+        for _ in map(_get_loose_box, repeat(pointer), range(count), _addresses(base, count)):
+            pass
+        objects = [handle or 0 for handle in map(_get_text_object, repeat(pointer), range(count))]
+        numbers = np.array(objects, dtype=np.uint64)
+        _tighten(text, rects, numbers)
+        return Glyphs(
+            codes=codes,
+            boxes=_displayed(page, rects, width, height),
+            objects=numbers,
+            width=width,
+            height=height,
+            bold=_bold(text, numbers),
+        )
+    finally:
+        pdfium.FPDFText_ClosePage(text)
+
+
+def _addresses(base: int, count: int) -> range:
+    return range(base, base + 16 * count, 16) if count else range(0)
+
+
+def _nothing(width: float, height: float) -> Glyphs:
+    return Glyphs(
+        codes=np.zeros(0, np.uint32),
+        boxes=np.zeros((0, 4)),
+        objects=np.zeros(0, np.uint64),
+        width=width,
+        height=height,
+        bold={},
+    )
+
+
+def _tighten(text: Any, rects: NDArray[np.float32], objects: NDArray[np.uint64]) -> None:
+    """Replace line-high boxes of fonts with absurd metrics by the glyphs' own outlines."""
+    tall = np.abs(rects[:, 1] - rects[:, 3])
+    seen = tall[(objects > 0) & (tall > 0)]
+    if not len(seen):
+        return
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    where = (ctypes.byref(left), ctypes.byref(right), ctypes.byref(bottom), ctypes.byref(top))
+    for index in np.flatnonzero((tall > _TALL * np.median(seen)) & (objects > 0)):
+        own = pdfium.FPDFText_GetFontSize(text, int(index))
+        matrix = pdfium.FS_MATRIX()
+        pdfium.FPDFText_GetMatrix(text, int(index), matrix)
+        own *= max(abs(matrix.c), abs(matrix.d), 1e-6)
+        if tall[index] > 2 * own and pdfium.FPDFText_GetCharBox(text, int(index), *where):
+            rects[index] = (left.value, top.value, right.value, bottom.value)
+
+
+def _displayed(
+    page: Any, rects: NDArray[np.float32], width: float, height: float
+) -> NDArray[np.float64]:
+    """Rectangles of page space in points of the displayed page: crop box and rotation applied."""
+    x, y = ctypes.c_int(), ctypes.c_int()
+    corners = []
+    for px, py in ((0, 0), (100, 0), (0, 100)):
+        pdfium.FPDF_PageToDevice(page, 0, 0, _GRID, _GRID, 0, px, py, x, y)
+        corners.append((x.value / _GRID * width, y.value / _GRID * height))
+    (ox, oy), (ax, ay), (bx, by) = corners
+    matrix = np.array([[ax - ox, ay - oy], [bx - ox, by - oy]]) / 100
+    first = rects[:, [0, 1]].astype(np.float64) @ matrix + (ox, oy)
+    second = rects[:, [2, 3]].astype(np.float64) @ matrix + (ox, oy)
+    return np.nan_to_num(np.hstack([np.minimum(first, second), np.maximum(first, second)]))
+
+
+def _bold(text: Any, objects: NDArray[np.uint64]) -> dict[int, bool]:
+    bold = {}
+    name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
+    numbers, first = np.unique(objects, return_index=True)
+    for number, index in zip(numbers.tolist(), first.tolist(), strict=True):
+        heavy = pdfium.FPDFText_GetFontWeight(text, index) >= 600
+        if number and not heavy:
+            pdfium.FPDFText_GetFontInfo(text, index, name, 128, flags)
+            lowered = name.value.lower()
+            heavy = any(word in lowered for word in (b"bold", b"black", b"heavy", b"semibold"))
+        bold[number] = heavy
+    return bold

@@ -1,0 +1,266 @@
+"""Parsing in killable child processes: a hostile file harms nobody but its own child.
+
+A child has limits on memory, processor time, wall-clock time and output, writes no files,
+dumps no core, gets an empty environment and no open files but its pipes, and leads its own
+process group, which is killed as a whole. It serves one document at a time and is kept for
+the next one, because starting takes longer than most documents do; after any fault it is
+thrown away. A fault in a child that had served others before is tried once more in a fresh
+one, so that no document fails for what an earlier one left behind.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import rag.errors
+from ingest.parse.parts import FrameError, assemble, part_from_frame, read_frame, write_frame
+from rag.errors import CorruptDocument, IbidemError, ParserLimit
+from rag.types import ParsedDocument
+
+_DOCUMENTS_PER_CHILD = 200
+_COMMAND = (sys.executable, "-I", "-B", "-m", "ingest.parse.child")
+# One thread per numeric library: each further one reserves address space against the limit.
+_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+}
+# PDFium ends its process with one of the first three when it cannot get memory; the kernel
+# uses the last when the whole machine runs out.
+_OUT_OF_MEMORY = (signal.SIGABRT, signal.SIGTRAP, signal.SIGILL, signal.SIGKILL)
+Frame = tuple[dict[str, Any], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one document may cost.
+
+    ``cpu_s`` counts per part (a batch of pages; a whole document of the other formats),
+    ``wall_s`` for the whole document. ``output_bytes`` bounds text and character boxes.
+    """
+
+    memory_bytes: int = 1 << 30
+    cpu_s: int = 60
+    wall_s: float = 900.0
+    output_bytes: int = 256 << 20
+
+
+class _Fault(Exception):
+    """The child cannot be used again; ``retry`` when an earlier document may be the cause."""
+
+    def __init__(self, error: IbidemError, *, retry: bool) -> None:
+        self.error = error
+        self.retry = retry
+        super().__init__(error.message)
+
+
+class _Child:
+    """One child process and the pipes to it."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        self._late = False
+        self._process = subprocess.Popen(  # noqa: S603 - a fixed command
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=_ENVIRONMENT,
+            cwd="/",
+        )
+
+    def ask(self, request: Mapping[str, Any], limits: Limits) -> list[Frame]:
+        """All frames of the reply.
+
+        Raises:
+            IbidemError: What the parser said of the document.
+            _Fault: The child died or had to be killed.
+        """
+        self.served += 1
+        timer = threading.Timer(limits.wall_s, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._exchange(request, limits)
+        except (OSError, EOFError):
+            # Wait without reaping, so that the process group still exists when it is killed.
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            raise self._explain(limits) from None
+        except FrameError:
+            limit = ParserLimit("its text is larger than this server accepts")
+            raise _Fault(limit, retry=False) from None
+        except ParserLimit as error:
+            raise _Fault(error, retry=True) from None
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _exchange(self, request: Mapping[str, Any], limits: Limits) -> list[Frame]:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None  # noqa: S101 - both pipes were asked for
+        assert stdout is not None  # noqa: S101
+        write_frame(stdin, request)
+        frames: list[Frame] = []
+        budget = limits.output_bytes
+        while True:
+            frame = read_frame(stdout, budget)
+            if frame is None:
+                raise EOFError
+            header, blob = frame
+            if "error" in header:
+                raise _error(header["error"])
+            if "done" in header:
+                return frames
+            frames.append(frame)
+            budget -= len(blob) + _size(header)
+
+    def _expire(self) -> None:
+        self._late = True
+        self._kill_group()
+
+    def _explain(self, limits: Limits) -> _Fault:
+        self.kill()
+        if self._late:
+            limit = ParserLimit(f"reading it took longer than {limits.wall_s:g} s")
+            return _Fault(limit, retry=False)
+        code = -self._process.returncode
+        if code == signal.SIGXCPU:
+            limit = ParserLimit(f"reading it took more than {limits.cpu_s} s of processor time")
+            return _Fault(limit, retry=False)
+        if code in _OUT_OF_MEMORY:
+            size = f"{limits.memory_bytes >> 20} MB"
+            return _Fault(ParserLimit(f"reading it took more than {size} of memory"), retry=True)
+        crash = CorruptDocument("reading it crashed the parser; the file is probably damaged")
+        return _Fault(crash, retry=True)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may serve another document."""
+        return not self._late and self.served < _DOCUMENTS_PER_CHILD
+
+    def kill(self) -> None:
+        """End the whole process group, reap the child, close the pipes."""
+        self._kill_group()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):  # a request that nobody read cannot be flushed
+                pipe.close()  # type: ignore[union-attr]
+
+    def _kill_group(self) -> None:
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _size(header: Mapping[str, Any]) -> int:
+    part = header.get("part")
+    if not isinstance(part, dict):
+        return 1
+    lists = sum(len(v) for v in part.values() if isinstance(v, list))
+    return 1 + len(str(part.get("text", ""))) + 64 * lists
+
+
+def _error(fields: Any) -> IbidemError:
+    """The error that a child reports, if it is one that reading a document may end in."""
+    kind = getattr(rag.errors, str(fields.get("class")), None) if isinstance(fields, dict) else None
+    if not (isinstance(kind, type) and issubclass(kind, rag.errors.IbidemError)):
+        return CorruptDocument("the parser sent a reply that makes no sense")
+    return kind(str(fields.get("message"))[:1000])
+
+
+class ChildPool:
+    """Idle children, kept warm; safe to use from many threads."""
+
+    def __init__(self, idle: int) -> None:
+        self._idle_limit = idle
+        self._idle: list[_Child] = []
+        self._lock = threading.Lock()
+
+    def run(self, request: Mapping[str, Any], limits: Limits) -> list[Frame]:
+        """Do one request in a child; blocks until it is done or killed.
+
+        Raises:
+            DocumentError: What the parser said of the document, or which limit it broke.
+        """
+        message = {**request, **asdict(limits)}
+        while True:
+            child = self._take()
+            fresh = child.served == 0
+            try:
+                frames = child.ask(message, limits)
+            except _Fault as fault:
+                child.kill()
+                if fresh or not fault.retry:
+                    raise fault.error from None
+            except IbidemError:
+                self._give_back(child)
+                raise
+            except BaseException:
+                child.kill()
+                raise
+            else:
+                self._give_back(child)
+                return frames
+
+    def close(self) -> None:
+        """End the idle children."""
+        with self._lock:
+            children, self._idle = self._idle, []
+        for child in children:
+            child.kill()
+
+    def forget(self) -> None:
+        """After a fork: the children belong to the parent process."""
+        self._lock = threading.Lock()
+        self._idle = []
+
+    def _take(self) -> _Child:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return _Child()
+
+    def _give_back(self, child: _Child) -> None:
+        if child.usable:
+            with self._lock:
+                if len(self._idle) < self._idle_limit:
+                    self._idle.append(child)
+                    return
+        child.kill()
+
+
+POOL = ChildPool(idle=max(2, os.cpu_count() or 1))
+atexit.register(POOL.close)
+os.register_at_fork(after_in_child=POOL.forget)
+
+
+def parse(path: Path, media_type: str, *, limits: Limits | None = None) -> ParsedDocument:
+    """Parse a stored file in a child process. Safe to call from several threads.
+
+    Args:
+        path: The file.
+        media_type: One of those that ``detect`` returns.
+        limits: What it may cost; the defaults suit documents of some thousand pages.
+
+    Raises:
+        DocumentError: The document cannot be read; the message says why.
+    """
+    limits = limits or Limits()
+    request = {"do": "parse", "path": str(path.resolve()), "media_type": media_type}
+    frames = POOL.run(request, limits)
+    try:
+        return assemble((part_from_frame(*frame) for frame in frames), media_type)
+    except FrameError:
+        raise CorruptDocument("the parser sent a reply that makes no sense") from None
