@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
 from rag.catalog import Catalog
 from rag.catalog.texts import ChunkText
 from rag.embedding import Embedder
-from rag.errors import StoreDamaged
+from rag.errors import Conflict, StoreDamaged
 from rag.lexical import LexicalIndex
 from rag.types import Collection, FloatMatrix
 from rag.vectors import VectorIndex
+
+OpenVectors: TypeAlias = Callable[[int], VectorIndex]
+"""Makes an empty vector index for a dimension."""
 
 _BATCH_DOCUMENTS = 64
 
@@ -43,8 +47,15 @@ class Indexes:
         """The collection's indexes, with every change committed before this call.
 
         Raises:
+            Conflict: the collection was embedded with another model than this process has.
             StoreDamaged: a chunk of a visible document has no vector.
         """
+        if collection.embedder != self._embedder.id:
+            raise Conflict(
+                f"Collection {collection.name!r} was embedded with {collection.embedder}, and this "
+                f"process uses {self._embedder.id}; set IBIDEM_EMBEDDER back, or use a new "
+                "collection."
+            )
         with self._lock:
             indexes = self._open.get(collection.id)
             if indexes is None:
@@ -105,6 +116,3 @@ class Indexes:
                 "run `ibidem audit --repair`."
             )
         return np.stack([found[key] for key in hashes])
-
-
-OpenVectors = Callable[[int], VectorIndex]

@@ -1,0 +1,87 @@
+"""The state folder: who owns it, and where its parts lie."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.errors import HomeBusy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Names of the things in an ``IBIDEM_HOME``."""
+
+    path: Path
+
+    @property
+    def catalog(self) -> Path:
+        """The SQL truth."""
+        return self.path / "catalog.db"
+
+    @property
+    def vectors(self) -> Path:
+        """Vectors by text."""
+        return self.path / "vectors.db"
+
+    @property
+    def jobs(self) -> Path:
+        """The job store, which may be lost."""
+        return self.path / "jobs.db"
+
+    @property
+    def originals(self) -> Path:
+        """Uploaded bytes."""
+        return self.path / "originals"
+
+    @property
+    def models(self) -> Path:
+        """Converted model graphs."""
+        return self.path / "models"
+
+    @contextmanager
+    def owned(self, *, address: str | None = None) -> Iterator[None]:
+        """Own the folder until leaving; the owner may publish the address that it serves on.
+
+        Raises:
+            HomeBusy: another process owns it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "owner").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise HomeBusy(
+                    f"Another process ({_describe(self.owner())}) is using {self.path}. "
+                    "Stop it, or set IBIDEM_HOME to another folder."
+                ) from error
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "address": address}))
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+    def owner(self) -> dict[str, object]:
+        """What the present owner says of itself; empty when nobody owns the folder."""
+        try:
+            with (self.path / "owner").open("r") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return dict(json.loads(file.read() or "{}")) or {"pid": None}
+                return {}
+        except (FileNotFoundError, ValueError):
+            return {}
+
+
+def _describe(owner: dict[str, object]) -> str:
+    if owner.get("address"):
+        return f"a service on {owner['address']}"
+    return f"process {owner['pid']}" if owner.get("pid") else "a process just starting"

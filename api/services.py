@@ -1,0 +1,120 @@
+"""The composition root: builds everything from settings, and is the only reader of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from api.home import Home
+from api.settings import Settings
+from ingest.intake import Incoming, receive
+from ingest.originals import Originals
+from ingest.pipeline import Pipeline
+from rag.catalog import Catalog
+from rag.catalog.database import open_database, open_sqlite
+from rag.catalog.vectors import VectorStore
+from rag.embedding import Embedder
+from rag.embedding.registry import open_embedder
+from rag.errors import ConfigurationError, NotFound
+from rag.indexes import Indexes
+from rag.models.engine import Engine
+from rag.models.offline import OfflineEngine
+from rag.retrieve import Retriever
+from rag.types import Collection, Document
+from rag.vectors.faiss import FaissIndex
+
+DEFAULT_COLLECTION = "default"
+DEFAULT_CHUNKING = {"strategy": "recursive", "size": 200, "overlap": 32}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts of a running Ibidem, put together."""
+
+    settings: Settings
+    home: Home
+    catalog: Catalog
+    originals: Originals
+    embedder: Embedder
+    pipeline: Pipeline
+    indexes: Indexes
+    retriever: Retriever
+    engine: Engine
+
+    def collection(self, tenant: str, name_or_id: str | None) -> Collection:
+        """The named collection; the default one is made when it is first asked for.
+
+        Raises:
+            NotFound: the tenant has no such collection.
+        """
+        name = name_or_id or DEFAULT_COLLECTION
+        try:
+            return self.catalog.collections.find(tenant, name)
+        except NotFound:
+            if name != DEFAULT_COLLECTION:
+                raise
+            return self.catalog.collections.create(
+                tenant, name, embedder=self.embedder.id, chunking=DEFAULT_CHUNKING
+            )
+
+    def upload(
+        self, collection: Collection, incoming: Incoming, parts: Iterable[bytes]
+    ) -> tuple[Document, bool]:
+        """Store a document; true when there is new work for the job store. See `receive`."""
+        limit = self.settings.max_upload_bytes
+        return receive(self.catalog, self.originals, collection, incoming, parts, limit=limit)
+
+    def delete(self, tenant: str, document_id: str) -> None:
+        """Delete a document and everything derived from it.
+
+        Raises:
+            NotFound: the tenant has no such document.
+        """
+        self.catalog.documents.delete(tenant, document_id, discard=self.originals.discard)
+
+
+@contextmanager
+def open_services(settings: Settings, *, address: str | None = None) -> Iterator[Services]:
+    """Own the home and build everything; closed on leaving.
+
+    Raises:
+        HomeBusy: another process owns the home.
+        ConfigurationError: a setting names something that does not exist.
+    """
+    home = Home(path=settings.home)
+    with home.owned(address=address):
+        services = _build(settings, home)
+        services.originals.clear_incoming()
+        services.catalog.requests.release_unsettled()
+        try:
+            yield services
+        finally:
+            services.catalog.close()
+
+
+def _build(settings: Settings, home: Home) -> Services:
+    if settings.index != "faiss":
+        raise ConfigurationError(f"IBIDEM_INDEX={settings.index}: known are faiss.")
+    if settings.engine != "offline":
+        raise ConfigurationError(f"IBIDEM_ENGINE={settings.engine}: known are offline.")
+    embedder = open_embedder(
+        settings.embedder, cache=home.models, api_key=settings.embedder_api_key
+    )
+    catalog = Catalog(
+        open_database(settings.database_url or f"sqlite:///{home.catalog}"),
+        VectorStore(open_sqlite(home.vectors)),
+    )
+    originals = Originals(home.originals)
+    indexes = Indexes(catalog, embedder, FaissIndex)
+    return Services(
+        settings=settings,
+        home=home,
+        catalog=catalog,
+        originals=originals,
+        embedder=embedder,
+        pipeline=Pipeline(catalog=catalog, originals=originals, embedder=embedder),
+        indexes=indexes,
+        retriever=Retriever(catalog, indexes, embedder),
+        engine=OfflineEngine(embedder),
+    )

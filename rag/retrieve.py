@@ -1,0 +1,185 @@
+"""Question to passages: dense and lexical, fused, filtered, overlapping neighbours merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rag.catalog import Catalog
+from rag.embedding import Embedder
+from rag.fuse import Search, search_hybrid
+from rag.indexes import CollectionIndexes, Indexes
+from rag.types import Collection, FloatVector, Ids, Passage
+from rag.vectors import Hits
+
+_LONGEST_MERGED = 4_000
+"""Code points up to which a chain of neighbours is merged: no passage swallows a document."""
+_SHIFT = 40
+"""Chunk ids are counted per collection; shifted by this many bits they are unique together."""
+
+
+class Mode(StrEnum):
+    """Which rankings are asked."""
+
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    LEXICAL = "lexical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """A query over collections of one tenant; ``filter`` as in `rag.catalog.filters`."""
+
+    query: str
+    collections: tuple[Collection, ...]
+    filter: Mapping[str, Any] | None = None
+    mode: Mode = Mode.HYBRID
+    top_k: int = 8
+
+
+class Retriever:
+    """Searches the indexes of this process, brought up to the last committed change."""
+
+    def __init__(self, catalog: Catalog, indexes: Indexes, embedder: Embedder) -> None:
+        self._catalog = catalog
+        self._indexes = indexes
+        self._embedder = embedder
+
+    def search(self, request: SearchRequest) -> list[Passage]:
+        """The best passages, at most ``top_k``, best first.
+
+        Raises:
+            InvalidFilter: the filter is malformed.
+            Conflict: a collection was embedded with another model.
+            StoreDamaged: the store contradicts itself.
+        """
+        opened = [self._indexes.of(collection) for collection in request.collections]
+        allowed = self._allowed(request)
+        if allowed is not None and not len(allowed):
+            return []
+        ranking, scores = self._rank(request, opened, allowed)
+        return self._passages(request, ranking, scores)
+
+    def _allowed(self, request: SearchRequest) -> Ids | None:
+        if not request.filter:
+            return None
+        parts = []
+        for place, collection in enumerate(request.collections):
+            ids = self._catalog.texts.allowed_chunks(collection, request.filter)
+            if ids is not None:
+                parts.append(ids + (place << _SHIFT))
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def _rank(
+        self, request: SearchRequest, opened: Sequence[CollectionIndexes], allowed: Ids | None
+    ) -> tuple[Hits, Mapping[str, Hits]]:
+        depth = max(request.top_k * 4, 50)
+        if request.mode is Mode.LEXICAL:
+            hits = _lexical(opened, request.query)(depth, allowed)
+            return hits, {"lexical": hits}
+        dense = self._dense(opened, request.query)
+        if request.mode is Mode.DENSE:
+            hits = dense(depth, allowed)
+            return hits, {"dense": hits}
+        found = search_hybrid(dense, _lexical(opened, request.query), allowed)
+        return found.fused, {"dense": found.dense, "lexical": found.lexical, "fused": found.fused}
+
+    def _dense(self, opened: Sequence[CollectionIndexes], query: str) -> Search:
+        vector = self._embedder.embed_query(query)
+        return _together([partial(one.vectors.search, vector) for one in opened])
+
+    def _passages(
+        self, request: SearchRequest, ranking: Hits, scores: Mapping[str, Hits]
+    ) -> list[Passage]:
+        by_stage = {
+            stage: dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
+            for stage, hits in scores.items()
+        }
+        merged: list[Passage] = []
+        step = request.top_k * 2
+        for start in range(0, len(ranking.ids), step):
+            batch = ranking.ids[start : start + step]
+            found = self._read(request.collections, batch)
+            for key, score in zip(
+                batch.tolist(), ranking.scores[start : start + step].tolist(), strict=True
+            ):
+                if key in found:  # its document may have been deleted since
+                    stages = {s: known[key] for s, known in by_stage.items() if key in known}
+                    passage = replace(found[key], score=score, scores=stages)
+                    if not _merge_into(merged, passage) and len(merged) < request.top_k:
+                        merged.append(passage)
+            if len(merged) >= request.top_k:
+                break
+        return merged
+
+    def _read(self, collections: Sequence[Collection], keys: Ids) -> dict[int, Passage]:
+        found = {}
+        for place, collection in enumerate(collections):
+            ids = keys[keys >> _SHIFT == place] - (place << _SHIFT)
+            passages = self._catalog.texts.passages(collection.id, ids)
+            found.update({i + (place << _SHIFT): passage for i, passage in passages.items()})
+        return found
+
+
+def _lexical(opened: Sequence[CollectionIndexes], query: str) -> Search:
+    return _together([partial(one.lexical.search, query) for one in opened])
+
+
+def _together(searches: Sequence[Search]) -> Search:
+    """The indexes of several collections as one, ids shifted by the collection's place."""
+
+    def search(k: int, allowed: Ids | None) -> Hits:
+        found = []
+        for place, one in enumerate(searches):
+            mine = None
+            if allowed is not None:
+                mine = allowed[allowed >> _SHIFT == place] - (place << _SHIFT)
+                if not len(mine):
+                    continue
+            hits = one(k, mine)
+            found.append(Hits(hits.ids + (place << _SHIFT), hits.scores))
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+        ids = np.concatenate([hits.ids for hits in found])
+        scores = np.concatenate([hits.scores for hits in found])
+        order = np.lexsort((ids, -scores))[:k]
+        return Hits(ids[order], scores[order])
+
+    return search
+
+
+def _merge_into(merged: list[Passage], passage: Passage) -> bool:
+    """Extend a better passage of the same document that overlaps this one, if there is one."""
+    for place, other in enumerate(merged):
+        if other.document_id != passage.document_id:
+            continue
+        start, end = min(other.start, passage.start), max(other.end, passage.end)
+        overlap = other.start < passage.end and passage.start < other.end
+        if overlap and end - start <= _LONGEST_MERGED:
+            first, second = sorted((other, passage), key=lambda p: p.start)
+            text = first.text + second.text[max(0, first.end - second.start) :]
+            merged[place] = replace(
+                other,
+                start=start,
+                end=end,
+                text=text,
+                start_page=_least(other.start_page, passage.start_page),
+                end_page=_most(other.end_page, passage.end_page),
+            )
+            return True
+    return False
+
+
+def _least(a: int | None, b: int | None) -> int | None:
+    return a if b is None else b if a is None else min(a, b)
+
+
+def _most(a: int | None, b: int | None) -> int | None:
+    return a if b is None else b if a is None else max(a, b)
