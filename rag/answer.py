@@ -1,0 +1,152 @@
+"""Question and passages to a grounded answer, in one straight line.
+
+The engine states, `rag.cite` checks: a quote that is not where it is said to be is dropped
+and counted, a sentence left without a quote is dropped too, and when nothing is left the
+documents do not say. Streaming is the same line: `stream` yields what happens, `answer`
+takes the last of it. Nothing is streamed before its quotes have been located.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rag.cite import Source, cite
+from rag.models.engine import Context, Engine
+from rag.models.tasks import AnswerTask, Statement
+from rag.types import Answer, Citation, Passage, Sentence
+
+NOT_FOUND = "Not found in these documents."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassagesFound:
+    """What the answer will be drawn from."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """The next piece of the answer's text; all pieces joined are ``Answer.text``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cited:
+    """A located quote of the sentence at position ``sentence`` of the answer."""
+
+    sentence: int
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The whole answer; always the last event."""
+
+    answer: Answer
+
+
+Event: TypeAlias = PassagesFound | Delta | Cited | Answered
+
+
+def answer(
+    question: str,
+    *,
+    passages: Sequence[Passage],
+    engine: Engine,
+    source: Source,
+    context: Context | None = None,
+) -> Answer:
+    """Answer a question from passages; see `stream`."""
+    events = stream(question, passages=passages, engine=engine, source=source, context=context)
+    return next(event.answer for event in events if isinstance(event, Answered))
+
+
+def stream(
+    question: str,
+    *,
+    passages: Sequence[Passage],
+    engine: Engine,
+    source: Source,
+    context: Context | None = None,
+) -> Iterator[Event]:
+    """Answer a question from passages, telling what happens as it happens.
+
+    Args:
+        question: The question as asked.
+        passages: What was retrieved for it, best first.
+        engine: What reads the passages.
+        source: The stored documents, in which every quote is looked up.
+        context: For whom; the default tenant when not given.
+
+    Yields:
+        The passages, then for each sentence its text and citations, then the answer.
+    """
+    task = AnswerTask(question=question, passages=tuple(passages))
+    yield PassagesFound(passages=task.passages)
+    started = time.perf_counter()
+    outcome = engine.run(task, context or Context())
+    engine_ms = _since(started)
+
+    sentences: list[Sentence] = []
+    dropped = 0
+    locate_ms = 0.0
+    for statement in outcome.value:
+        started = time.perf_counter()
+        sentence, lost = _ground(statement, task.passages, source)
+        locate_ms += _since(started)
+        dropped += lost
+        if sentence is None:
+            continue
+        yield Delta(text=f" {sentence.text}" if sentences else sentence.text)
+        for citation in sentence.citations:
+            yield Cited(sentence=len(sentences), citation=citation)
+        sentences.append(sentence)
+    if not sentences:
+        yield Delta(text=NOT_FOUND)
+    yield Answered(
+        answer=Answer(
+            question=question,
+            text=" ".join(sentence.text for sentence in sentences) or NOT_FOUND,
+            sentences=tuple(sentences),
+            found=bool(sentences),
+            confidence=outcome.confidence,
+            engine=outcome.engine,
+            usage=outcome.usage,
+            dropped_citations=dropped,
+            passages=task.passages,
+            timings={**outcome.timings, "engine": engine_ms, "locate": locate_ms},
+        )
+    )
+
+
+def _ground(
+    statement: Statement, passages: Sequence[Passage], source: Source
+) -> tuple[Sentence | None, int]:
+    """A statement with the citations that were located, and how many were not."""
+    citations = []
+    for evidence in statement.evidence:
+        # An engine may name a passage that it was not given.
+        if not 0 <= evidence.passage < len(passages):
+            continue
+        citation = cite(
+            evidence.quote,
+            passages[evidence.passage],
+            source,
+            hint=evidence.hint,
+            support=evidence.support,
+        )
+        if citation is not None:
+            citations.append(citation)
+    lost = len(statement.evidence) - len(citations)
+    if not citations or not statement.text.strip():
+        return None, lost
+    return Sentence(text=statement.text, citations=tuple(citations)), lost
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)

@@ -1,0 +1,1 @@
+"""Engines: what reads passages and says something about them."""

@@ -1,0 +1,32 @@
+"""The one protocol through which passages are understood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from rag.models.tasks import AnswerTask, Outcome, Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """For whom a task runs. The tenant is part of every content key."""
+
+    tenant: str = "default"
+
+
+class Engine(Protocol):
+    """Runs tasks. Thread-safe."""
+
+    @property
+    def id(self) -> str:
+        """Name under which answers report this engine."""
+        ...
+
+    def supports(self, task: type) -> bool:
+        """Whether this engine can run tasks of a type."""
+        ...
+
+    def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
+        """Do the task. Quotes in the outcome are claims until they have been located."""
+        ...
