@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from rag.embedding.registry import open_embedder
+
 from api.home import Home
 from api.settings import Settings
 from ingest.intake import Incoming, receive
@@ -15,7 +17,6 @@ from rag.catalog import Catalog
 from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.embedding import Embedder
-from rag.embedding.registry import open_embedder
 from rag.errors import ConfigurationError, NotFound
 from rag.indexes import Indexes
 from rag.models.engine import Engine

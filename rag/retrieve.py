@@ -14,7 +14,7 @@ from rag.catalog import Catalog
 from rag.embedding import Embedder
 from rag.fuse import Search, search_hybrid
 from rag.indexes import CollectionIndexes, Indexes
-from rag.types import Collection, FloatVector, Ids, Passage
+from rag.types import Collection, Ids, Passage
 from rag.vectors import Hits
 
 _LONGEST_MERGED = 4_000

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rag.catalog.collections import Collections
 from rag.catalog.database import Database, migrate
 from rag.catalog.documents import Documents
+from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
 from rag.catalog.records import Answers, Requests
 from rag.catalog.texts import Texts
@@ -29,6 +30,7 @@ class Catalog:
         self.jobs = Jobs(database)
         self.answers = Answers(database)
         self.requests = Requests(database)
+        self.inspection = Inspection(database)
 
     def read(self, document_id: str, start: int, end: int) -> str:
         """The visible text of a document between two offsets."""

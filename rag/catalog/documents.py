@@ -177,14 +177,15 @@ class Documents:
             document = self._get(connection, _is(tenant, document_id))
             if document.generation is not None:
                 log_change(connection, "remove", _identity(document))
-            hashes = _hashes(connection, document_id)
-            delete_versions(connection, document_id)
+            self._drop_versions(connection, document)
             connection.execute(sa.delete(t.documents).where(t.documents.c.id == document_id))
             update_job(connection, document.job_id, status=JobStatus.CANCELLED)
-            self._drop_vectors(connection, document.collection_id, hashes)
-            shared = t.documents.c.sha256 == document.sha256
-            if not connection.execute(sa.select(sa.exists().where(shared))).scalar():
-                discard(document.sha256)
+            _discard_unshared(connection, document.sha256, discard)
+
+    def discard_orphan(self, sha256: str, discard: Callable[[str], None]) -> None:
+        """Discard an original unless a document has come to use it meanwhile."""
+        with self._db.write() as connection:
+            _discard_unshared(connection, sha256, discard)
 
     def processing(self, document_id: str, generation: int) -> None:
         """Note that a worker has taken the document up."""
@@ -205,7 +206,7 @@ class Documents:
                 return
             if before.generation is not None:
                 log_change(connection, "remove", _identity(before))
-                delete_versions(connection, document_id, keep=generation)
+                self._drop_versions(connection, before, keep=generation)
             counts = _counts(connection, document_id, generation)
             first = _take_chunk_ids(connection, before.collection_id, counts["chunk_count"])
             self._set(
@@ -227,7 +228,7 @@ class Documents:
         with self._db.write() as connection:
             require_writer(connection, document_id, generation)
             document = self._get(connection, t.documents.c.id == document_id)
-            delete_versions(connection, document_id, keep=document.generation)
+            self._drop_versions(connection, document, keep=document.generation)
             self._set(connection, document_id, status=DocumentStatus.FAILED, error=dict(error))
             update_job(connection, document.job_id, status=JobStatus.FAILED, error=dict(error))
 
@@ -245,6 +246,14 @@ class Documents:
         if not found:
             raise NotFound("No such document.", param="document")
         return found[0]
+
+    def _drop_versions(
+        self, connection: sa.Connection, document: Document, *, keep: int | None = None
+    ) -> None:
+        """Remove what was derived from a document, vectors included, but for one generation."""
+        hashes = _hashes(connection, document.id)
+        delete_versions(connection, document.id, keep=keep)
+        self._drop_vectors(connection, document.collection_id, hashes)
 
     def _drop_vectors(
         self, connection: sa.Connection, collection_id: str, hashes: Sequence[bytes]
@@ -285,14 +294,28 @@ def require_writer(connection: sa.Connection, document_id: str, generation: int)
 
 
 def delete_versions(
-    connection: sa.Connection, document_id: str, *, keep: int | None = None
+    connection: sa.Connection,
+    document_id: str,
+    *,
+    keep: int | None = None,
+    only: int | None = None,
 ) -> None:
-    """Remove what was derived from a document, but for the generation to keep."""
+    """Remove what was derived from a document: all, all but one generation, or one only."""
     for table in _VERSIONED:
         where = table.c.document_id == document_id
         if keep is not None:
             where &= table.c.generation != keep
+        if only is not None:
+            where &= table.c.generation == only
         connection.execute(sa.delete(table).where(where))
+
+
+def _discard_unshared(
+    connection: sa.Connection, sha256: str, discard: Callable[[str], None]
+) -> None:
+    shared = t.documents.c.sha256 == sha256
+    if not connection.execute(sa.select(sa.exists().where(shared))).scalar():
+        discard(sha256)
 
 
 def _is(tenant: str, document_id: str) -> sa.ColumnElement[bool]:

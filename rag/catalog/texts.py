@@ -109,12 +109,14 @@ class Texts:
             c = t.chunks.c
             where = _version(t.chunks, document_id, generation)
             where &= (c.position >= first) & (c.position < first + count)
-            return list(_chunk_texts(connection, document_id, generation, where, 0))
+            return list(chunk_texts(connection, document_id, generation, where, 0))
 
     def read(self, document_id: str, start: int, end: int) -> str:
         """The visible text between two offsets (cut at its ends)."""
         with self._db.read() as connection:
-            return _read(connection, document_id, _generation(connection, document_id), start, end)
+            return read_text(
+                connection, document_id, _generation(connection, document_id), start, end
+            )
 
     def length(self, document_id: str) -> int:
         """Code points of the visible text."""
@@ -147,7 +149,7 @@ class Texts:
                 return []
             origin = rows[0]["start"]
             end = max(row["end"] for row in rows)
-            text = _read(connection, document_id, generation, origin, end)
+            text = read_text(connection, document_id, generation, origin, end)
             return [
                 Chunk(
                     position=row["position"],
@@ -207,7 +209,7 @@ class Texts:
                 .order_by(c.first_chunk_id)
             ).all()
             return int(seq or 0), [
-                list(_chunk_texts(connection, d.id, d.generation, None, d.first_chunk_id))
+                list(chunk_texts(connection, d.id, d.generation, None, d.first_chunk_id))
                 for d in documents
             ]
 
@@ -216,7 +218,7 @@ class Texts:
     ) -> Sequence[ChunkText]:
         """The chunks of one generation with their ids; empty when it is gone meanwhile."""
         with self._db.read() as connection:
-            return list(_chunk_texts(connection, document_id, generation, None, first_chunk_id))
+            return list(chunk_texts(connection, document_id, generation, None, first_chunk_id))
 
     def _insert(
         self, table: sa.Table, rows: Sequence[Mapping[str, Any]], document_id: str, generation: int
@@ -244,9 +246,10 @@ def _generation(connection: sa.Connection, document_id: str) -> int:
     return int(generation)
 
 
-def _read(
+def read_text(
     connection: sa.Connection, document_id: str, generation: int, start: int, end: int
 ) -> str:
+    """The text of one version between two offsets, cut at its ends."""
     c = t.segments.c
     query = (
         sa.select(c.start, c.text)
@@ -276,13 +279,14 @@ def _page(row: Mapping[Any, Any]) -> Page:
     )
 
 
-def _chunk_texts(
+def chunk_texts(
     connection: sa.Connection,
     document_id: str,
     generation: int,
     where: sa.ColumnElement[bool] | None,
     first_id: int,
 ) -> Iterator[ChunkText]:
+    """One version's chunks, all or those that ``where`` selects, with ids from ``first_id`` on."""
     c = t.chunks.c
     condition = _version(t.chunks, document_id, generation) if where is None else where
     rows = connection.execute(
@@ -291,7 +295,7 @@ def _chunk_texts(
     if not rows:
         return
     origin = min(row.start for row in rows)
-    text = _read(connection, document_id, generation, origin, max(row.end for row in rows))
+    text = read_text(connection, document_id, generation, origin, max(row.end for row in rows))
     for row in rows:
         yield ChunkText(
             id=first_id + row.position,
@@ -337,7 +341,7 @@ def _passage(connection: sa.Connection, document: sa.RowMapping, chunk_id: int) 
         document_title=document["title"] or document["name"],
         start=row.start,
         end=row.end,
-        text=_read(connection, *version, row.start, row.end),
+        text=read_text(connection, *version, row.start, row.end),
         score=0.0,
         start_page=first_page,
         end_page=last_page,

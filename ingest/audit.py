@@ -1,0 +1,203 @@
+"""The store held against its own promises; what can be mended is mended on request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ingest.originals import file_parts
+from ingest.pipeline import Pipeline, fill_vectors
+from rag.catalog.texts import ChunkText
+from rag.errors import StoreDamaged
+from rag.indexes import Indexes
+from rag.types import Collection, Ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    kind: str
+    subject: str
+    message: str
+    repaired: bool = False
+
+
+def run_audit(pipeline: Pipeline, indexes: Indexes, *, repair: bool) -> list[Finding]:
+    """Check the whole store.
+
+    Every searchable document's chunks are in both indexes and nothing else is, no vector is
+    missing or zero, every span resolves, every original is there and unchanged, and nothing
+    is left of what was deleted. With ``repair``, orphans are removed, vectors embedded again,
+    broken documents queued to be read again and indexes rebuilt; a lost original is beyond
+    repair.
+    """
+    findings = [
+        *_documents(pipeline, repair),
+        *_vectors(pipeline, repair),
+        *_originals(pipeline, repair),
+        *_orphans(pipeline, repair),
+    ]
+    for collection in pipeline.catalog.collections.all(None):
+        findings += _indexes(pipeline, indexes, collection, repair)
+    return findings
+
+
+def _documents(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
+    inspection = pipeline.catalog.inspection
+    for collection in pipeline.catalog.collections.all(None):
+        gaps = inspection.log_gaps(collection.id)
+        if gaps:
+            yield Finding(
+                kind="commit_log",
+                subject=collection.id,
+                message=f"The commit log of {collection.name!r} lacks {gaps} changes.",
+            )
+        for document in inspection.visible(collection.id):
+            broken = list(inspection.broken_spans(document))
+            if broken:
+                if repair:
+                    inspection.ingest_again(document.id)
+                yield Finding(
+                    kind="spans", subject=document.id, message="; ".join(broken), repaired=repair
+                )
+    for document_id in inspection.stranded():
+        if repair:
+            inspection.ingest_again(document_id)
+        yield Finding(
+            kind="stranded",
+            subject=document_id,
+            message="The document waits for a job that is not there.",
+            repaired=repair,
+        )
+
+
+def _vectors(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
+    catalog = pipeline.catalog
+    for collection in catalog.collections.all(None):
+        for document in catalog.inspection.visible(collection.id):
+            chunks = catalog.inspection.chunks(document)
+            bad = _bad_vectors(pipeline, collection, list(chunks))
+            if not bad:
+                continue
+            mend = repair and collection.embedder == pipeline.embedder.id
+            if mend:
+                hashes = [chunk.text_sha256 for chunk in bad]
+                catalog.vectors.delete(collection.tenant, collection.embedder, hashes)
+                fill_vectors(pipeline, collection, bad)
+            yield Finding(
+                kind="vectors",
+                subject=document.id,
+                message=f"{len(bad)} of its {document.chunk_count} vectors are missing or zero.",
+                repaired=mend,
+            )
+    unused = set(catalog.vectors.keys()) - catalog.inspection.used_vectors()
+    if unused:
+        if repair:
+            for tenant, embedder, key in unused:
+                catalog.vectors.delete(tenant, embedder, [key])
+        yield Finding(
+            kind="orphan_vectors",
+            subject="vectors",
+            message=f"{len(unused)} vectors belong to no chunk.",
+            repaired=repair,
+        )
+
+
+def _bad_vectors(
+    pipeline: Pipeline, collection: Collection, chunks: list[ChunkText]
+) -> list[ChunkText]:
+    hashes = [chunk.text_sha256 for chunk in chunks]
+    found = pipeline.catalog.vectors.get(collection.tenant, collection.embedder, hashes)
+
+    def sound(key: bytes) -> bool:
+        return key in found and abs(float(np.linalg.norm(found[key])) - 1) < 0.01
+
+    return [chunk for chunk in chunks if not sound(chunk.text_sha256)]
+
+
+def _originals(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
+    wanted = pipeline.catalog.inspection.contents()
+    kept = set(pipeline.originals.all())
+    for sha256 in kept - wanted.keys():
+        if repair:
+            pipeline.catalog.documents.discard_orphan(sha256, pipeline.originals.discard)
+        yield Finding(
+            kind="orphan_original",
+            subject=sha256,
+            message="The file belongs to no document.",
+            repaired=repair,
+        )
+    for sha256, document_id in wanted.items():
+        if sha256 not in kept:
+            message = "The original is gone; upload the file again."
+        elif _hash(pipeline, sha256) != sha256:
+            message = "The original has changed on disk; delete the document and upload it again."
+        else:
+            continue
+        yield Finding(kind="original", subject=document_id, message=message)
+
+
+def _hash(pipeline: Pipeline, sha256: str) -> str:
+    digest = hashlib.sha256()
+    for part in file_parts(pipeline.originals.path(sha256)):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _orphans(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
+    for document_id, generation in pipeline.catalog.inspection.orphans():
+        if repair:
+            pipeline.catalog.inspection.remove_orphan(document_id, generation)
+        yield Finding(
+            kind="orphan_rows",
+            subject=document_id,
+            message=f"Rows of version {generation} are neither visible nor being written.",
+            repaired=repair,
+        )
+
+
+def _indexes(
+    pipeline: Pipeline, indexes: Indexes, collection: Collection, repair: bool
+) -> list[Finding]:
+    findings = list(_index_differences(pipeline, indexes, collection))
+    if findings and repair:
+        indexes.forget(collection.id)
+        left = {(f.kind, f.message) for f in _index_differences(pipeline, indexes, collection)}
+        return [replace(f, repaired=(f.kind, f.message) not in left) for f in findings]
+    return findings
+
+
+def _index_differences(
+    pipeline: Pipeline, indexes: Indexes, collection: Collection
+) -> Iterator[Finding]:
+    if collection.embedder != pipeline.embedder.id:
+        return  # its vectors are judged above; this process cannot search it
+    try:
+        opened = indexes.of(collection)
+    except StoreDamaged as error:
+        yield Finding(kind="index", subject=collection.id, message=error.message)
+        return
+    wanted = [
+        np.arange(document.first_chunk_id, document.first_chunk_id + document.chunk_count)
+        for document in pipeline.catalog.inspection.visible(collection.id)
+    ]
+    expected = np.concatenate(wanted) if wanted else np.empty(0, np.int64)
+    for name, held in (("vector", opened.vectors.ids()), ("text", opened.lexical.ids())):
+        difference = _difference(expected, held)
+        if difference:
+            yield Finding(
+                kind="index",
+                subject=collection.id,
+                message=f"The {name} index of {collection.name!r}: {difference}.",
+            )
+
+
+def _difference(expected: Ids, held: Ids) -> str:
+    missing = len(np.setdiff1d(expected, held))
+    surplus = len(np.setdiff1d(held, expected))
+    parts = [f"{missing} chunks missing"] * bool(missing) + [f"{surplus} too many"] * bool(surplus)
+    return ", ".join(parts)
