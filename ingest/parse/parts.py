@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from rag.types import Block, BlockKind, Page, PageSource, ParsedDocument
 
@@ -33,7 +33,7 @@ class Part:
     warnings: tuple[str, ...] = ()
 
 
-def write_frame(stream: BinaryIO, header: Mapping[str, Any], blob: bytes = b"") -> None:
+def write_frame(stream: IO[bytes], header: Mapping[str, Any], blob: bytes = b"") -> None:
     """Send one frame at once."""
     encoded = json.dumps(header, separators=(",", ":")).encode("ascii")
     stream.write(_LENGTHS.pack(len(encoded), len(blob)) + encoded)
@@ -41,7 +41,7 @@ def write_frame(stream: BinaryIO, header: Mapping[str, Any], blob: bytes = b"") 
     stream.flush()
 
 
-def read_frame(stream: BinaryIO, limit: int) -> tuple[dict[str, Any], bytes] | None:
+def read_frame(stream: IO[bytes], limit: int) -> tuple[dict[str, Any], bytes] | None:
     """Receive one frame of at most ``limit`` bytes; ``None`` where the stream ends.
 
     Raises:

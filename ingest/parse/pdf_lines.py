@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,7 +193,7 @@ def _composed(text: str, boxes: Quads) -> tuple[str, Quads]:
     pieces, quads = [], []
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         piece = text[start:end]
-        form = "NFKC" if _is_form(piece[0]) else "NFC"
+        form: Literal["NFC", "NFKC"] = "NFKC" if _is_form(piece[0]) else "NFC"
         whole = unicodedata.normalize(form, piece)
         # A form of its own width may come out with a space to hang marks on: no character.
         whole = whole.strip() or whole[:1] if form == "NFKC" else whole

@@ -28,7 +28,7 @@ _WORST_SIDE = 14_400 * 100.0
 def _plain(function: Any, *types: Any) -> Any:
     """The same C function with plain integers for pointers, which costs far less per call."""
     address = ctypes.cast(function, ctypes.c_void_p).value
-    return ctypes.PYFUNCTYPE(*types)(address)
+    return ctypes.PYFUNCTYPE(*types)(address or 0)
 
 
 # One call per character and property cannot be avoided, so each is made cheap.
@@ -202,7 +202,8 @@ def _displayed(
     matrix = np.array([[ax - ox, ay - oy], [bx - ox, by - oy]]) / 100
     first = rects[:, [0, 1]].astype(np.float64) @ matrix + (ox, oy)
     second = rects[:, [2, 3]].astype(np.float64) @ matrix + (ox, oy)
-    return np.nan_to_num(np.hstack([np.minimum(first, second), np.maximum(first, second)]))
+    boxes: NDArray[np.float64] = np.hstack([np.minimum(first, second), np.maximum(first, second)])
+    return np.nan_to_num(boxes)
 
 
 def _bold(text: Any, objects: NDArray[np.uint64]) -> dict[int, bool]:

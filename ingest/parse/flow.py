@@ -1,0 +1,75 @@
+"""Builds the text of formats without lines of their own, and the blocks as spans of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rag.types import Block, BlockKind
+
+CELL = " | "
+_SPACE = re.compile(r"\s+")
+
+
+class Flow:
+    """Text written piece by piece. Breaks are owed until text follows, so none is left over."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._pieces: list[str] = []
+        self._length = 0
+        self._breaks = 0
+        self._space = False
+
+    @property
+    def text(self) -> str:
+        """All that was written."""
+        return "".join(self._pieces)
+
+    def write(self, text: str) -> None:
+        """Add running text; any white space in it counts as one space."""
+        collapsed = _SPACE.sub(" ", text)
+        if collapsed.startswith(" "):
+            self._space = True
+        words = collapsed.strip()
+        if not words:
+            return
+        self._settle()
+        self._put(words)
+        self._space = collapsed.endswith(" ")
+
+    def verbatim(self, text: str) -> None:
+        """Add text whose white space matters, but for blank lines around it."""
+        cleaned = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip()
+        if cleaned:
+            self._settle()
+            self._put(cleaned)
+            self._space = text[-1:].isspace()
+
+    def newline(self, count: int = 1) -> None:
+        """Owe at least so many line feeds before the next text."""
+        self._breaks = max(self._breaks, count)
+        self._space = False
+
+    @contextmanager
+    def block(self, kind: BlockKind, level: int = 0) -> Iterator[None]:
+        """What is written inside is one block, with its own paragraph."""
+        self.newline(2)
+        self._settle()
+        start, place = self._length, len(self.blocks)
+        yield
+        if self._length > start:
+            self.blocks.insert(place, Block(kind=kind, start=start, end=self._length, level=level))
+        self.newline(2)
+
+    def _settle(self) -> None:
+        if self._breaks and self._length:
+            self._put("\n" * self._breaks)
+        elif self._space and self._length:
+            self._put(" ")
+        self._breaks, self._space = 0, False
+
+    def _put(self, text: str) -> None:
+        self._pieces.append(text)
+        self._length += len(text)

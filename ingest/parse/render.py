@@ -1,0 +1,46 @@
+"""Pages as pictures, with the places that a citation rests on marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ingest.parse.sandbox import POOL, Limits
+from rag.errors import CorruptDocument, InvalidRequest
+from rag.types import Box
+
+WIDEST = 4000
+_MOST_HIGHLIGHTS = 5000
+_LIMITS = Limits(cpu_s=30, wall_s=60.0, output_bytes=128 << 20)
+
+
+def render_page(path: Path, number: int, *, width_px: int, highlights: Sequence[Box] = ()) -> bytes:
+    """PNG of one page of a PDF, drawn in a child process.
+
+    Args:
+        path: The stored original; it must be a PDF.
+        number: Page number from 1.
+        width_px: Width of the image; the height follows from the page. A page so long that
+            its image would pass 24 megapixels comes out smaller.
+        highlights: Boxes to draw in translucent yellow; those of other pages are ignored.
+
+    Raises:
+        NotFound: The document has no such page.
+        InvalidRequest: The width is not between 1 and 4000.
+        DocumentError: The page cannot be drawn, or drawing it takes too much.
+    """
+    if not 1 <= width_px <= WIDEST:
+        raise InvalidRequest(f"width must be from 1 to {WIDEST} pixels", param="width")
+    boxes = [(box.x0, box.y0, box.x1, box.y1) for box in highlights if box.page == number]
+    request = {
+        "do": "render",
+        "path": str(path.resolve()),
+        "page": number,
+        "width_px": width_px,
+        "highlights": boxes[:_MOST_HIGHLIGHTS],
+    }
+    frames = POOL.run(request, _LIMITS)
+    png = frames[0][1] if frames else b""
+    if not png.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise CorruptDocument(f"page {number} cannot be drawn")
+    return png
