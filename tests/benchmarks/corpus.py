@@ -1,8 +1,9 @@
 """Text files whose chunks every splitter cuts alike, so that systems can be compared.
 
-A file is a row of paragraphs. No paragraph exceeds 250 tokens of the embedding model and no
-two neighbours fit into 256 together, so a splitter set to 256 tokens without overlap makes
-exactly one chunk of each paragraph. Everything follows from the seed.
+A file is a row of paragraphs. No paragraph exceeds 250 tokens of the embedding model, no two
+neighbours fit into 256 together, and none but a file's last is shorter than half of that
+(some splitters rather cut a sentence than make a short chunk). So a splitter set to 256 tokens
+without overlap makes exactly one chunk of each paragraph. Everything follows from the seed.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ SEPARATOR = "\n\n\n"
 _UNIFORM = 225
 _LONGEST = 250
 _SHORTEST = 16
+_SHORTEST_INSIDE = 132
 _NO_PAIR_FITS = _SHORTEST + _LONGEST
-_PER_FILE = 16
+_UNIFORM_FILE = 16
+_MIXED_FILES = (1, 2, 4, 8, 16)
 _QUERY_WORDS = 10
 
 
@@ -85,32 +88,32 @@ class Corpus:
 def uniform(chunks: int, tokenizer: Tokenizer, *, real: Path | None = None) -> Corpus:
     """Every paragraph 225 tokens long, 16 to a file."""
     lengths = [_UNIFORM] * chunks
-    grouped = [lengths[at : at + _PER_FILE] for at in range(0, chunks, _PER_FILE)]
+    grouped = [lengths[at : at + _UNIFORM_FILE] for at in range(0, chunks, _UNIFORM_FILE)]
     return _build("uniform", grouped, tokenizer, real)
 
 
 def mixed(chunks: int, tokenizer: Tokenizer, *, real: Path | None = None) -> Corpus:
-    """Paragraphs of 16 to 250 tokens; every eighth stands in a file of its own."""
+    """Files of 1 to 16 paragraphs of 132 to 250 tokens, their last ones down to 16."""
     rng = random.Random(20)
-    notes = [[_short(rng)] for _ in range(chunks // 8)]
-    rest = chunks - len(notes)
-    sizes = [min(_PER_FILE, rest - at) for at in range(0, rest, _PER_FILE)]
-    grouped = notes + [_row(rng, size) for size in sizes]
-    rng.shuffle(grouped)
+    grouped: list[list[int]] = []
+    rest = chunks
+    while rest:
+        size = min(rest, _MIXED_FILES[len(grouped) % len(_MIXED_FILES)])
+        grouped.append(_row(rng, size))
+        rest -= size
     return _build("mixed", grouped, tokenizer, real)
 
 
-def _short(rng: random.Random) -> int:
-    """Log-uniform over all lengths: as many between 16 and 63 as between 63 and 250."""
-    scale: float = (_LONGEST / _SHORTEST) ** rng.random()
-    return round(_SHORTEST * scale)
-
-
 def _row(rng: random.Random, size: int) -> list[int]:
-    row = [_short(rng)]
+    """Lengths of one file's paragraphs, drawn from the last to the first.
+
+    The last is log-uniform: as many have 16 to 63 tokens as 63 to 250.
+    """
+    scale: float = (_LONGEST / _SHORTEST) ** rng.random()
+    row = [round(_SHORTEST * scale)]
     while len(row) < size:
-        row.append(max(_short(rng), rng.randint(_NO_PAIR_FITS - row[-1], _LONGEST)))
-    return row
+        row.append(rng.randint(max(_SHORTEST_INSIDE, _NO_PAIR_FITS - row[-1]), _LONGEST))
+    return row[::-1]
 
 
 def _build(

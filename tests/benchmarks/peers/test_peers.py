@@ -29,6 +29,7 @@ def test_a_splitter_set_to_256_tokens_can_only_cut_between_paragraphs(make, toke
     rows = [[len(tokenizer.encode(text).ids) for text in file] for file in made.files]
     assert made.chunks == 64
     assert max(max(row) for row in rows) <= 254
+    assert min(length for row in rows for length in row[:-1]) >= 128
     assert all(first + second > 258 for row in rows for first, second in pairwise(row))
     assert abs(sum(map(sum, rows)) - 2 * 64 - made.tokens) <= 64
 
