@@ -10,7 +10,9 @@ from rag.errors import EmptyDocument, EncryptedDocument, UnsupportedType
 
 _HEAD = 1 << 16
 _TAIL = 1 << 18
-_PDF, _HTML, _PLAIN = (BY_MEDIA_TYPE[m] for m in ("application/pdf", "text/html", "text/plain"))
+_PDF, _DOCX, _HTML, _PLAIN = (
+    BY_EXTENSION[extension] for extension in (".pdf", ".docx", ".html", ".txt")
+)
 
 # Formats that are often sent and cannot be read yet: naming them makes the refusal clear.
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
@@ -64,6 +66,8 @@ def detect(path: Path, name: str, declared: str | None) -> str:
             return row.media_type
     if _damaged_pdf(sample, by_name or claimed):
         return _PDF.media_type
+    if _damaged_docx(sample, by_name or claimed):
+        return _DOCX.media_type
     _refuse_foreign(sample, name)
     if not looks_like_text(sample.head):
         raise UnsupportedType(f"'{name}' is binary data of unknown type; {_readable()}")
@@ -87,6 +91,12 @@ def _damaged_pdf(sample: Sample, expected: Format | None) -> bool:
         for part in (sample.head, sample.tail)
         for mark in (b"%PDF-", b"startxref", b" obj")
     )
+
+
+def _damaged_docx(sample: Sample, expected: Format | None) -> bool:
+    if expected is not _DOCX or not sample.head.startswith(b"PK\x03\x04"):
+        return False
+    return not any(mark in sample.head or mark in sample.tail for mark, _ in _ZIPPED)
 
 
 def _refuse_foreign(sample: Sample, name: str) -> None:

@@ -69,7 +69,9 @@ class Typography:
     def title(self, metadata: str) -> str | None:
         """The metadata's title if it is one, else the largest heading of the first pages."""
         cleaned = " ".join(metadata.split())
-        if 3 < len(cleaned) <= 300 and not _NO_TITLE.match(cleaned):
+        named_like_a_file = " " not in cleaned and re.search(r"[\d_]", cleaned)
+        sane = 3 < len(cleaned) <= 300 and not _NO_TITLE.match(cleaned)
+        if sane and not named_like_a_file:
             return cleaned
         early = [line for line in self._merged(*self._body()) if line.page <= 2]
         if not early:

@@ -13,63 +13,21 @@ from lxml import etree
 from ingest.parse.encoding import decode, storable
 from ingest.parse.flow import CELL, Flow
 from ingest.parse.parts import Part
-from rag.errors import EmptyDocument
+from rag.errors import EmptyDocument, ParserLimit
 from rag.types import BlockKind
 
-_DROPPED = frozenset(
-    [
-        "head",
-        "script",
-        "style",
-        "template",
-        "noscript",
-        "nav",
-        "iframe",
-        "object",
-        "embed",
-        "svg",
-        "math",
-        "canvas",
-        "audio",
-        "video",
-        "select",
-        "option",
-        "datalist",
-        "button",
-        "input",
-        "textarea",
-    ]
-)
-_PARAGRAPHS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "details",
-        "dialog",
-        "dl",
-        "dt",
-        "dd",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "header",
-        "hgroup",
-        "hr",
-        "main",
-        "p",
-        "section",
-        "summary",
-        "ul",
-        "ol",
-        "table",
-        "caption",
-    ]
-)
+# fmt: off
+_DROPPED = frozenset((
+    "head", "script", "style", "template", "noscript", "nav", "iframe", "object", "embed",
+    "svg", "math", "canvas", "audio", "video", "select", "option", "datalist", "button",
+    "input", "textarea",
+))
+_PARAGRAPHS = frozenset((
+    "address", "article", "aside", "blockquote", "body", "details", "dialog", "dl", "dt",
+    "dd", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr",
+    "main", "p", "section", "summary", "ul", "ol", "table", "caption",
+))
+# fmt: on
 _LINES = frozenset(("div", "li", "tr", "br", "center", "legend"))
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN = re.compile(r"(?i)display\s*:\s*none|visibility\s*:\s*hidden")
@@ -81,6 +39,7 @@ def parse(path: Path) -> Iterator[Part]:
 
     Raises:
         EmptyDocument: A reader would see no text.
+        ParserLimit: Elements are nested deeper than the parser goes.
     """
     data = path.read_bytes()
     claim = _CHARSET.search(data[:4096])
@@ -92,6 +51,8 @@ def parse(path: Path) -> Iterator[Part]:
     root = etree.fromstring(source.encode(), parser) if source else None
     if root is None:
         raise EmptyDocument("the page contains no text")
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        raise ParserLimit("the page is nested too deeply to be read whole")
     flow = Flow()
     _Walk(flow).over(root)
     if not flow.text:
@@ -123,6 +84,7 @@ class _Walk:
         self._lists = 0
         self._cells = 0
         self._verbatim = 0
+        self._numbers: list[int | None] = []  # next number of each open list, None for bullets
 
     def over(self, root: Any) -> None:
         """Write everything below ``root``."""
@@ -155,6 +117,8 @@ class _Walk:
             if not self._lists and not self._cells:
                 scope.enter_context(self._flow.block(BlockKind.LIST))
             self._count(scope, "_lists")
+            self._numbers.append(1 if tag == "ol" else None)
+            scope.callback(self._numbers.pop)
         elif tag == "table" and not self._cells and node.find(".//table") is None:
             scope.enter_context(self._flow.block(BlockKind.TABLE))
         elif tag in ("td", "th"):
@@ -163,8 +127,15 @@ class _Walk:
             if node.find(".//table") is None:
                 self._count(scope, "_cells")
         elif tag == "li" and not self._cells:
-            self._flow.write("- ")
+            self._flow.write(self._marker())
         self._open.append((node, scope))
+
+    def _marker(self) -> str:
+        number = self._numbers[-1] if self._numbers else None
+        if number is None:
+            return "- "
+        self._numbers[-1] = number + 1
+        return f"{number}. "
 
     def _count(self, scope: ExitStack, name: str) -> None:
         setattr(self, name, getattr(self, name) + 1)

@@ -54,6 +54,7 @@ class _Reader:
         self._typography = Typography()
         self._damaged: list[int] = []
         self._silent: list[int] = []
+        self._drawn = False
 
     def batch(self, first: int, end: int) -> Part:
         """The pages from index ``first`` up to ``end``."""
@@ -88,6 +89,8 @@ class _Reader:
             raise EmptyDocument(
                 "the PDF has no text; it looks scanned, and text recognition (OCR) is not "
                 "available yet"
+                if self._drawn
+                else "the PDF has no text: its pages are empty"
             )
         warnings = []
         if self._damaged:
@@ -110,8 +113,9 @@ class _Reader:
                 self._damaged.append(index + 1)
                 return [], 0.0, 0.0
             lines = page_lines(pdfium.glyphs(page))
-        if not lines:
-            self._silent.append(index + 1)
+            if not lines:
+                self._silent.append(index + 1)
+                self._drawn |= pdfium.has_content(page)
         return lines, width, height
 
     def _note(self, page: PageText, number: int) -> None:

@@ -121,6 +121,11 @@ def page_count(document: Any) -> int:
     return int(max(0, pdfium.FPDF_GetPageCount(document)))
 
 
+def has_content(page: Any) -> bool:
+    """Whether anything is drawn on a page."""
+    return bool(pdfium.FPDFPage_CountObjects(page) > 0)
+
+
 def size(page: Any) -> tuple[float, float]:
     """Width and height in points of the page as displayed; (0, 0) when it has no sane size."""
     width, height = pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
