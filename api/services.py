@@ -72,7 +72,8 @@ class Services:
         Raises:
             NotFound: the tenant has no such document.
         """
-        self.catalog.documents.delete(tenant, document_id, discard=self.originals.discard)
+        self.catalog.versions.delete(tenant, document_id)
+        self.catalog.versions.collect_garbage(self.originals.discard)
 
 
 @contextmanager
@@ -86,12 +87,21 @@ def open_services(settings: Settings, *, address: str | None = None) -> Iterator
     home = Home(path=settings.home)
     with home.owned(address=address):
         services = _build(settings, home)
-        services.originals.clear_incoming()
-        services.catalog.requests.release_unsettled()
+        _tidy(services)
         try:
             yield services
         finally:
             services.catalog.close()
+
+
+def _tidy(services: Services) -> None:
+    """Put away what a process that died left lying: half uploads, half deletions."""
+    catalog, originals = services.catalog, services.originals
+    originals.clear_incoming()
+    catalog.requests.release_unsettled()
+    catalog.versions.collect_garbage(originals.discard)
+    for sha256 in set(originals.all()) - catalog.inspection.contents().keys():
+        catalog.versions.discard_orphan(sha256, originals.discard)
 
 
 def _build(settings: Settings, home: Home) -> Services:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ingest.originals import file_parts
-from ingest.pipeline import Pipeline, fill_vectors
+from ingest.pipeline import Pipeline, missing_vectors
 from rag.catalog.texts import ChunkText
 from rag.errors import StoreDamaged
 from rag.indexes import Indexes
@@ -87,7 +87,7 @@ def _vectors(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
             if mend:
                 hashes = [chunk.text_sha256 for chunk in bad]
                 catalog.vectors.delete(collection.tenant, collection.embedder, hashes)
-                fill_vectors(pipeline, collection, bad)
+                missing_vectors(pipeline, collection, bad)()
             yield Finding(
                 kind="vectors",
                 subject=document.id,
@@ -124,7 +124,7 @@ def _originals(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
     kept = set(pipeline.originals.all())
     for sha256 in kept - wanted.keys():
         if repair:
-            pipeline.catalog.documents.discard_orphan(sha256, pipeline.originals.discard)
+            pipeline.catalog.versions.discard_orphan(sha256, pipeline.originals.discard)
         yield Finding(
             kind="orphan_original",
             subject=sha256,

@@ -11,7 +11,7 @@ from ingest.originals import Originals
 from ingest.parse import detect
 from rag.catalog import Catalog
 from rag.catalog.documents import NewDocument
-from rag.catalog.filters import FIELD_TYPES
+from rag.catalog.filters import FIELD_TYPES, is_field_name, is_storable
 from rag.errors import InvalidRequest
 from rag.types import Collection, Document
 
@@ -85,14 +85,16 @@ def check_metadata(metadata: Mapping[str, Any], collection: Collection) -> None:
     size = 0
     for key, value in metadata.items():
         place = f"metadata.{key}"
-        if not key or '"' in key or "\0" in key or key.startswith("$"):
+        if not is_field_name(key):
             raise InvalidRequest(f"{place}: not a name for a field.", param="metadata")
         if value is not None and not isinstance(value, (str, int, float)):
             raise InvalidRequest(
                 f"{place}: expected a string, number, boolean or null.", param="metadata"
             )
-        if isinstance(value, str) and "\0" in value:
-            raise InvalidRequest(f"{place}: contains a NUL character.", param="metadata")
+        if isinstance(value, str) and not is_storable(value):
+            raise InvalidRequest(
+                f"{place}: contains a NUL or half a surrogate pair.", param="metadata"
+            )
         declared = collection.metadata_schema.get(key)
         fits = declared is None or value is None or isinstance(value, FIELD_TYPES[declared])
         if not fits or (isinstance(value, bool) and declared not in (None, "boolean")):

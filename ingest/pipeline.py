@@ -6,7 +6,7 @@ Nothing is visible before ``commit``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,14 +49,14 @@ def prepare(pipeline: Pipeline, job: Job) -> Prepared:
     """
     document, collection = _subject(pipeline.catalog, job)
     catalog = pipeline.catalog
-    catalog.documents.processing(document.id, job.number)
+    catalog.versions.start(document.id, job.number)
     parsed = parse(pipeline.originals.path(document.sha256), document.media_type)
     chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder.token_offsets)
     if not chunks:
         raise EmptyDocument("No text was found in the document.")
     catalog.texts.stage_text(document.id, job.number, parsed)
     catalog.texts.stage_chunks(document.id, job.number, chunks)
-    catalog.jobs.progress(job.id, 0, len(chunks))
+    catalog.versions.advance(document.id, job.number, done=0, total=len(chunks))
     return Prepared(chunks=len(chunks), title=parsed.title)
 
 
@@ -64,26 +64,30 @@ def embed(pipeline: Pipeline, job: Job, first: int, total: int) -> None:
     """Embed one batch of staged chunks; texts that have a vector are not embedded again."""
     document, collection = _subject(pipeline.catalog, job)
     batch = pipeline.catalog.texts.staged_chunks(document.id, job.number, first, EMBED_BATCH)
-    fill_vectors(pipeline, collection, batch)
-    pipeline.catalog.jobs.progress(job.id, min(first + EMBED_BATCH, total), total)
+    store = missing_vectors(pipeline, collection, batch)
+    done = min(first + EMBED_BATCH, total)
+    pipeline.catalog.versions.advance(document.id, job.number, done=done, total=total, store=store)
 
 
-def fill_vectors(pipeline: Pipeline, collection: Collection, chunks: Sequence[ChunkText]) -> int:
-    """Embed and keep what has no vector yet; returns how many texts that were."""
+def missing_vectors(
+    pipeline: Pipeline, collection: Collection, chunks: Sequence[ChunkText]
+) -> Callable[[], None]:
+    """Embed the texts that have no vector yet; the returned call keeps the new vectors."""
     texts = {chunk.text_sha256: chunk.text for chunk in chunks}
-    store = pipeline.catalog.vectors
-    present = store.present(collection.tenant, collection.embedder, list(texts))
+    space = (collection.tenant, collection.embedder)
+    present = pipeline.catalog.vectors.present(*space, list(texts))
     missing = [key for key in texts if key not in present]
-    if missing:
-        vectors = pipeline.embedder.embed_passages([texts[key] for key in missing])
-        store.put(collection.tenant, collection.embedder, missing, vectors)
-    return len(missing)
+    if not missing:
+        return lambda: None
+    vectors = pipeline.embedder.embed_passages([texts[key] for key in missing])
+    return lambda: pipeline.catalog.vectors.put(*space, missing, vectors)
 
 
 def commit(pipeline: Pipeline, job: Job, title: str | None) -> None:
     """Make the staged document visible."""
     document, _ = _subject(pipeline.catalog, job)
-    pipeline.catalog.documents.publish(document.id, job.number, title=title)
+    pipeline.catalog.versions.publish(document.id, job.number, title=title)
+    pipeline.catalog.versions.collect_garbage(pipeline.originals.discard)
 
 
 def fail(pipeline: Pipeline, job: Job, error: Mapping[str, Any]) -> None:
@@ -91,9 +95,10 @@ def fail(pipeline: Pipeline, job: Job, error: Mapping[str, Any]) -> None:
     if job.document_id is None:
         return
     try:
-        pipeline.catalog.documents.fail(job.document_id, job.number, error)
+        pipeline.catalog.versions.fail(job.document_id, job.number, error)
     except NotFound:
         return
+    pipeline.catalog.versions.collect_garbage(pipeline.originals.discard)
 
 
 def ingest(pipeline: Pipeline, job: Job) -> None:

@@ -12,6 +12,7 @@ from rag.catalog.jobs import Jobs
 from rag.catalog.records import Answers, Requests
 from rag.catalog.texts import Texts
 from rag.catalog.vectors import VectorStore
+from rag.catalog.versions import Versions
 from rag.types import Page, Span
 
 __all__ = ["Catalog"]
@@ -25,8 +26,9 @@ class Catalog:
         self._database = database
         self.vectors = vectors
         self.collections = Collections(database)
-        self.documents = Documents(database, vectors)
-        self.texts = Texts(database)
+        self.documents = Documents(database)
+        self.versions = Versions(database, vectors)
+        self.texts = Texts(database, self.versions)
         self.jobs = Jobs(database)
         self.answers = Answers(database)
         self.requests = Requests(database)

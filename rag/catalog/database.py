@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,10 @@ class Database:
 def open_sqlite(path: Path) -> Database:
     """Open or create a SQLite file with the durability that the promises need."""
     engine = sa.create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
+        f"sqlite:///{path}",
+        connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
+        # SQLite's JSON paths find a key only as it is written, not through its escapes.
+        json_serializer=partial(json.dumps, ensure_ascii=False),
     )
 
     @sa.event.listens_for(engine, "connect")

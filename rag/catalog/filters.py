@@ -8,6 +8,7 @@ document itself. A comparison matches only values of the operand's own type.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,7 +32,14 @@ FIELD_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "boolean": bool,
 }
 """What a collection's metadata schema can declare a field to be."""
-_COMPARISONS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte")
+_ESCAPED = {'"', "\\", *map(chr, range(32))}
+_OPERATORS = {
+    "$eq": operator.eq,
+    "$gt": operator.gt,
+    "$gte": operator.ge,
+    "$lt": operator.lt,
+    "$lte": operator.le,
+}
 
 
 class json_type_of(GenericFunction[str]):
@@ -50,6 +58,18 @@ def _sqlite_type(element: Any, compiler: Any, **kw: Any) -> str:
         f"WHEN 'real' THEN 'number' WHEN 'true' THEN 'boolean' WHEN 'false' THEN 'boolean' "
         f"ELSE {name} END"
     )
+
+
+def is_field_name(name: str) -> bool:
+    """Whether metadata can have a field of this name: JSON writes it without escapes."""
+    return (
+        bool(name) and not name.startswith("$") and not set(name) & _ESCAPED and is_storable(name)
+    )
+
+
+def is_storable(text: str) -> bool:
+    """Whether SQL can hold the text: no NUL, no unpaired surrogate."""
+    return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
 
 
 def document_condition(
@@ -94,8 +114,8 @@ def _combine(
 
 
 def _field(field: str, value: Any, schema: Mapping[str, Any], place: str) -> sa.ColumnElement[bool]:
-    if '"' in field or "\0" in field:
-        raise InvalidFilter(f"{place}: a field name holds no quote and no NUL.", param=place)
+    if not is_field_name(field):
+        raise InvalidFilter(f"{place}: not a name that a field can have.", param=place)
     operators = value if isinstance(value, Mapping) else {"$eq": value}
     if not operators:
         raise InvalidFilter(f"{place}: no operator given.", param=place)
@@ -122,7 +142,7 @@ def _operator(
             _check(item, declared, f"{place}[{index}]")
         found = sa.or_(sa.false(), *(_compare(field, "$eq", item) for item in operand))
         return found if op == "$in" else sa.not_(found)
-    if op not in _COMPARISONS:
+    if op != "$ne" and op not in _OPERATORS:
         raise InvalidFilter(f"{place}: unknown operator.", param=place)
     _check(operand, declared, place)
     if op not in ("$eq", "$ne") and (operand is None or isinstance(operand, bool)):
@@ -138,8 +158,8 @@ def _check(operand: Any, declared: str | None, place: str) -> None:
             f"{place}: expected a string, number, boolean or null, got {_kind(operand)}.",
             param=place,
         )
-    if isinstance(operand, str) and "\0" in operand:
-        raise InvalidFilter(f"{place}: the value contains a NUL character.", param=place)
+    if isinstance(operand, str) and not is_storable(operand):
+        raise InvalidFilter(f"{place}: contains a NUL or half a surrogate pair.", param=place)
     if isinstance(operand, int) and not -(2**63) <= operand < 2**63:
         raise InvalidFilter(f"{place}: the number does not fit into 64 bits.", param=place)
     if declared is None or operand is None:
@@ -175,14 +195,8 @@ def _compare(field: str, op: str, operand: Any) -> sa.ColumnElement[bool]:
 
 
 def _apply(value: Any, op: str, operand: Any) -> sa.ColumnElement[bool]:
-    comparisons: dict[str, sa.ColumnElement[bool]] = {
-        "$eq": value == operand,
-        "$gt": value > operand,
-        "$gte": value >= operand,
-        "$lt": value < operand,
-        "$lte": value <= operand,
-    }
-    return comparisons[op]
+    condition: sa.ColumnElement[bool] = _OPERATORS[op](value, operand)
+    return condition
 
 
 def _type(field: str) -> sa.ColumnElement[Any]:

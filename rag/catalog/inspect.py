@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
-from rag.catalog.documents import delete_versions
 from rag.catalog.jobs import UNFINISHED, insert_job
 from rag.catalog.texts import ChunkText, chunk_texts, read_text
+from rag.catalog.versions import delete_rows
 from rag.types import DocumentStatus
 
 _VERSIONED = (t.segments, t.pages, t.blocks, t.chunks)
@@ -112,7 +112,7 @@ class Inspection:
     def remove_orphan(self, document_id: str, generation: int) -> None:
         """Delete the rows of a version that nobody will make visible."""
         with self._db.write() as connection:
-            delete_versions(connection, document_id, only=generation)
+            delete_rows(connection, document_id, only=generation)
 
     def stranded(self) -> Sequence[str]:
         """Documents that wait for a job that is not there."""

@@ -68,14 +68,6 @@ class Jobs:
         with self._db.read() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def start(self, job_id: str) -> None:
-        """Note that a worker has taken the job up."""
-        self._update(job_id, status=JobStatus.IN_PROGRESS)
-
-    def progress(self, job_id: str, done: int, total: int | None) -> None:
-        """Record how far the job is."""
-        self._update(job_id, done=done, total=total)
-
     def next_attempt(self, job_id: str) -> int:
         """Count another attempt, so that its workflow gets an id of its own."""
         query = (
@@ -86,10 +78,6 @@ class Jobs:
         )
         with self._db.write() as connection:
             return int(connection.execute(query).scalar_one())
-
-    def _update(self, job_id: str, **values: Any) -> None:
-        with self._db.write() as connection:
-            update_job(connection, job_id, **values)
 
     def _select(
         self,

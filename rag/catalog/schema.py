@@ -145,6 +145,15 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 
+garbage = sa.Table(
+    "garbage",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("embedder", sa.Text, primary_key=True),
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    comment="Vectors and originals (embedder '') that a deletion left to be removed.",
+)
+
 requests = sa.Table(
     "requests",
     metadata,

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
-from rag.catalog.documents import require_writer
 from rag.catalog.filters import document_condition
+from rag.catalog.versions import Versions
 from rag.errors import NotFound
 from rag.types import Chunk, Collection, Ids, Page, PageSource, ParsedDocument, Passage, Span
 
@@ -34,8 +34,9 @@ class ChunkText:
 class Texts:
     """Writes one generation of a document in bounded batches; reads the visible one."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, versions: Versions) -> None:
         self._db = database
+        self._versions = versions
 
     def stage_text(self, document_id: str, generation: int, parsed: ParsedDocument) -> None:
         """Write text, pages and blocks, replacing what an interrupted attempt left."""
@@ -68,8 +69,7 @@ class Texts:
             }
             for position, block in enumerate(parsed.blocks)
         ]
-        with self._db.write() as connection:
-            require_writer(connection, document_id, generation)
+        with self._versions.writing(document_id, generation) as connection:
             for table in (t.segments, t.pages, t.blocks):
                 connection.execute(sa.delete(table).where(_version(table, document_id, generation)))
             connection.execute(
@@ -94,8 +94,7 @@ class Texts:
             }
             for chunk in chunks
         ]
-        with self._db.write() as connection:
-            require_writer(connection, document_id, generation)
+        with self._versions.writing(document_id, generation) as connection:
             connection.execute(
                 sa.delete(t.chunks).where(_version(t.chunks, document_id, generation))
             )
@@ -224,8 +223,7 @@ class Texts:
         self, table: sa.Table, rows: Sequence[Mapping[str, Any]], document_id: str, generation: int
     ) -> None:
         for start in range(0, len(rows), _BATCH):
-            with self._db.write() as connection:
-                require_writer(connection, document_id, generation)
+            with self._versions.writing(document_id, generation) as connection:
                 connection.execute(sa.insert(table), rows[start : start + _BATCH])
 
 

@@ -71,6 +71,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant", "name", name="collections_tenant_name"),
     )
     op.create_table(
+        "garbage",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("embedder", sa.Text(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "embedder", "key"),
+        comment="Vectors and originals (embedder '') that a deletion left to be removed.",
+    )
+    op.create_table(
         "jobs",
         sa.Column(
             "number",

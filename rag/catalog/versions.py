@@ -1,0 +1,267 @@
+"""Versions of documents: staged under a generation, made visible at once, deleted at once.
+
+A deletion commits in SQL first and writes down what lies outside (vectors, the original) as
+garbage; collecting it is repeated after a crash until it is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+from rag.catalog.collections import log_change
+from rag.catalog.database import Database
+from rag.catalog.documents import select_documents
+from rag.catalog.jobs import update_job
+from rag.catalog.vectors import VectorStore
+from rag.errors import NotFound
+from rag.types import Document, DocumentStatus, JobStatus
+
+_VERSIONED = (t.segments, t.pages, t.blocks, t.chunks)
+_ORIGINAL = ""  # stands for the embedder in garbage rows that name originals
+_BATCH = 500
+
+
+class Versions:
+    """What a worker does to a document, and how everything of one goes away."""
+
+    def __init__(self, database: Database, vectors: VectorStore) -> None:
+        self._db = database
+        self._vectors = vectors
+
+    @contextmanager
+    def writing(self, document_id: str, generation: int) -> Iterator[sa.Connection]:
+        """A write transaction in which this generation's job owns the document.
+
+        Raises:
+            NotFound: the document was deleted, or another job has taken it over.
+        """
+        with self._db.write() as connection:
+            query = (
+                sa.select(t.jobs.c.number)
+                .join(t.documents, t.documents.c.job_id == t.jobs.c.id)
+                .where(t.documents.c.id == document_id)
+            )
+            if connection.execute(query).scalar() != generation:
+                raise NotFound(
+                    "The document was deleted, or uploaded anew, while it was being read."
+                )
+            yield connection
+
+    def start(self, document_id: str, generation: int) -> None:
+        """Note that a worker has taken the document up."""
+        with self.writing(document_id, generation) as connection:
+            job_id = _get(connection, document_id).job_id
+            _set(connection, document_id, status=DocumentStatus.PROCESSING)
+            update_job(connection, job_id, status=JobStatus.IN_PROGRESS)
+
+    def advance(
+        self,
+        document_id: str,
+        generation: int,
+        *,
+        done: int,
+        total: int,
+        store: Callable[[], None] | None = None,
+    ) -> None:
+        """Record progress; ``store`` keeps vectors while nobody can delete the document."""
+        with self.writing(document_id, generation) as connection:
+            if store is not None:
+                store()
+            job_id = _get(connection, document_id).job_id
+            update_job(connection, job_id, done=done, total=total)
+
+    def publish(self, document_id: str, generation: int, *, title: str | None) -> None:
+        """Make a staged generation the visible one, in one small transaction."""
+        with self.writing(document_id, generation) as connection:
+            before = _get(connection, document_id)
+            if before.generation == generation:
+                return
+            if before.generation is not None:
+                log_change(connection, "remove", _identity(before))
+                _drop(connection, before, keep=generation)
+            counts = _counts(connection, document_id, generation)
+            _set(
+                connection,
+                document_id,
+                status=DocumentStatus.READY,
+                error=sa.null(),
+                generation=generation,
+                first_chunk_id=_take_ids(connection, before.collection_id, counts["chunk_count"]),
+                title=title,
+                **counts,
+            )
+            log_change(connection, "add", _identity(_get(connection, document_id)))
+            update_job(connection, before.job_id, status=JobStatus.COMPLETED)
+
+    def fail(self, document_id: str, generation: int, error: Mapping[str, Any]) -> None:
+        """Give a document up: what was staged is removed, the reason is kept."""
+        with self.writing(document_id, generation) as connection:
+            document = _get(connection, document_id)
+            _drop(connection, document, keep=document.generation)
+            _set(connection, document_id, status=DocumentStatus.FAILED, error=dict(error))
+            update_job(connection, document.job_id, status=JobStatus.FAILED, error=dict(error))
+
+    def delete(self, tenant: str, document_id: str) -> None:
+        """Remove a document and all rows derived from it; the next search does not find it.
+
+        Raises:
+            NotFound: the tenant has no such document.
+        """
+        with self._db.write() as connection:
+            document = _get(connection, document_id, tenant)
+            if document.generation is not None:
+                log_change(connection, "remove", _identity(document))
+            _drop(connection, document, keep=None)
+            connection.execute(sa.delete(t.documents).where(t.documents.c.id == document_id))
+            update_job(connection, document.job_id, status=JobStatus.CANCELLED)
+            _discard(connection, document.tenant, _ORIGINAL, [bytes.fromhex(document.sha256)])
+
+    def collect_garbage(self, discard: Callable[[str], None]) -> None:
+        """Remove vectors and originals that deletions left, unless they are in use again.
+
+        Holding the write lock keeps out uploads that might begin to use them.
+        """
+        c = t.garbage.c
+        while True:
+            with self._db.write() as connection:
+                rows = connection.execute(sa.select(c.tenant, c.embedder, c.key).limit(_BATCH))
+                groups: dict[tuple[str, str], list[bytes]] = {}
+                for tenant, embedder, key in rows:
+                    groups.setdefault((tenant, embedder), []).append(key)
+                if not groups:
+                    return
+                for (tenant, embedder), keys in groups.items():
+                    if embedder == _ORIGINAL:
+                        for key in keys:
+                            _discard_unshared(connection, key.hex(), discard)
+                    else:
+                        unused = _unused(connection, tenant, embedder, keys)
+                        self._vectors.delete(tenant, embedder, unused)
+                    connection.execute(
+                        sa.delete(t.garbage).where(
+                            c.tenant == tenant, c.embedder == embedder, c.key.in_(keys)
+                        )
+                    )
+
+    def discard_orphan(self, sha256: str, discard: Callable[[str], None]) -> None:
+        """Discard an original unless a document has come to use it meanwhile."""
+        with self._db.write() as connection:
+            _discard_unshared(connection, sha256, discard)
+
+
+def delete_rows(
+    connection: sa.Connection,
+    document_id: str,
+    *,
+    keep: int | None = None,
+    only: int | None = None,
+) -> None:
+    """Remove what was derived from a document: all, all but one generation, or one only."""
+    for table in _VERSIONED:
+        where = table.c.document_id == document_id
+        if keep is not None:
+            where &= table.c.generation != keep
+        if only is not None:
+            where &= table.c.generation == only
+        connection.execute(sa.delete(table).where(where))
+
+
+def _drop(connection: sa.Connection, document: Document, *, keep: int | None) -> None:
+    """Remove rows of a document but for one generation; their vectors become garbage."""
+    c = t.chunks.c
+    where = c.document_id == document.id
+    if keep is not None:
+        where &= c.generation != keep
+    keys = connection.execute(sa.select(c.text_sha256).where(where).distinct()).scalars().all()
+    delete_rows(connection, document.id, keep=keep)
+    embedder = connection.execute(
+        sa.select(t.collections.c.embedder).where(t.collections.c.id == document.collection_id)
+    ).scalar_one()
+    _discard(connection, document.tenant, embedder, keys)
+
+
+def _discard(connection: sa.Connection, tenant: str, embedder: str, keys: Sequence[bytes]) -> None:
+    c = t.garbage.c
+    for start in range(0, len(keys), _BATCH):
+        batch = keys[start : start + _BATCH]
+        mine = (c.tenant == tenant) & (c.embedder == embedder) & c.key.in_(batch)
+        connection.execute(sa.delete(t.garbage).where(mine))
+        rows = [{"tenant": tenant, "embedder": embedder, "key": key} for key in batch]
+        connection.execute(sa.insert(t.garbage), rows)
+
+
+def _unused(
+    connection: sa.Connection, tenant: str, embedder: str, keys: Sequence[bytes]
+) -> list[bytes]:
+    """Which of these texts no chunk of the same tenant and embedder has any more."""
+    c = t.collections.c
+    used = (
+        sa.select(t.chunks.c.text_sha256)
+        .join(t.documents, t.documents.c.id == t.chunks.c.document_id)
+        .join(t.collections, c.id == t.documents.c.collection_id)
+        .where(c.tenant == tenant, c.embedder == embedder, t.chunks.c.text_sha256.in_(keys))
+    )
+    return list(set(keys) - set(connection.execute(used).scalars()))
+
+
+def _discard_unshared(
+    connection: sa.Connection, sha256: str, discard: Callable[[str], None]
+) -> None:
+    shared = t.documents.c.sha256 == sha256
+    if not connection.execute(sa.select(sa.exists().where(shared))).scalar():
+        discard(sha256)
+
+
+def _get(connection: sa.Connection, document_id: str, tenant: str | None = None) -> Document:
+    where = t.documents.c.id == document_id
+    if tenant is not None:
+        where &= t.documents.c.tenant == tenant
+    found = select_documents(connection, where)
+    if not found:
+        raise NotFound(f"No document {document_id!r}.", param="document")
+    return found[0]
+
+
+def _set(connection: sa.Connection, document_id: str, **values: Any) -> None:
+    connection.execute(
+        sa.update(t.documents)
+        .where(t.documents.c.id == document_id)
+        .values(updated_at=time.time(), **values)
+    )
+
+
+def _identity(document: Document) -> Mapping[str, Any]:
+    names = ("id", "collection_id", "generation", "first_chunk_id", "chunk_count")
+    return {name: getattr(document, name) for name in names}
+
+
+def _counts(connection: sa.Connection, document_id: str, generation: int) -> dict[str, int]:
+    def count(table: sa.Table, value: sa.ColumnElement[Any]) -> int:
+        query = sa.select(value).where(
+            table.c.document_id == document_id, table.c.generation == generation
+        )
+        return int(connection.execute(query).scalar() or 0)
+
+    return {
+        "chunk_count": count(t.chunks, sa.func.count()),
+        "page_count": count(t.pages, sa.func.count()),
+        "text_length": count(t.segments, sa.func.max(t.segments.c.end)),
+    }
+
+
+def _take_ids(connection: sa.Connection, collection_id: str, count: int) -> int:
+    """The first of as many chunk ids, never given out before."""
+    c = t.collections.c
+    following = connection.execute(
+        sa.update(t.collections)
+        .where(c.id == collection_id)
+        .values(next_chunk_id=c.next_chunk_id + count)
+        .returning(c.next_chunk_id)
+    ).scalar_one()
+    return int(following) - count

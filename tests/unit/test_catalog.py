@@ -1,0 +1,300 @@
+"""The SQL truth: documents, versions, the commit log."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import rag.catalog.database as database_module
+from rag.catalog import Catalog
+from rag.catalog.database import open_sqlite
+from rag.catalog.documents import NewDocument
+from rag.catalog.vectors import VectorStore
+from rag.errors import Conflict, NotFound
+from rag.types import (
+    Block,
+    BlockKind,
+    Chunk,
+    Collection,
+    Document,
+    DocumentStatus,
+    JobStatus,
+    Page,
+    ParsedDocument,
+    Span,
+)
+
+TENANT = "default"
+
+
+def make_collection(catalog: Catalog, name: str = "c") -> Collection:
+    return catalog.collections.create(TENANT, name, embedder="test", chunking={})
+
+
+def add(catalog: Catalog, collection: Collection, content: str, **metadata: object) -> Document:
+    new = NewDocument(
+        collection=collection,
+        sha256=content.encode().hex().ljust(64, "0")[:64],
+        name=f"{content}.txt",
+        media_type="text/plain",
+        size=len(content),
+        metadata=metadata,
+    )
+    return catalog.documents.add(new, store=lambda: None)[0]
+
+
+def chunked(text: str, size: int = 1000) -> list[Chunk]:
+    return [
+        Chunk(position=i, start=s, end=min(s + size, len(text)), text=text[s : s + size], tokens=1)
+        for i, s in enumerate(range(0, len(text), size))
+    ]
+
+
+def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
+    job = catalog.jobs.get(TENANT, document.job_id)
+    parsed = ParsedDocument(
+        text=text,
+        media_type="text/plain",
+        pages=(Page(number=1, start=0, end=len(text), width=1, height=1, boxes=b"\0" * 8),),
+        blocks=(Block(kind=BlockKind.HEADING, start=0, end=1, level=1),),
+    )
+    catalog.versions.start(document.id, job.number)
+    catalog.texts.stage_text(document.id, job.number, parsed)
+    catalog.texts.stage_chunks(document.id, job.number, chunked(text))
+    hashes = [c.text_sha256 for c in catalog.texts.staged_chunks(document.id, job.number, 0, 10**6)]
+    vectors = np.ones((len(hashes), 2), np.float32)
+    catalog.versions.advance(
+        document.id,
+        job.number,
+        done=1,
+        total=1,
+        store=lambda: catalog.vectors.put(TENANT, "test", hashes, vectors),
+    )
+    catalog.versions.publish(document.id, job.number, title=None)
+    return catalog.documents.get(TENANT, document.id)
+
+
+def test_head_names_the_newest_migration() -> None:
+    folder = database_module.__file__.replace("database.py", "migrations")
+    config = Config()
+    config.set_main_option("script_location", folder)
+    assert ScriptDirectory.from_config(config).get_current_head() == database_module.HEAD
+
+
+def test_migrations_make_the_tables_that_the_code_uses(catalog: Catalog) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from rag.catalog.schema import metadata
+
+    with catalog._database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_commit_is_on_disk_before_it_returns(catalog: Catalog) -> None:
+    with catalog._database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_the_same_bytes_are_the_same_document(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    first = add(catalog, collection, "a")
+    assert add(catalog, collection, "a") == first
+    assert add(catalog, make_collection(catalog, "other"), "a").id != first.id
+
+
+def test_the_same_bytes_at_once_make_one_job(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    with ThreadPoolExecutor(8) as pool:
+        documents = list(pool.map(lambda _: add(catalog, collection, "a"), range(16)))
+    assert len({document.job_id for document in documents}) == 1
+    assert catalog.jobs.count_unfinished() == 1
+
+
+def test_a_collection_name_is_taken_once(catalog: Catalog) -> None:
+    make_collection(catalog)
+    with pytest.raises(Conflict, match="already"):
+        make_collection(catalog)
+
+
+def test_nothing_is_visible_before_it_is_published(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    document = add(catalog, collection, "a")
+    job = catalog.jobs.get(TENANT, document.job_id)
+    parsed = ParsedDocument(text="hello", media_type="text/plain")
+    catalog.texts.stage_text(document.id, job.number, parsed)
+    catalog.texts.stage_chunks(document.id, job.number, chunked("hello"))
+    with pytest.raises(NotFound, match="no text yet"):
+        catalog.texts.read(document.id, 0, 5)
+    assert catalog.texts.visible(collection.id) == (0, [])
+
+
+def test_text_reads_the_same_across_segments(catalog: Catalog) -> None:
+    text = "".join(chr(0x1F600 + i % 50) if i % 7 == 0 else chr(97 + i % 26) for i in range(50_000))
+    document = make_visible(catalog, add(catalog, make_collection(catalog), "a"), text)
+    rng = np.random.default_rng(0)
+    for start, length in zip(rng.integers(0, 50_000, 60), rng.integers(0, 40_000, 60), strict=True):
+        assert (
+            catalog.texts.read(document.id, int(start), int(start + length))
+            == (text[start : start + length])
+        )
+    assert document.text_length == len(text)
+    assert [c.text for c in catalog.texts.chunks(document.id)] == [c.text for c in chunked(text)]
+
+
+def test_passages_carry_text_place_and_page(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    make_visible(catalog, add(catalog, collection, "a"), "x" * 2500)
+    second = make_visible(catalog, add(catalog, collection, "b"), "y" * 2500)
+    assert second.first_chunk_id is not None
+    passages = catalog.texts.passages(
+        collection.id, np.array([second.first_chunk_id + 2, second.first_chunk_id + 3])
+    )
+    assert list(passages) == [second.first_chunk_id + 2]
+    passage = passages[second.first_chunk_id + 2]
+    assert (passage.document_id, passage.start, passage.end) == (second.id, 2000, 2500)
+    assert passage.text == "y" * 500
+    assert (passage.start_page, passage.end_page) == (1, 1)
+
+
+def test_pages_are_found_by_span(catalog: Catalog) -> None:
+    document = make_visible(catalog, add(catalog, make_collection(catalog), "a"), "x" * 10)
+    assert [p.number for p in catalog.pages(document.id, Span(start=3, end=4))] == [1]
+    assert list(catalog.pages(document.id, Span(start=10, end=12))) == []
+
+
+def test_the_commit_log_is_gap_free_under_concurrent_writers(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    documents = [add(catalog, collection, f"d{i}") for i in range(24)]
+
+    def work(index: int) -> None:
+        document = make_visible(catalog, documents[index], f"text {index} " * 300)
+        if index % 3 == 0:
+            catalog.versions.delete(TENANT, document.id)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(len(documents))))
+    changes = catalog.collections.changes_after(collection.id, 0)
+    assert [change.seq for change in changes] == list(range(1, 33))
+    assert catalog.collections.seq(collection.id) == 32
+    added = [c for c in changes if c.op == "add"]
+    ids = np.concatenate(
+        [np.arange(c.first_chunk_id, c.first_chunk_id + c.chunk_count) for c in added]
+    )
+    assert len(np.unique(ids)) == len(ids)
+
+
+def test_a_deletion_leaves_nothing(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    kept = make_visible(catalog, add(catalog, collection, "a"), "shared text")
+    gone = make_visible(catalog, add(catalog, collection, "b"), "shared text" + "z" * 2000)
+    discarded: list[str] = []
+    catalog.versions.delete(TENANT, gone.id)
+    catalog.versions.collect_garbage(discarded.append)
+    assert discarded == [gone.sha256]
+    assert set(catalog.vectors.keys()) == catalog.inspection.used_vectors()
+    assert catalog.inspection.orphans() == []
+    assert [d.id for d in catalog.inspection.visible(collection.id)] == [kept.id]
+    with pytest.raises(NotFound):
+        catalog.documents.get(TENANT, gone.id)
+
+
+def test_garbage_that_is_wanted_again_is_kept(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    gone = make_visible(catalog, add(catalog, collection, "a"), "text")
+    catalog.versions.delete(TENANT, gone.id)
+    back = make_visible(catalog, add(catalog, collection, "a"), "text")
+    discarded: list[str] = []
+    catalog.versions.collect_garbage(discarded.append)
+    assert discarded == []
+    assert set(catalog.vectors.keys()) == catalog.inspection.used_vectors() != set()
+    assert back.first_chunk_id != gone.first_chunk_id
+
+
+def test_a_worker_whose_document_is_gone_cannot_write(catalog: Catalog) -> None:
+    document = add(catalog, make_collection(catalog), "a")
+    number = catalog.jobs.get(TENANT, document.job_id).number
+    catalog.versions.delete(TENANT, document.id)
+    with pytest.raises(NotFound, match="deleted"):
+        catalog.texts.stage_chunks(document.id, number, chunked("text"))
+    with pytest.raises(NotFound, match="deleted"):
+        catalog.versions.publish(document.id, number, title=None)
+    assert catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED
+
+
+def test_a_failed_document_is_tried_again_on_the_next_upload(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    document = add(catalog, collection, "a")
+    number = catalog.jobs.get(TENANT, document.job_id).number
+    catalog.versions.fail(document.id, number, {"code": "corrupt_document", "message": "Broken."})
+    failed = catalog.documents.get(TENANT, document.id)
+    assert failed.status is DocumentStatus.FAILED
+    again = add(catalog, collection, "a")
+    assert again.job_id != document.job_id
+    assert again.status is DocumentStatus.QUEUED
+    assert again.error is None
+
+
+def test_reading_while_writing_sees_one_moment(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    stop = threading.Event()
+    torn: list[object] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            seq, documents = catalog.texts.visible(collection.id)
+            if seq != len(documents):
+                torn.append((seq, len(documents)))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for i in range(20):
+        make_visible(catalog, add(catalog, collection, f"d{i}"), f"text {i}")
+    stop.set()
+    reader.join()
+    assert torn == []
+
+
+def test_a_newer_catalog_is_refused(catalog: Catalog) -> None:
+    import sqlalchemy as sa
+
+    from rag.catalog.database import migrate
+    from rag.errors import StorageError
+
+    with catalog._database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StorageError, match="upgrade Ibidem"):
+        migrate(catalog._database)
+
+
+def test_vectors_come_back_bit_for_bit(tmp_path) -> None:
+    store = VectorStore(open_sqlite(tmp_path / "vectors.db"))
+    vectors = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
+    store.put("t", "e", [b"a", b"b", b"c"], vectors)
+    store.put("t", "e", [b"a"], vectors[1:2])
+    found = store.get("t", "e", [b"a", b"c", b"x"])
+    assert found.keys() == {b"a", b"c"}
+    np.testing.assert_array_equal(found[b"a"], vectors[0])
+    assert store.get("t", "other", [b"a"]) == {}
+    store.delete("t", "e", [b"a", b"b", b"c"])
+    assert list(store.keys()) == []
+
+
+def test_idempotency_keys_replay_and_refuse(catalog: Catalog) -> None:
+    requests = catalog.requests
+    assert requests.claim("t", "k", "f") is None
+    with pytest.raises(Conflict, match="still being served"):
+        requests.claim("t", "k", "f")
+    requests.settle("t", "k", 202, {"id": 1})
+    assert requests.claim("t", "k", "f") == (202, {"id": 1})
+    with pytest.raises(Conflict, match="another request"):
+        requests.claim("t", "k", "other")
+    assert requests.claim("other tenant", "k", "f") is None
+    requests.release_unsettled()
+    assert requests.claim("other tenant", "k", "g") is None
