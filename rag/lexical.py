@@ -175,7 +175,8 @@ def _spaced(text: str) -> str:
     """The text with compatible characters made equal, and unspaced scripts cut into bigrams."""
     if text.isascii():
         return text
-    return _UNSPACED.sub(_bigrams, unicodedata.normalize("NFKC", text))
+    valid = text.encode("utf-8", "replace").decode("utf-8")  # JSON can bring half a character
+    return _UNSPACED.sub(_bigrams, unicodedata.normalize("NFKC", valid))
 
 
 def _bigrams(run: re.Match[str]) -> str:
