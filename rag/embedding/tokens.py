@@ -1,0 +1,80 @@
+"""Text to token ids and code point offsets, by a model's own tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rag.types import Ids
+
+# An encoding holds some 200 bytes a token: longer texts are encoded piece by piece.
+_PIECE_CHARACTERS = 65_536
+
+
+class Tokens:
+    """A Rust tokenizer without padding and truncation of its own. Thread-safe, frees the GIL.
+
+    Special tokens stand around a text as in BERT: one before it, any others behind.
+    """
+
+    def __init__(self, definition: str) -> None:
+        """Take the text of a ``tokenizer.json``."""
+        self._tokenizer = Tokenizer.from_str(definition)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        around = self._tokenizer.encode("").ids
+        self._before, self._after = around[:1], around[1:]
+
+    @property
+    def specials(self) -> int:
+        """Number of special tokens around one text."""
+        return len(self._before) + len(self._after)
+
+    def ids(self, text: str, limit: int) -> NDArray[np.int32]:
+        """Token ids with special tokens, at most ``limit``; what stands behind is cut."""
+        own: list[int] = []
+        for piece, _ in _pieces(_encodable(text)):
+            own += self._tokenizer.encode(piece, add_special_tokens=False).ids
+            if len(own) >= limit:
+                break
+        own = own[: limit - self.specials]
+        return np.array([*self._before, *own, *self._after], dtype=np.int32)
+
+    def offsets(self, text: str) -> Ids:
+        """Code point spans of the text's own tokens, shape (tokens, 2)."""
+        parts = [np.zeros((0, 2), dtype=np.int64)]
+        for piece, start in _pieces(_encodable(text)):
+            spans = self._tokenizer.encode(piece, add_special_tokens=False).offsets
+            parts.append(np.array(spans, dtype=np.int64).reshape(-1, 2) + start)
+        return np.concatenate(parts)
+
+    def count(self, text: str) -> int:
+        """Number of tokens of the text without special tokens."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates, which UTF-8 cannot hold, as question marks."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _pieces(text: str) -> Iterator[tuple[str, int]]:
+    """Cut at white space, where no token crosses; in its absence anywhere."""
+    start = 0
+    while len(text) - start > _PIECE_CHARACTERS:
+        bound = start + _PIECE_CHARACTERS
+        space = max(text.rfind(" ", start, bound), text.rfind("\n", start, bound))
+        end = space + 1 if space > start else bound
+        yield text[start:end], start
+        start = end
+    yield text[start:], start
