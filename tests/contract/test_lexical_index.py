@@ -70,11 +70,8 @@ def check(
     allowed: Ids | None = None,
 ) -> None:
     hits = index.search(" ".join(query), k, allowed)
-    kept = {
-        key: score
-        for key, score in expected.items()
-        if allowed is None or key in set(allowed.tolist())
-    }
+    among = set(expected) if allowed is None else set(allowed.tolist())
+    kept = {key: score for key, score in expected.items() if key in among}
     np.testing.assert_allclose(hits.scores, sorted(kept.values(), reverse=True)[:k], rtol=1e-4)
     assert len(set(hits.ids.tolist())) == len(hits.ids)
     np.testing.assert_allclose([kept[key] for key in hits.ids.tolist()], hits.scores, rtol=1e-4)
@@ -102,19 +99,19 @@ def test_an_empty_index_finds_nothing(index: LexicalIndex) -> None:
     assert not len(index.ids())
 
 
-@pytest.mark.parametrize("k", [1, 10, 100, 10_000])
-def test_ranks_by_bm25(filled: LexicalIndex, k: int) -> None:
+def test_ranks_by_bm25(filled: LexicalIndex) -> None:
     assert filled.ids().tolist() == sorted(some_texts())
     for query in QUERIES:
-        check(filled, bm25(query), query, k)
+        for k in (1, 10, 100, 10_000):
+            check(filled, bm25(query), query, k)
 
 
 @pytest.mark.parametrize("count", [0, 1, 40, 1_800, COUNT - 1, COUNT])
-@pytest.mark.parametrize("k", [1, 10, 500])
-def test_filters_before_it_ranks(filled: LexicalIndex, count: int, k: int) -> None:
+def test_filters_before_it_ranks(filled: LexicalIndex, count: int) -> None:
     allowed = np.sort(np.random.default_rng(2).choice(filled.ids(), count, replace=False))
     for query in QUERIES:
-        check(filled, bm25(query), query, k, allowed)
+        for k in (1, 10, 500):
+            check(filled, bm25(query), query, k, allowed)
 
 
 def test_a_large_filter_that_excludes_the_best_hits_still_fills_k(filled: LexicalIndex) -> None:

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.fuse import DEPTH, Search, fuse_convex, fuse_rrf, search_hybrid
+from rag.types import Ids
+from rag.vectors import Hits
+
+scored = st.dictionaries(st.integers(0, 40), st.floats(-10, 100, width=32), max_size=20)
+
+
+def hits(scores: Mapping[int, float]) -> Hits:
+    ranked = sorted(scores, key=lambda key: (-scores[key], key))
+    return Hits(np.array(ranked, np.int64), np.array([scores[key] for key in ranked], np.float32))
+
+
+def searching(scores: Mapping[int, float], asked: list[Ids | None]) -> Search:
+    """An index that holds exactly these scores, and notes what it was asked for."""
+
+    def search(k: int, allowed: Ids | None) -> Hits:
+        asked.append(allowed)
+        among = scores if allowed is None else set(allowed.tolist())
+        found = hits({key: score for key, score in scores.items() if key in among})
+        return Hits(found.ids[:k], found.scores[:k])
+
+    return search
+
+
+def test_convex_combination_by_hand() -> None:
+    dense = hits({1: 0.9, 2: 0.6, 3: 0.3})  # standard scores 1.2247, 0, -1.2247
+    lexical = hits({2: 12.0, 3: 6.0})  # with 0 for id 1: -1.2247, 1.2247, 0
+    fused = fuse_convex(dense, lexical, weight=0.75)
+    assert fused.ids.tolist() == [1, 2, 3]
+    root = 1.5**0.5
+    np.testing.assert_allclose(
+        fused.scores, [0.75 * root - 0.25 * root, 0.25 * root, -0.75 * root], atol=1e-6
+    )
+
+
+def test_reciprocal_rank_fusion_by_hand() -> None:
+    fused = fuse_rrf(hits({1: 0.9, 2: 0.8}), hits({2: 7.0, 5: 3.0}), k=60)
+    assert fused.ids.tolist() == [2, 1, 5]
+    np.testing.assert_allclose(fused.scores, [1 / 62 + 1 / 61, 1 / 61, 1 / 62], rtol=1e-6)
+
+
+def test_a_candidate_without_dense_score_gets_the_lowest() -> None:
+    fused = fuse_convex(hits({1: 0.9, 2: 0.1}), hits({3: 5.0, 2: 5.0, 1: 5.0}))
+    assert fused.ids.tolist() == [1, 2, 3]
+    assert fused.scores[1] == fused.scores[2]
+
+
+@pytest.mark.parametrize("fuse", [fuse_convex, fuse_rrf])
+def test_one_empty_ranking_leaves_the_order_of_the_other(fuse: type) -> None:
+    some, none = hits({4: 0.9, 2: 0.5, 7: 0.2}), hits({})
+    assert fuse(some, none).ids.tolist() == [4, 2, 7]
+    assert fuse(none, some).ids.tolist() == [4, 2, 7]
+    assert fuse(none, none).ids.tolist() == []
+
+
+@given(dense=scored, lexical=scored)
+def test_fusing_keeps_every_candidate_once_best_first(
+    dense: dict[int, float], lexical: dict[int, float]
+) -> None:
+    for fused in (fuse_convex(hits(dense), hits(lexical)), fuse_rrf(hits(dense), hits(lexical))):
+        assert sorted(fused.ids.tolist()) == sorted(dense | lexical)
+        assert np.all(np.diff(fused.scores) <= 0)
+        assert np.isfinite(fused.scores).all()
+        assert fused.scores.dtype.name == "float32"
+
+
+@given(
+    dense=st.dictionaries(st.integers(0, 30), st.integers(-8, 8), min_size=1),
+    lexical=st.dictionaries(st.integers(0, 30), st.integers(1, 8), min_size=1),
+)
+def test_the_scale_of_a_model_does_not_matter(
+    dense: dict[int, int], lexical: dict[int, int]
+) -> None:
+    """Cosines pressed into [0.7, 1], as some models give them, fuse like any others."""
+    plain = fuse_convex(hits(dense), hits(lexical))
+    pressed = fuse_convex(
+        hits({key: 0.75 + score / 64 for key, score in dense.items()}),
+        hits({key: 4 * score for key, score in lexical.items()}),
+    )
+    by_id, by_id_pressed = np.argsort(plain.ids), np.argsort(pressed.ids)
+    np.testing.assert_allclose(plain.scores[by_id], pressed.scores[by_id_pressed], atol=1e-3)
+
+
+def test_hybrid_search_scores_every_candidate_in_both_indexes() -> None:
+    count = 3 * DEPTH
+    dense = {key: 1 - key / count for key in range(count)}
+    lexical = {key: float(key) for key in range(count - 2 * DEPTH, count)}
+    asked: list[Ids | None] = []
+    found = search_hybrid(searching(dense, asked), searching(lexical, asked))
+    candidates = [*range(DEPTH), *range(count - DEPTH, count)]
+    assert sorted(found.fused.ids.tolist()) == candidates
+    np.testing.assert_allclose(
+        found.dense.scores, [dense[key] for key in found.dense.ids.tolist()], rtol=1e-6
+    )
+    assert sorted(found.dense.ids.tolist()) == candidates
+    assert sorted(found.lexical.ids.tolist()) == candidates[DEPTH:]
+
+
+def test_hybrid_search_stays_within_the_filter() -> None:
+    asked: list[Ids | None] = []
+    dense = {key: key / 1_000 for key in range(1_000)}
+    allowed = np.arange(0, 1_000, 3)
+    found = search_hybrid(searching(dense, asked), searching({999: 3.0, 500: 9.0}, asked), allowed)
+    assert found.fused.ids[0] == 999
+    assert all(ids is not None and np.isin(ids, allowed).all() for ids in asked)
+    assert np.isin(found.fused.ids, allowed).all()
+
+
+def test_hybrid_search_of_nothing_is_empty() -> None:
+    asked: list[Ids | None] = []
+    found = search_hybrid(searching({}, asked), searching({}, asked))
+    assert [len(part.ids) for part in found] == [0, 0, 0]
+    assert len(asked) == 2
