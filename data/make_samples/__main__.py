@@ -7,7 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-MODULES = ("quarterly", "contracts", "plain")
+MODULES = (
+    "quarterly", "annual", "contracts", "plain", "paper", "minutes", "printed", "scan", "chinese",
+    "slides", "workbook", "mails",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> None:
