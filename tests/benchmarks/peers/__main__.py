@@ -17,6 +17,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from rag.embedding.registry import open_embedder
 from tests.benchmarks import corpus
 from tests.benchmarks.peers import child, environment, report
 from tests.realdata import REAL_DATA
@@ -69,6 +70,9 @@ class Bench:
             if mode == "ingest":
                 shutil.rmtree(index, ignore_errors=True)
                 index.mkdir()
+                if not subject.peer:
+                    # Converting the model is done once per home, as the peers download theirs.
+                    open_embedder(subject.variant, cache=index / "models")
             python = str(self.peers_python) if subject.peer else sys.executable
             places = [str(path) for path in (self.model, self.folder / name, index)]
             command = [python, "-m", f"{_PACKAGE}.{subject.module}", mode, *places, subject.variant]

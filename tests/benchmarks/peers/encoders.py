@@ -60,7 +60,7 @@ def fp32_ceiling() -> float:
 
 def main() -> None:
     out = claim_stdout()
-    _, model, corpus, cache, variant = sys.argv[1:6]
+    _, model, corpus, index, variant = sys.argv[1:6]
     files = sorted((Path(corpus) / "files").iterdir())
     texts = [
         paragraph
@@ -68,7 +68,7 @@ def main() -> None:
         for paragraph in path.read_text("utf-8").strip().split(SEPARATOR)
     ]
     load = _sentence_transformers if variant == "sentence-transformers" else _ours(variant)
-    encode = load(Path(model), Path(cache))
+    encode = load(Path(model), Path(index) / "models")
     encode(["warm up"])
     start = time.perf_counter()
     encode(texts)
