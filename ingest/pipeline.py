@@ -54,16 +54,14 @@ def prepare(pipeline: Pipeline, job: Job) -> Prepared:
     chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder.token_offsets)
     if not chunks:
         raise EmptyDocument("No text was found in the document.")
-    catalog.texts.stage_text(document.id, job.number, parsed)
-    catalog.texts.stage_chunks(document.id, job.number, chunks)
-    catalog.versions.advance(document.id, job.number, done=0, total=len(chunks))
+    catalog.staging.stage(document.id, job.number, parsed, chunks)
     return Prepared(chunks=len(chunks), title=parsed.title)
 
 
 def embed(pipeline: Pipeline, job: Job, first: int, total: int) -> None:
     """Embed one batch of staged chunks; texts that have a vector are not embedded again."""
     document, collection = _subject(pipeline.catalog, job)
-    batch = pipeline.catalog.texts.staged_chunks(document.id, job.number, first, EMBED_BATCH)
+    batch = pipeline.catalog.staging.chunks(document.id, job.number, first, EMBED_BATCH)
     store = missing_vectors(pipeline, collection, batch)
     done = min(first + EMBED_BATCH, total)
     pipeline.catalog.versions.advance(document.id, job.number, done=done, total=total, store=store)

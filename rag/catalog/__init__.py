@@ -10,6 +10,7 @@ from rag.catalog.documents import Documents
 from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
 from rag.catalog.records import Answers, Requests
+from rag.catalog.staging import Staging
 from rag.catalog.texts import Texts
 from rag.catalog.vectors import VectorStore
 from rag.catalog.versions import Versions
@@ -28,7 +29,8 @@ class Catalog:
         self.collections = Collections(database)
         self.documents = Documents(database)
         self.versions = Versions(database, vectors)
-        self.texts = Texts(database, self.versions)
+        self.staging = Staging(database, self.versions)
+        self.texts = Texts(database)
         self.jobs = Jobs(database)
         self.answers = Answers(database)
         self.requests = Requests(database)

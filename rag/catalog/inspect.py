@@ -12,10 +12,8 @@ from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.jobs import UNFINISHED, insert_job
 from rag.catalog.texts import ChunkText, chunk_texts, read_text
-from rag.catalog.versions import delete_rows
+from rag.catalog.versions import VERSIONED, delete_rows
 from rag.types import DocumentStatus
-
-_VERSIONED = (t.segments, t.pages, t.blocks, t.chunks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +91,7 @@ class Inspection:
         """Versions that are neither visible nor being written: (document id, generation)."""
         found: set[tuple[str, int]] = set()
         with self._db.read() as connection:
-            for table in _VERSIONED:
+            for table in VERSIONED:
                 visible = sa.exists().where(
                     t.documents.c.id == table.c.document_id,
                     t.documents.c.generation == table.c.generation,

@@ -1,8 +1,7 @@
-"""Parsed text, pages and chunks: staged under a generation, read once it is visible."""
+"""Parsed text, pages and chunks of the visible versions."""
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
-from rag.catalog.versions import Versions
 from rag.errors import NotFound
-from rag.types import Chunk, Collection, Ids, Page, PageSource, ParsedDocument, Passage, Span
+from rag.types import Chunk, Collection, Ids, Page, PageSource, Passage, Span
 
-_SEGMENT = 16_384
-_BATCH = 500
+SEGMENT = 16_384
+"""Code points of text in one row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,83 +30,10 @@ class ChunkText:
 
 
 class Texts:
-    """Writes one generation of a document in bounded batches; reads the visible one."""
+    """Reads the visible version of documents."""
 
-    def __init__(self, database: Database, versions: Versions) -> None:
+    def __init__(self, database: Database) -> None:
         self._db = database
-        self._versions = versions
-
-    def stage_text(self, document_id: str, generation: int, parsed: ParsedDocument) -> None:
-        """Write text, pages and blocks, replacing what an interrupted attempt left."""
-        key = {"document_id": document_id, "generation": generation}
-        pieces = [
-            {**key, "start": start, "end": start + len(piece), "text": piece}
-            for start, piece in _pieces(parsed.text)
-        ]
-        pages = [
-            {
-                **key,
-                "number": page.number,
-                "start": page.start,
-                "end": page.end,
-                "width": page.width,
-                "height": page.height,
-                "source": page.source,
-                "boxes": zlib.compress(page.boxes, 1),
-            }
-            for page in parsed.pages
-        ]
-        blocks = [
-            {
-                **key,
-                "position": position,
-                "kind": block.kind,
-                "start": block.start,
-                "end": block.end,
-                "level": block.level,
-            }
-            for position, block in enumerate(parsed.blocks)
-        ]
-        with self._versions.writing(document_id, generation) as connection:
-            for table in (t.segments, t.pages, t.blocks):
-                connection.execute(sa.delete(table).where(_version(table, document_id, generation)))
-            connection.execute(
-                sa.update(t.documents)
-                .where(t.documents.c.id == document_id)
-                .values(warnings=list(parsed.warnings))
-            )
-        for table, rows in ((t.segments, pieces), (t.pages, pages), (t.blocks, blocks)):
-            self._insert(table, rows, document_id, generation)
-
-    def stage_chunks(self, document_id: str, generation: int, chunks: Sequence[Chunk]) -> None:
-        """Write chunk spans, replacing what an interrupted attempt left."""
-        rows = [
-            {
-                "document_id": document_id,
-                "generation": generation,
-                "position": chunk.position,
-                "start": chunk.start,
-                "end": chunk.end,
-                "tokens": chunk.tokens,
-                "text_sha256": hashlib.sha256(chunk.text.encode()).digest(),
-            }
-            for chunk in chunks
-        ]
-        with self._versions.writing(document_id, generation) as connection:
-            connection.execute(
-                sa.delete(t.chunks).where(_version(t.chunks, document_id, generation))
-            )
-        self._insert(t.chunks, rows, document_id, generation)
-
-    def staged_chunks(
-        self, document_id: str, generation: int, first: int, count: int
-    ) -> Sequence[ChunkText]:
-        """Text and hash of staged chunks ``first`` to ``first + count``; id is the position."""
-        with self._db.read() as connection:
-            c = t.chunks.c
-            where = _version(t.chunks, document_id, generation)
-            where &= (c.position >= first) & (c.position < first + count)
-            return list(chunk_texts(connection, document_id, generation, where, 0))
 
     def read(self, document_id: str, start: int, end: int) -> str:
         """The visible text between two offsets (cut at its ends)."""
@@ -219,18 +144,6 @@ class Texts:
         with self._db.read() as connection:
             return list(chunk_texts(connection, document_id, generation, None, first_chunk_id))
 
-    def _insert(
-        self, table: sa.Table, rows: Sequence[Mapping[str, Any]], document_id: str, generation: int
-    ) -> None:
-        for start in range(0, len(rows), _BATCH):
-            with self._versions.writing(document_id, generation) as connection:
-                connection.execute(sa.insert(table), rows[start : start + _BATCH])
-
-
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    for start in range(0, len(text), _SEGMENT):
-        yield start, text[start : start + _SEGMENT]
-
 
 def _version(table: sa.Table, document_id: str, generation: int) -> sa.ColumnElement[bool]:
     return (table.c.document_id == document_id) & (table.c.generation == generation)
@@ -253,7 +166,7 @@ def read_text(
         sa.select(c.start, c.text)
         .where(
             _version(t.segments, document_id, generation),
-            c.start > start - _SEGMENT,
+            c.start > start - SEGMENT,
             c.start < end,
         )
         .order_by(c.start)

@@ -22,7 +22,8 @@ from rag.catalog.vectors import VectorStore
 from rag.errors import NotFound
 from rag.types import Document, DocumentStatus, JobStatus
 
-_VERSIONED = (t.segments, t.pages, t.blocks, t.chunks)
+VERSIONED = (t.segments, t.pages, t.blocks, t.chunks)
+"""Tables whose rows belong to one generation of a document."""
 _ORIGINAL = ""  # stands for the embedder in garbage rows that name originals
 _BATCH = 500
 
@@ -163,7 +164,7 @@ def delete_rows(
     only: int | None = None,
 ) -> None:
     """Remove what was derived from a document: all, all but one generation, or one only."""
-    for table in _VERSIONED:
+    for table in VERSIONED:
         where = table.c.document_id == document_id
         if keep is not None:
             where &= table.c.generation != keep

@@ -64,9 +64,8 @@ def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
         blocks=(Block(kind=BlockKind.HEADING, start=0, end=1, level=1),),
     )
     catalog.versions.start(document.id, job.number)
-    catalog.texts.stage_text(document.id, job.number, parsed)
-    catalog.texts.stage_chunks(document.id, job.number, chunked(text))
-    hashes = [c.text_sha256 for c in catalog.texts.staged_chunks(document.id, job.number, 0, 10**6)]
+    catalog.staging.stage(document.id, job.number, parsed, chunked(text))
+    hashes = [c.text_sha256 for c in catalog.staging.chunks(document.id, job.number, 0, 10**6)]
     vectors = np.ones((len(hashes), 2), np.float32)
     catalog.versions.advance(
         document.id,
@@ -128,8 +127,7 @@ def test_nothing_is_visible_before_it_is_published(catalog: Catalog) -> None:
     document = add(catalog, collection, "a")
     job = catalog.jobs.get(TENANT, document.job_id)
     parsed = ParsedDocument(text="hello", media_type="text/plain")
-    catalog.texts.stage_text(document.id, job.number, parsed)
-    catalog.texts.stage_chunks(document.id, job.number, chunked("hello"))
+    catalog.staging.stage(document.id, job.number, parsed, chunked("hello"))
     with pytest.raises(NotFound, match="no text yet"):
         catalog.texts.read(document.id, 0, 5)
     assert catalog.texts.visible(collection.id) == (0, [])
@@ -221,8 +219,9 @@ def test_a_worker_whose_document_is_gone_cannot_write(catalog: Catalog) -> None:
     document = add(catalog, make_collection(catalog), "a")
     number = catalog.jobs.get(TENANT, document.job_id).number
     catalog.versions.delete(TENANT, document.id)
+    parsed = ParsedDocument(text="text", media_type="text/plain")
     with pytest.raises(NotFound, match="deleted"):
-        catalog.texts.stage_chunks(document.id, number, chunked("text"))
+        catalog.staging.stage(document.id, number, parsed, chunked("text"))
     with pytest.raises(NotFound, match="deleted"):
         catalog.versions.publish(document.id, number, title=None)
     assert catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED

@@ -1,0 +1,111 @@
+"""What a worker writes before a document is visible, in bounded batches under a generation."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+from rag.catalog.database import Database
+from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts
+from rag.catalog.versions import VERSIONED, Versions, delete_rows
+from rag.types import Chunk, ParsedDocument
+
+_BATCH = 1_000
+"""Rows in one transaction: a small document is staged in one, a large one blocks no reader."""
+
+_Row = tuple[sa.Table, dict[str, Any]]
+
+
+class Staging:
+    """Writes one generation of a document and reads it back before it is visible."""
+
+    def __init__(self, database: Database, versions: Versions) -> None:
+        self._db = database
+        self._versions = versions
+
+    def stage(
+        self, document_id: str, generation: int, parsed: ParsedDocument, chunks: Sequence[Chunk]
+    ) -> None:
+        """Write text, pages, blocks and chunks, replacing what an interrupted attempt left.
+
+        Raises:
+            NotFound: the document was deleted, or another job has taken it over.
+        """
+        key = {"document_id": document_id, "generation": generation}
+        rows = chain(_text_rows(key, parsed), _chunk_rows(key, chunks))
+        first = True
+        while (batch := list(islice(rows, _BATCH))) or first:
+            with self._versions.writing(document_id, generation) as connection:
+                if first:
+                    delete_rows(connection, document_id, only=generation)
+                    connection.execute(
+                        sa.update(t.documents)
+                        .where(t.documents.c.id == document_id)
+                        .values(warnings=list(parsed.warnings))
+                    )
+                _insert(connection, batch)
+            first = False
+        self._versions.advance(document_id, generation, done=0, total=len(chunks))
+
+    def chunks(
+        self, document_id: str, generation: int, first: int, count: int
+    ) -> Sequence[ChunkText]:
+        """Text and hash of staged chunks ``first`` to ``first + count``; id is the position."""
+        c = t.chunks.c
+        where = (c.document_id == document_id) & (c.generation == generation)
+        where &= (c.position >= first) & (c.position < first + count)
+        with self._db.read() as connection:
+            return list(chunk_texts(connection, document_id, generation, where, 0))
+
+
+def _insert(connection: sa.Connection, batch: Iterable[_Row]) -> None:
+    by_table: dict[sa.Table, list[dict[str, Any]]] = {table: [] for table in VERSIONED}
+    for table, row in batch:
+        by_table[table].append(row)
+    for table, rows in by_table.items():
+        if rows:
+            connection.execute(sa.insert(table), rows)
+
+
+def _text_rows(key: Mapping[str, Any], parsed: ParsedDocument) -> Iterator[_Row]:
+    for start in range(0, len(parsed.text), SEGMENT):
+        piece = parsed.text[start : start + SEGMENT]
+        yield t.segments, {**key, "start": start, "end": start + len(piece), "text": piece}
+    for page in parsed.pages:
+        row = {
+            "number": page.number,
+            "start": page.start,
+            "end": page.end,
+            "width": page.width,
+            "height": page.height,
+            "source": page.source,
+            "boxes": zlib.compress(page.boxes, 1),
+        }
+        yield t.pages, {**key, **row}
+    for position, block in enumerate(parsed.blocks):
+        row = {
+            "position": position,
+            "kind": block.kind,
+            "start": block.start,
+            "end": block.end,
+            "level": block.level,
+        }
+        yield t.blocks, {**key, **row}
+
+
+def _chunk_rows(key: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[_Row]:
+    for chunk in chunks:
+        row = {
+            "position": chunk.position,
+            "start": chunk.start,
+            "end": chunk.end,
+            "tokens": chunk.tokens,
+            "text_sha256": hashlib.sha256(chunk.text.encode()).digest(),
+        }
+        yield t.chunks, {**key, **row}
