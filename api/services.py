@@ -20,7 +20,7 @@ from rag.embedding import Embedder
 from rag.errors import ConfigurationError, NotFound
 from rag.indexes import Indexes
 from rag.models.engine import Engine
-from rag.models.offline import OfflineEngine
+from rag.models.offline.engine import OfflineEngine
 from rag.retrieve import Retriever
 from rag.types import Collection, Document
 from rag.vectors.faiss import FaissIndex

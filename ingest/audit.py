@@ -94,7 +94,7 @@ def _vectors(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
                 message=f"{len(bad)} of its {document.chunk_count} vectors are missing or zero.",
                 repaired=mend,
             )
-    unused = set(catalog.vectors.keys()) - catalog.inspection.used_vectors()
+    unused = set(catalog.vectors.all_keys()) - catalog.inspection.used_vectors()
     if unused:
         if repair:
             for tenant, embedder, key in unused:

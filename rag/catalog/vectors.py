@@ -74,7 +74,7 @@ class VectorStore:
             with self._db.write() as connection:
                 connection.execute(sa.delete(_vectors).where(_in(tenant, embedder, batch)))
 
-    def keys(self) -> Iterator[tuple[str, str, bytes]]:
+    def all_keys(self) -> Iterator[tuple[str, str, bytes]]:
         """Every key held, for the audit."""
         c = _vectors.c
         with self._db.read() as connection:

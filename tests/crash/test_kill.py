@@ -34,7 +34,7 @@ def marker(number: int) -> str:
 def body(number: int) -> bytes:
     """A text of several chunks that names its marker in the first."""
     rng = random.Random(number)
-    words = ["pump", "valve", "seal", "shaft", "rotor", "casing", "bearing", "flow", "head", "pressure", "inlet", "outlet"]
+    words = ["pump", "valve", "seal", "shaft", "rotor", "casing", "bearing", "flow", "head"]
     lines = [" ".join(rng.choices(words, k=14)) + "." for _ in range(rng.randint(20, 90))]
     return f"The code word is {marker(number)}.\n\n{' '.join(lines)}\n".encode()
 

@@ -196,7 +196,7 @@ def test_a_deletion_leaves_nothing(catalog: Catalog) -> None:
     catalog.versions.delete(TENANT, gone.id)
     catalog.versions.collect_garbage(discarded.append)
     assert discarded == [gone.sha256]
-    assert set(catalog.vectors.keys()) == catalog.inspection.used_vectors()
+    assert set(catalog.vectors.all_keys()) == catalog.inspection.used_vectors()
     assert catalog.inspection.orphans() == []
     assert [d.id for d in catalog.inspection.visible(collection.id)] == [kept.id]
     with pytest.raises(NotFound):
@@ -211,7 +211,7 @@ def test_garbage_that_is_wanted_again_is_kept(catalog: Catalog) -> None:
     discarded: list[str] = []
     catalog.versions.collect_garbage(discarded.append)
     assert discarded == []
-    assert set(catalog.vectors.keys()) == catalog.inspection.used_vectors() != set()
+    assert set(catalog.vectors.all_keys()) == catalog.inspection.used_vectors() != set()
     assert back.first_chunk_id != gone.first_chunk_id
 
 
@@ -282,7 +282,7 @@ def test_vectors_come_back_bit_for_bit(tmp_path) -> None:
     np.testing.assert_array_equal(found[b"a"], vectors[0])
     assert store.get("t", "other", [b"a"]) == {}
     store.delete("t", "e", [b"a", b"b", b"c"])
-    assert list(store.keys()) == []
+    assert list(store.all_keys()) == []
 
 
 def test_idempotency_keys_replay_and_refuse(catalog: Catalog) -> None:

@@ -1,0 +1,236 @@
+"""Upload to search with the real parts: durable jobs, both indexes, audit and repair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from api.home import Home
+from api.jobs import JobStore
+from api.services import Services, open_services
+from api.settings import Settings
+from ingest.audit import run_audit
+from ingest.intake import Incoming
+from ingest.pipeline import ingest
+from rag.catalog import schema as t
+from rag.errors import EmptyDocument, HomeBusy, NotFound, PayloadTooLarge, UnsupportedType
+from rag.retrieve import Mode, SearchRequest
+from rag.types import Document, DocumentStatus, Passage
+
+TENANT = "default"
+SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
+PARAGRAPH = "The {0} pump moves {1} litres of {2} a minute through its {0} casing. " * 12
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    with open_services(Settings(home=tmp_path / "home", max_upload_mb=1)) as services:
+        yield services
+
+
+def upload(services: Services, name: str, content: bytes, **metadata: object) -> Document:
+    collection = services.collection(TENANT, None)
+    incoming = Incoming(name=name, metadata=metadata)
+    return services.upload(collection, incoming, [content])[0]
+
+
+def run_jobs(services: Services) -> None:
+    """The plain loop: the same functions that the job store calls."""
+    for job in services.catalog.jobs.unfinished():
+        ingest(services.pipeline, job)
+
+
+def search(services: Services, query: str, **options: object) -> list[Passage]:
+    collection = services.collection(TENANT, None)
+    request = SearchRequest(query=query, collections=(collection,), **options)  # type: ignore[arg-type]
+    return services.retriever.search(request)
+
+
+def audit(services: Services, *, repair: bool = False) -> list[tuple[str, bool]]:
+    findings = run_audit(services.pipeline, services.indexes, repair=repair)
+    return [(finding.kind, finding.repaired) for finding in findings]
+
+
+def test_an_uploaded_text_is_found_and_located(services: Services) -> None:
+    text = "\ufeff# Pumps\r\n\r\n" + PARAGRAPH.format("Linnet", "40", "brine") + "Ünï 😀 end.\r\n"
+    document = upload(services, "pumps.md", text.encode())
+    run_jobs(services)
+    for mode in Mode:
+        passage = search(services, "How much brine does the Linnet pump move?", mode=mode)[0]
+        assert passage.document_id == document.id
+        stored = services.catalog.texts.read(document.id, passage.start, passage.end)
+        assert stored == passage.text
+    assert audit(services) == []
+
+
+def test_the_job_store_ingests_real_files(services: Services) -> None:
+    jobs = JobStore(services.home.jobs, services.pipeline, workers=2)
+    jobs.start()
+    try:
+        for path in sorted(SAMPLES.glob("*.md")) + sorted(SAMPLES.glob("*q1-2024.pdf")):
+            jobs.submit(upload(services, path.name, path.read_bytes()).job_id)
+        deadline = time.monotonic() + 60
+        while services.catalog.jobs.count_unfinished() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        jobs.stop()
+    documents = services.catalog.documents.page(TENANT)
+    assert {document.status for document in documents} == {DocumentStatus.READY}
+    assert audit(services) == []
+
+
+def test_the_same_text_is_embedded_once(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[str] = []
+    real = services.pipeline.embedder.embed_passages
+    monkeypatch.setattr(
+        type(services.embedder),
+        "embed_passages",
+        lambda _self, texts: (embedded.extend(texts), real(texts))[1],
+    )
+    text = PARAGRAPH.format("Heron", "7", "oil")
+    upload(services, "a.txt", text.encode())
+    run_jobs(services)
+    first = len(embedded)
+    upload(services, "b.txt", text.encode() + b"\n")
+    run_jobs(services)
+    assert 0 < first == len(embedded)
+
+
+def test_a_deleted_document_is_gone_from_the_next_search(services: Services) -> None:
+    kept = upload(services, "a.txt", PARAGRAPH.format("Heron", "7", "oil").encode())
+    gone = upload(services, "b.txt", PARAGRAPH.format("Linnet", "9", "brine").encode())
+    run_jobs(services)
+    assert {p.document_id for p in search(services, "Linnet brine")} == {kept.id, gone.id}
+    services.delete(TENANT, gone.id)
+    assert {p.document_id for p in search(services, "Linnet brine")} == {kept.id}
+    assert list(services.originals.all()) == [kept.sha256]
+    assert audit(services) == []
+    for file in services.home.path.glob("*.db"):
+        assert b"brine" not in file.read_bytes()
+    with pytest.raises(NotFound):
+        services.delete(TENANT, gone.id)
+
+
+def test_delete_then_upload_is_new_work(services: Services) -> None:
+    content = PARAGRAPH.format("Heron", "7", "oil").encode()
+    first = upload(services, "a.txt", content)
+    run_jobs(services)
+    services.delete(TENANT, first.id)
+    again = upload(services, "a.txt", content)
+    assert again.job_id != first.job_id
+    run_jobs(services)
+    assert [p.document_id for p in search(services, "Heron")] == [again.id]
+
+
+def test_filters_choose_documents(services: Services) -> None:
+    for year in (2022, 2023, 2024):
+        text = PARAGRAPH.format("Heron", str(year), "oil").encode()
+        upload(services, f"{year}.txt", text, year=year)
+    run_jobs(services)
+    found = search(services, "Heron pump", filter={"year": {"$gte": 2023}})
+    assert {p.document_title for p in found} == {"2023.txt", "2024.txt"}
+    assert search(services, "Heron pump", filter={"year": 1999}) == []
+
+
+def test_a_broken_file_fails_alone_and_says_why(services: Services) -> None:
+    broken = upload(services, "broken.pdf", b"%PDF-1.7\n" + b"garbage" * 100)
+    upload(services, "good.txt", b"The pump is good.")
+    run_jobs(services)
+    failed = services.catalog.documents.get(TENANT, broken.id)
+    assert failed.status is DocumentStatus.FAILED
+    assert failed.error is not None
+    assert len(failed.error["message"]) > 20
+    assert len(search(services, "pump")) == 1
+    assert audit(services) == []
+
+
+def test_bad_uploads_leave_nothing(services: Services) -> None:
+    with pytest.raises(EmptyDocument):
+        upload(services, "empty.txt", b"")
+    with pytest.raises(UnsupportedType):
+        upload(services, "program", bytes(range(256)) * 20)
+    with pytest.raises(PayloadTooLarge):
+        upload(services, "large.txt", b"x" * 1_000_001)
+    assert list(services.originals.all()) == []
+    assert list(services.originals.path("00").parent.parent.glob("incoming/*")) == []
+    assert services.catalog.documents.page(TENANT) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("a\0b.txt", "ab.txt"),
+        ("C:\\Users\\x\\report.txt", "report.txt"),
+        ("x" * 1000 + ".txt", "x" * 251 + ".txt"),
+        ("..", "untitled"),
+        ("\u202etxt.exe", "txt.exe"),
+    ],
+)
+def test_hostile_names_are_only_shown(services: Services, sent: str, shown: str) -> None:
+    assert upload(services, sent, b"Some text.").name == shown
+
+
+def test_a_home_has_one_owner(services: Services) -> None:
+    with (
+        pytest.raises(HomeBusy, match="IBIDEM_HOME"),
+        open_services(Settings(home=services.home.path)),
+    ):
+        pass
+    assert services.home.owner()["pid"] is not None
+    assert Home(path=services.home.path / "other").owner() == {}
+
+
+def test_audit_finds_and_mends_damage(services: Services) -> None:
+    first = upload(services, "a.txt", PARAGRAPH.format("Heron", "7", "oil").encode())
+    second = upload(services, "b.txt", PARAGRAPH.format("Linnet", "9", "brine").encode())
+    run_jobs(services)
+    search(services, "warm the indexes")
+    catalog = services.catalog
+    key = next(k for k in catalog.vectors.all_keys() if k in catalog.inspection.used_vectors())
+    catalog.vectors.delete(*key[:2], [key[2]])
+    space = (TENANT, services.embedder.id)
+    catalog.vectors.put(*space, [b"x" * 32], np.zeros((1, 384), np.float32))
+    services.originals.path("ff" * 32).parent.mkdir(exist_ok=True)
+    services.originals.path("ff" * 32).write_bytes(b"stray")
+    with catalog._database.write() as connection:
+        connection.execute(
+            sa.update(t.chunks)
+            .where(t.chunks.c.document_id == second.id, t.chunks.c.position == 0)
+            .values(end=t.chunks.c.end - 1)
+        )
+        connection.execute(
+            sa.insert(t.segments).values(
+                document_id=first.id, generation=999, start=0, end=1, text="x"
+            )
+        )
+    kinds = {kind for kind, _ in audit(services)}
+    assert kinds >= {"vectors", "orphan_vectors", "orphan_original", "spans", "orphan_rows"}
+    assert all(repaired for _, repaired in audit(services, repair=True))
+    run_jobs(services)
+    assert audit(services) == []
+
+
+def test_audit_reports_a_lost_original_that_it_cannot_mend(services: Services) -> None:
+    document = upload(services, "a.txt", b"Some text about pumps.")
+    run_jobs(services)
+    services.originals.path(document.sha256).unlink()
+    assert audit(services, repair=True) == [("original", False)]
+
+
+def test_audit_sees_an_index_that_differs(services: Services) -> None:
+    document = upload(services, "a.txt", b"Some text about pumps.")
+    run_jobs(services)
+    search(services, "pumps")
+    opened = services.indexes.of(services.collection(TENANT, None))
+    opened.vectors.remove(np.array([document.first_chunk_id or 1], np.int64))
+    assert audit(services) == [("index", False)]
+    assert audit(services, repair=True) == [("index", True)]
+    assert audit(services) == []
