@@ -34,7 +34,7 @@ check: $(DEV)  ## Format, lint, types, layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(TORCH)  ## Speed and memory, beside other tools
+bench: $(CORE)  ## Speed and memory, beside other tools
 	$(BIN)/ibidem bench $(ARGS)
 
 eval: $(CORE)  ## Quality of retrieval and answers

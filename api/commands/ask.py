@@ -1,0 +1,150 @@
+"""`ibidem ask` and `ibidem search`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.commands.common import connected, plain, show_json, target
+
+if TYPE_CHECKING:
+    from api.client import Client, Json
+
+
+def _parse_filter(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
+    if value is None:
+        return None
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise click.BadParameter(f"not valid JSON: {error}") from error
+
+
+_collection = click.option(
+    "--collection", multiple=True, metavar="NAME", help="Look here; may be given several times."
+)
+_filter = click.option(
+    "--filter",
+    callback=_parse_filter,
+    metavar="JSON",
+    help='Only documents whose metadata fits, such as \'{"year": {"$gte": 2024}}\'.',
+)
+_top_k = click.option("--top-k", type=click.IntRange(1, 50), help="Most passages to read.")
+
+
+@click.command()
+@click.argument("question")
+@_collection
+@_filter
+@_top_k
+@target
+def ask(
+    question: str, collection: tuple[str, ...], filter: Any, top_k: int | None, **where: Any
+) -> None:
+    """Answer a question from the documents, with the places that say so."""
+    with connected(where["url"]) as client:
+        answer = client.post(
+            "/v1/ask",
+            {
+                "question": question,
+                "collections": list(collection) or None,
+                "filter": filter,
+                "top_k": top_k,
+            },
+        )
+        if where["as_json"]:
+            show_json(answer)
+        else:
+            show_answer(client, answer)
+
+
+@click.command()
+@click.argument("query")
+@_collection
+@click.option(
+    "--mode", type=click.Choice(["hybrid", "dense", "lexical"]), help="Which rankings to ask."
+)
+@_filter
+@_top_k
+@target
+def search(
+    query: str,
+    collection: tuple[str, ...],
+    mode: str | None,
+    filter: Any,
+    top_k: int | None,
+    **where: Any,
+) -> None:
+    """Find the passages nearest to a query, best first."""
+    with connected(where["url"]) as client:
+        found = client.post(
+            "/v1/search",
+            {
+                "query": query,
+                "collections": list(collection) or None,
+                "mode": mode,
+                "filter": filter,
+                "top_k": top_k,
+            },
+        )
+    if where["as_json"]:
+        show_json(found)
+        return
+    for number, passage in enumerate(found["passages"], start=1):
+        click.secho(f"{number}. {_source(passage)}  ({passage['score']:.3f})", bold=True)
+        click.echo(f"   {_shortened(plain(passage['text']), 400)}")
+    if not found["passages"]:
+        click.echo("Nothing found.")
+
+
+def show_answer(client: Client, answer: Json) -> None:
+    """Print the answer, its sentences numbered to the quotes below."""
+    places: dict[tuple[str, int, int], tuple[int, Json]] = {}
+    said = []
+    for sentence in answer["sentences"]:
+        numbers = []
+        for citation in sentence["citations"]:
+            place = (
+                citation["document_id"],
+                citation["start_char_index"],
+                citation["end_char_index"],
+            )
+            number, _ = places.setdefault(place, (len(places) + 1, citation))
+            numbers.append(f"[{number}]")
+        said.append(f"{plain(sentence['text'])} {''.join(dict.fromkeys(numbers))}")
+    click.echo(" ".join(said) or plain(answer["text"]))
+    for number, citation in places.values():
+        click.echo()
+        click.secho(f"[{number}] {_source(citation)}", bold=True)
+        click.echo(f'    "{plain(citation["cited_text"])}"')
+        click.echo(f"    {_way_to(client, citation)}")
+
+
+def _source(place: Json) -> str:
+    title = plain(place["document_title"])
+    first, last = place["start_page_number"], place["end_page_number"]
+    if first is None:
+        return title
+    return f"{title}, page {first}" if last in (None, first) else f"{title}, pages {first}-{last}"
+
+
+def _way_to(client: Client, citation: Json) -> str:
+    """How to see the quote in its place: a picture of the page, else the text around it."""
+    from api.client import IN_PROCESS
+
+    start, end = citation["start_char_index"], citation["end_char_index"]
+    document = citation["document_id"]
+    page = citation["start_page_number"]
+    drawn = page is not None and citation["boxes"]
+    if client.address == IN_PROCESS:
+        command = f"ibidem docs show {document} --span {start}-{end}"
+        return f"{command} --page {page} --png page.png" if drawn else command
+    if not drawn:
+        return f"{client.address}/v1/documents/{document}/text?start={start}&end={end}"
+    return f"{client.address}/v1/documents/{document}/pages/{page}.png?highlight={start}-{end}"
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[:length].rsplit(" ", 1)[0] + " ..."

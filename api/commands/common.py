@@ -1,0 +1,93 @@
+"""What commands share: where they work, how they print. Light: imported for every command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from api.home import Home
+from api.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from api.client import Client
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def target(command: _Command) -> _Command:
+    """Options ``--url`` and ``--json``."""
+    command = click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON, shaped as in the REST API."
+    )(command)
+    return click.option(
+        "--url",
+        metavar="URL",
+        help="A running service to work on, such as http://127.0.0.1:8000; "
+        "the first of IBIDEM_API_KEYS is sent to it.",
+    )(command)
+
+
+@contextmanager
+def connected(url: str | None, *, work: bool = False) -> Iterator[Client]:
+    """A client of the service named, else of the one that owns the home, else of none but us.
+
+    With ``work``, documents are also read when no service does it.
+
+    Raises:
+        HomeBusy: another command is using the home.
+        ConfigurationError: a setting is wrong.
+    """
+    settings = load_settings()
+    key = settings.api_keys[0] if settings.api_keys else None
+    address = url or Home(path=settings.home).owner().get("address")
+    if address:
+        from api.client import over_http
+
+        with over_http(str(address), key=key) as client:
+            yield client
+        return
+    from api.client import in_process
+    from api.running import opened
+
+    announce_first_start(settings)
+    with opened(settings, work=work) as app, in_process(app, key=key) as client:
+        yield client
+
+
+def announce_first_start(settings: Settings) -> None:
+    """Say why the first start takes longer."""
+    models = Home(path=settings.home).models
+    if settings.embedder.startswith("onnx") and not (models.is_dir() and any(models.iterdir())):
+        note("Preparing the embedding model, once; this takes a few seconds.")
+
+
+def note(message: str) -> None:
+    """Tell the person, not the program that reads our output."""
+    click.echo(message, err=True)
+
+
+def show_json(value: object) -> None:
+    """Print a JSON value; a list of several lines for a person, one line for a program."""
+    indent = 2 if sys.stdout.isatty() else None
+    click.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print columns, the last one as long as it is."""
+    cells = [headings, *([plain(str(cell)) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings) - 1)]
+    for number, row in enumerate(cells):
+        line = "  ".join(
+            cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)
+        ).rstrip()
+        click.secho(line, bold=number == 0)
+
+
+def plain(text: str) -> str:
+    """One line without control characters: a document shall not steer the terminal."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())

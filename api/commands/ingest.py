@@ -1,0 +1,209 @@
+"""`ibidem ingest`: files and folders into a collection, with a progress bar."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from api.commands.common import connected, note, plain, show_json, show_table, target
+
+if TYPE_CHECKING:
+    from api.client import Client
+    from api.uploads import Intake, Outcome
+
+_LOOK_S = 0.2
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--collection", metavar="NAME", help="Into this one, made when there is none yet.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A field to filter by; may be given several times. Numbers and true/false are such.",
+)
+@target
+def ingest(
+    paths: tuple[str, ...],
+    collection: str | None,
+    metadata: tuple[str, ...],
+    url: str | None,
+    as_json: bool,
+) -> int:
+    """Read files, folders (with all below) and patterns.
+
+    Bytes that are there already are not read again. Hidden files and types that cannot be read
+    are left out and listed. The exit code is 1 when a file failed or nothing could be read.
+    """
+    fields = _fields(metadata)
+    started = time.monotonic()
+    with connected(url, work=True) as client:
+        from api.uploads import find_files
+
+        files, hidden = find_files(paths)
+        outcomes = [*ingest_files(client, files, collection, fields), *hidden]
+    report(outcomes, time.monotonic() - started, as_json=as_json)
+    counts = Counter(outcome.status for outcome in outcomes)
+    return 1 if counts["failed"] or not counts["ready"] + counts["unchanged"] else 0
+
+
+def ingest_files(
+    client: Client, files: Sequence[Path], collection: str | None, fields: Mapping[str, Any]
+) -> Sequence[Outcome]:
+    """Send files and wait until all have been read; tells the progress on stderr."""
+    from api.uploads import Intake
+
+    if collection:
+        _make_collection(client, collection)
+    intake = Intake(client=client, collection=collection, metadata=fields)
+    try:
+        with _display(len(files)) as display:
+            _drive(intake, files, display)
+    except KeyboardInterrupt:
+        note(
+            f"\nStopped. {len(intake.outcomes)} of {len(files)} files were accepted; those not yet "
+            "read are read when `ibidem ingest` or `ibidem serve` runs next."
+        )
+        raise
+    return intake.outcomes
+
+
+def report(outcomes: Sequence[Outcome], seconds: float, *, as_json: bool) -> None:
+    """What became of the files: those with a reason in a table, then one line in all."""
+    from api.uploads import STATUSES
+
+    counts = Counter(outcome.status for outcome in outcomes)
+    if as_json:
+        show_json(
+            {
+                "object": "ingest",
+                "documents": [outcome.as_dict() for outcome in outcomes],
+                "counts": {status: counts[status] for status in STATUSES if status != "queued"},
+                "seconds": round(seconds, 3),
+            }
+        )
+        return
+    rows = [
+        (one.status, one.path, one.error["message"])
+        for status in ("skipped", "failed")
+        for one in outcomes
+        if one.status == status and one.error
+    ]
+    if rows:
+        show_table(("STATUS", "FILE", "WHY"), rows)
+    chunks = sum(one.chunks for one in outcomes if one.status == "ready")
+    said = [f"{counts['ready']} ingested ({chunks} chunks)"]
+    said += [f"{counts[status]} {status}" for status in STATUSES[1:] if counts[status]]
+    click.echo(f"{', '.join(said)} in {seconds:.1f} s")
+
+
+def _make_collection(client: Client, name: str) -> None:
+    from rag.errors import Conflict
+
+    try:
+        client.post("/v1/collections", {"name": name})
+    except Conflict:
+        return
+    note(f"Made the collection {name!r}.")
+
+
+def _drive(intake: Intake, files: Iterable[Path], display: _Display) -> None:
+    looked = time.monotonic()
+    for file in files:
+        outcome = intake.send(file)
+        if outcome.finished:
+            display.finished(outcome)
+        if time.monotonic() - looked >= _LOOK_S:
+            _look(intake, display)
+            looked = time.monotonic()
+    while intake.waiting:
+        _look(intake, display)
+        if intake.waiting:
+            time.sleep(_LOOK_S)
+
+
+def _look(intake: Intake, display: _Display) -> None:
+    for outcome in intake.look():
+        display.finished(outcome)
+    display.chunks(intake.outcomes)
+
+
+class _Display(Protocol):
+    """Where progress is told."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """A file has come to its end."""
+
+    def chunks(self, outcomes: Sequence[Outcome]) -> None:
+        """How far all of them are."""
+
+
+class _Lines:
+    """Progress for a log: a line for each file."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+
+    def finished(self, outcome: Outcome) -> None:
+        self._done += 1
+        what = f"ready, {outcome.chunks} chunks" if outcome.status == "ready" else outcome.status
+        note(f"[{self._done}/{self._total}] {plain(outcome.path)}: {what}")
+
+    def chunks(self, outcomes: Sequence[Outcome]) -> None:
+        """Lines tell of whole files only."""
+
+
+class _Bars:
+    """Progress for a person: bars of documents and of chunks."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeElapsedColumn as Elapsed
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed())
+        self.progress = Progress(*columns, console=Console(stderr=True))
+        self._documents = self.progress.add_task("documents", total=total)
+        self._chunks = self.progress.add_task("chunks", total=None)
+
+    def finished(self, outcome: Outcome) -> None:
+        self.progress.advance(self._documents)
+
+    def chunks(self, outcomes: Sequence[Outcome]) -> None:
+        done = sum(one.chunks for one in outcomes if one.status != "unchanged")
+        total = sum(one.chunks_total or 0 for one in outcomes)
+        self.progress.update(self._chunks, completed=done, total=total or None)
+
+
+@contextmanager
+def _display(total: int) -> Iterator[_Display]:
+    if not sys.stderr.isatty():
+        yield _Lines(total)
+        return
+    bars = _Bars(total)
+    with bars.progress:
+        yield bars
+
+
+def _fields(given: Sequence[str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"--metadata {one!r} is not of the form KEY=VALUE.")
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = value
+        fields[key] = parsed if isinstance(parsed, (bool, int, float)) else value
+    return fields

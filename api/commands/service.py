@@ -1,0 +1,139 @@
+"""`ibidem serve`, `audit`, `config` and `engines`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from api.commands.common import (
+    announce_first_start,
+    connected,
+    show_json,
+    show_table,
+    target,
+)
+from api.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from api.client import Client
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; default IBIDEM_HOST, else 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Default IBIDEM_PORT, else 8000; 0 takes any free one.",
+)
+def serve(host: str | None, port: int | None) -> None:
+    """Serve REST until stopped with Ctrl-C or SIGTERM, and read the documents that wait."""
+    run_service(_settings(host, port))
+
+
+def run_service(settings: Settings, first: Callable[[Client, str], None] | None = None) -> None:
+    """Listen, do what shall be done ``first`` (with a client and the address), then serve."""
+    from contextlib import ExitStack
+
+    from api.client import in_process
+    from api.running import (
+        address_of,
+        leave_on_signals,
+        listening,
+        log_to_stderr,
+        opened,
+        serve_until_stopped,
+    )
+
+    leave_on_signals()
+    with ExitStack() as stack:
+        listener = stack.enter_context(listening(settings))
+        address = address_of(listener)
+        announce_first_start(settings)
+        app = stack.enter_context(opened(settings, work=True, address=address))
+        if first is not None:
+            key = settings.api_keys[0] if settings.api_keys else None
+            with in_process(app, key=key) as client:
+                first(client, address)
+        log_to_stderr()
+        serve_until_stopped(
+            app, listener, lambda: click.echo(f"Ibidem listens on {address}", err=True)
+        )
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@_json
+def audit(repair: bool, as_json: bool) -> int:
+    """Check the store against its promises; the exit code is 1 when something stays wrong.
+
+    Every ready document's chunks are in the indexes and only those, no vector is zero, every
+    span resolves, every original is there, nothing is left of what was deleted.
+    """
+    settings = load_settings()
+    announce_first_start(settings)
+    from api.services import open_services
+    from ingest.audit import run_audit
+
+    with open_services(settings) as services:
+        findings = run_audit(services.pipeline, services.indexes, repair=repair)
+    if as_json:
+        data = [
+            {
+                "kind": one.kind,
+                "subject": one.subject,
+                "message": one.message,
+                "repaired": one.repaired,
+            }
+            for one in findings
+        ]
+        show_json({"object": "audit", "findings": data})
+    elif findings:
+        rows = [
+            (one.kind, one.subject, "yes" if one.repaired else "no", one.message)
+            for one in findings
+        ]
+        show_table(("KIND", "SUBJECT", "REPAIRED", "WHAT"), rows)
+    else:
+        click.echo("Nothing found: the store keeps its promises.")
+    return 1 if any(not one.repaired for one in findings) else 0
+
+
+@click.command()
+@_json
+def config(as_json: bool) -> None:
+    """Show the settings in effect, secrets masked."""
+    shown = load_settings().masked()
+    if as_json:
+        show_json(dict(shown))
+        return
+    for name, value in shown.items():
+        click.echo(f"{name}={'' if value is None else value}")
+
+
+@click.command()
+@target
+def engines(url: str | None, as_json: bool) -> None:
+    """List what can read passages and answer."""
+    with connected(url) as client:
+        found = client.get("/v1/engines")
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (one["id"], "yes" if one["default"] else "", ", ".join(one["supports"]))
+        for one in found["data"]
+    ]
+    show_table(("ENGINE", "DEFAULT", "SUPPORTS"), rows)
+
+
+def _settings(host: str | None, port: int | None) -> Settings:
+    settings = load_settings()
+    if host is not None:
+        settings = replace(settings, host=host)
+    return settings if port is None else replace(settings, port=port)

@@ -1,0 +1,134 @@
+"""A running Ibidem in this process: opened for one command, or served until a signal."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import uvicorn
+
+from api.app import create_app
+from api.home import Home
+from api.services import Services, open_services
+from api.settings import Settings
+from rag.errors import ConfigurationError, HomeBusy
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_STREAMS_MAY_END_S = 2
+
+
+class Unattended:
+    """Stands in for a job store where a command brings no work: accepted jobs wait."""
+
+    def submit(self, job_id: str) -> None:
+        """Leave the job to the next process that has a job store."""
+
+
+@contextmanager
+def opened(settings: Settings, *, work: bool, address: str | None = None) -> Iterator[FastAPI]:
+    """The application on the home of these settings, with a job store when it shall work.
+
+    Raises:
+        HomeBusy: another process owns the home.
+        ConfigurationError: a setting names something that does not exist.
+    """
+    with open_services(settings, address=address) as services:
+        if not work:
+            yield create_app(services, Unattended())
+            return
+        with _working(services) as app:
+            yield app
+
+
+@contextmanager
+def _working(services: Services) -> Iterator[FastAPI]:
+    from api.jobs import JobStore
+
+    jobs = JobStore(services.home.jobs, services.pipeline, workers=services.settings.workers)
+    jobs.start()
+    try:
+        yield create_app(services, jobs)
+    finally:
+        jobs.stop()
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[socket.socket]:
+    """A socket on the address of these settings; taken before anything slow is done.
+
+    Raises:
+        ConfigurationError: the address may not or cannot be listened on.
+        HomeBusy: a service already runs on this home.
+    """
+    settings.check_address()
+    if Home(path=settings.home).owner().get("address"):
+        with Home(path=settings.home).owned():  # raises, and says who owns it
+            raise HomeBusy
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+            listener.listen(128)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. "
+                "Set IBIDEM_PORT or --port to a free port."
+            ) from error
+        yield listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve_until_stopped(
+    app: FastAPI, listener: socket.socket, on_ready: Callable[[], None]
+) -> None:
+    """Answer requests until SIGINT or SIGTERM; ``on_ready`` is called when the first can come."""
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                on_ready()
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_STREAMS_MAY_END_S,
+        server_header=False,
+    )
+    Server(config).run(sockets=[listener])
+
+
+def leave_on_signals() -> None:
+    """Leave in order on SIGTERM and SIGINT, also while starting and after the server's end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+
+
+def log_to_stderr() -> None:
+    """One readable line for each event."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+    )
+    for chatty in ("alembic", "uvicorn.error", "httpx2", "dbos"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _leave(_signal: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)

@@ -1,0 +1,160 @@
+"""Files and folders to documents: what to send, and what became of each."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from api.client import Client, Json
+from ingest.parse import detect
+from rag.errors import DocumentError, IbidemError, InvalidRequest, NotFound, UnsupportedType
+
+_ASKED_AT_ONCE = 16
+"""Jobs asked about in one round: they are done in order, so the first few tell enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one file; ``status`` is one of `STATUSES`, ``error`` as in REST."""
+
+    path: str
+    status: str
+    document_id: str | None = None
+    job_id: str | None = None
+    chunks: int = 0
+    chunks_total: int | None = None
+    error: Mapping[str, Any] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status != "queued"
+
+    def as_dict(self) -> Json:
+        """As printed with ``--json``."""
+        return {
+            "path": self.path,
+            "status": self.status,
+            "document_id": self.document_id,
+            "chunks": self.chunks,
+            "error": dict(self.error) if self.error else None,
+        }
+
+
+STATUSES = ("ready", "unchanged", "failed", "skipped", "queued")
+
+
+def find_files(paths: Iterable[str]) -> tuple[list[Path], list[Outcome]]:
+    """The files that paths, folders and patterns name, each once, and what was left out.
+
+    Raises:
+        InvalidRequest: a path names nothing.
+    """
+    files: dict[Path, None] = {}
+    hidden: list[Outcome] = []
+    for given in paths:
+        named = Path(given)
+        matches = [named]
+        if not named.exists():
+            # Path.glob refuses absolute patterns.
+            found = glob.glob(given, recursive=True)  # noqa: PTH207
+            matches = [Path(one) for one in sorted(found)]
+        if not matches:
+            raise InvalidRequest(f"There is no file or folder {given!r}.")
+        for path in matches:
+            if path.is_dir():
+                files.update(dict.fromkeys(_walk(path, hidden)))
+            else:
+                files[path] = None
+    return list(files), hidden
+
+
+@dataclass(slots=True, kw_only=True)
+class Intake:
+    """Sends files and follows their jobs; ``outcomes`` holds one for each file, in order."""
+
+    client: Client
+    collection: str | None
+    metadata: Mapping[str, Any]
+    outcomes: list[Outcome] = field(default_factory=list)
+    _open: list[int] = field(default_factory=list)
+
+    def send(self, file: Path) -> Outcome:
+        """Upload one file; whatever is wrong with it is its outcome."""
+        outcome = self._send(file)
+        if not outcome.finished:
+            self._open.append(len(self.outcomes))
+        self.outcomes.append(outcome)
+        return outcome
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a document is still being read."""
+        return bool(self._open)
+
+    def look(self) -> Sequence[Outcome]:
+        """Ask about the oldest jobs that are under way; returns what has finished."""
+        asked = self._open[:_ASKED_AT_ONCE]
+        for place in asked:
+            self.outcomes[place] = self._follow(self.outcomes[place])
+        ended = [place for place in asked if self.outcomes[place].finished]
+        self._open = [place for place in self._open if place not in ended]
+        return [self.outcomes[place] for place in ended]
+
+    def _send(self, file: Path) -> Outcome:
+        path = str(file)
+        try:
+            detect(file, file.name, None)  # spares sending what cannot be read
+            reply = self.client.upload(file, collection=self.collection, metadata=self.metadata)
+        except UnsupportedType as error:
+            return Outcome(path=path, status="skipped", error=error.as_dict())
+        except OSError as error:
+            told = {"code": "unreadable", "message": error.strerror or str(error)}
+            return Outcome(path=path, status="failed", error=told)
+        except IbidemError as error:
+            if isinstance(error, (DocumentError, InvalidRequest)) or error.code in _ONE_FILE:
+                return Outcome(path=path, status="failed", error=error.as_dict())
+            raise  # the next file would meet the same
+        document, job = reply["document"], reply["job"]
+        ready = document["status"] == "ready"
+        return Outcome(
+            path=path,
+            status="unchanged" if ready else "queued",
+            document_id=document["id"],
+            job_id=job["id"],
+            chunks=document["chunk_count"] if ready else 0,
+        )
+
+    def _follow(self, outcome: Outcome) -> Outcome:
+        try:
+            job = self.client.get(f"/v1/jobs/{outcome.job_id}")
+        except NotFound:
+            return replace(outcome, status="failed", error=_DELETED)
+        progress = job["progress"]
+        outcome = replace(outcome, chunks=progress["done"], chunks_total=progress["total"])
+        if job["status"] == "completed":
+            return replace(outcome, status="ready")
+        if job["status"] == "failed":
+            return replace(outcome, status="failed", error=job["error"])
+        if job["status"] == "cancelled":
+            return replace(outcome, status="failed", error=_DELETED)
+        return outcome
+
+
+_ONE_FILE = ("payload_too_large",)
+_DELETED = {"code": "deleted", "message": "It was deleted while it was being read."}
+
+
+def _walk(folder: Path, hidden: list[Outcome]) -> Iterator[Path]:
+    for at, folders, names in os.walk(folder):
+        for name in sorted(folders + names):
+            if name.startswith("."):
+                told = {"code": "hidden", "message": "Hidden files and folders are left out."}
+                place = str(Path(at) / name)
+                hidden.append(Outcome(path=place, status="skipped", error=told))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(at) / name for name in sorted(names) if not name.startswith("."))
