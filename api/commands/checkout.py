@@ -64,7 +64,7 @@ def bench(arguments: tuple[str, ...]) -> int:
 
 def _show_samples(client: Client, samples: Path) -> int:
     from api.commands.ingest import ingest_files, report
-    from api.uploads import find_files
+    from api.commands.intake import find_files
 
     started = time.monotonic()
     files, hidden = find_files([str(samples)])

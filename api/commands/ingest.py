@@ -17,7 +17,7 @@ from api.commands.common import connected, note, plain, show_json, show_table, t
 
 if TYPE_CHECKING:
     from api.client import Client
-    from api.uploads import Intake, Outcome
+    from api.commands.intake import Intake, Outcome
 
 _LOOK_S = 0.2
 
@@ -47,7 +47,7 @@ def ingest(
     fields = _fields(metadata)
     started = time.monotonic()
     with connected(url, work=True) as client:
-        from api.uploads import find_files
+        from api.commands.intake import find_files
 
         files, hidden = find_files(paths)
         outcomes = [*ingest_files(client, files, collection, fields), *hidden]
@@ -60,7 +60,7 @@ def ingest_files(
     client: Client, files: Sequence[Path], collection: str | None, fields: Mapping[str, Any]
 ) -> Sequence[Outcome]:
     """Send files and wait until all have been read; tells the progress on stderr."""
-    from api.uploads import Intake
+    from api.commands.intake import Intake
 
     if collection:
         _make_collection(client, collection)
@@ -79,7 +79,7 @@ def ingest_files(
 
 def report(outcomes: Sequence[Outcome], seconds: float, *, as_json: bool) -> None:
     """What became of the files: those with a reason in a table, then one line in all."""
-    from api.uploads import STATUSES
+    from api.commands.intake import STATUSES
 
     counts = Counter(outcome.status for outcome in outcomes)
     if as_json:
