@@ -1,0 +1,1 @@
+"""The engine without a language model: it selects, and never writes, what it says."""

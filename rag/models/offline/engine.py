@@ -1,0 +1,128 @@
+"""The engine that needs no language model: it answers with sentences of the passages."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from rag.embedding import Embedder
+from rag.models.engine import Context
+from rag.models.offline.candidates import Candidate, candidates
+from rag.models.offline.scoring import (
+    Features,
+    Question,
+    answer_features,
+    coverage,
+    load_weights,
+    sentence_features,
+    take_apart,
+)
+from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement
+from rag.types import Passage
+
+# Sentences embedded per question: what the words alone rank first.
+MOST_EMBEDDED = 32
+MOST_SENTENCES = 3
+# Further sentences may be this much less likely than the best, in log odds.
+MARGIN = 0.7
+# At least this probability that the passages answer, or nothing is said.
+THRESHOLD = 0.5
+# Sentences that share this much of their words say the same.
+_SAME = 0.6
+
+
+class OfflineEngine:
+    """Answers with the one to three sentences of the passages that do so best.
+
+    Sentences are compared with the question by embedding and by words; a fitted model turns
+    that into the probability that the passages answer at all, which is the confidence. Below
+    one half the passages do not say.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._sentence, self._answer = load_weights()
+
+    @property
+    def id(self) -> str:
+        """Name under which answers report this engine."""
+        return "offline"
+
+    def supports(self, task: type) -> bool:
+        """Whether this engine can run tasks of a type."""
+        return task is AnswerTask
+
+    def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
+        """Select the sentences that answer, in the order of their documents."""
+        started = time.perf_counter()
+        found, question = shortlist(task.question, task.passages)
+        if not found:
+            return Outcome(value=(), confidence=0.0, engine=self.id)
+        embedding = time.perf_counter()
+        vectors = self._embedder.embed_passages([candidate.text for candidate in found])
+        similarities = vectors @ self._embedder.embed_query(task.question)
+        embedded = time.perf_counter()
+
+        features = sentence_features(question, found, similarities, task.passages)
+        scores = self._sentence.logit(features)
+        summary = answer_features(question, found, features, scores, task.passages)
+        confidence = 1 / (1 + math.exp(-float(self._answer.logit(summary)[0])))
+        chosen = select(found, scores, MARGIN) if confidence >= THRESHOLD else []
+        return Outcome(
+            value=tuple(map(_statement, chosen)),
+            confidence=round(confidence, 4),
+            engine=self.id,
+            timings={
+                "embed_sentences": round((embedded - embedding) * 1000, 3),
+                "select": round((time.perf_counter() - embedded + embedding - started) * 1000, 3),
+            },
+        )
+
+
+def shortlist(text: str, passages: Sequence[Passage]) -> tuple[list[Candidate], Question]:
+    """The sentences worth embedding, in their order, and the question taken apart."""
+    found = candidates(passages)
+    question = take_apart(text, found)
+    asked = set(question.rarity)
+    promising = []
+    for candidate in found:
+        # Headings announce answers, and the question's own words do not answer it.
+        if candidate.heading or candidate.words <= asked or candidate.text.endswith("?"):
+            continue
+        here = coverage(question, candidate.words)
+        promising.append((here + 0.5 / (1 + candidate.passage), candidate))
+    promising.sort(key=lambda pair: -pair[0])
+    kept = [candidate for _, candidate in promising[:MOST_EMBEDDED]]
+    return sorted(kept, key=lambda c: (c.passage, c.start)), question
+
+
+def select(found: Sequence[Candidate], scores: Features, margin: float) -> list[Candidate]:
+    """The best sentence, and those that come close and add to it, as a reader meets them."""
+    order = np.argsort(-scores, kind="stable").tolist()
+    least = scores[order[0]] - margin
+    chosen: list[Candidate] = []
+    for place in order:
+        candidate = found[place]
+        if scores[place] < least or len(chosen) == MOST_SENTENCES:
+            break
+        if not any(_same(candidate, other) for other in chosen):
+            chosen.append(candidate)
+    return sorted(chosen, key=lambda c: (c.passage, c.start))
+
+
+def _same(one: Candidate, two: Candidate) -> bool:
+    shared = len(one.words & two.words)
+    return shared >= _SAME * max(1, min(len(one.words), len(two.words)))
+
+
+def _statement(candidate: Candidate) -> Statement:
+    """A sentence as its own evidence; the row of a table comes with what its columns are."""
+    said = " ".join(candidate.text.split())
+    row = Evidence(passage=candidate.passage, quote=candidate.text, hint=candidate.start)
+    if not candidate.header:
+        return Statement(text=said, evidence=(row,))
+    header = Evidence(passage=candidate.passage, quote=candidate.header)
+    return Statement(text=f"{' '.join(candidate.header.split())}: {said}", evidence=(header, row))
