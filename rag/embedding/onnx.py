@@ -90,7 +90,11 @@ class OnnxEmbedder:
 
     @cached_property
     def _tokens(self) -> Tokens:
-        return Tokens(self._model.tokenizer.read_text(encoding="utf-8"))
+        path = self._model.tokenizer
+        try:
+            return Tokens(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigurationError(f"Cannot read the tokenizer {path}: {error}") from error
 
     def _encode(self, text: str) -> NDArray[np.int32]:
         return self._tokens.ids(text, self._model.max_tokens)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from tokenizers import Tokenizer
+
+from rag.embedding.convert import ConvertedModel, Precision, convert
+from rag.embedding.onnx import OnnxEmbedder
+from rag.embedding.tokens import Tokens
+from rag.errors import ConfigurationError, EmbeddingFailed
+from tests.bert import make_bert
+
+WORDS = ["the", "cat", "sat", "on", "mat", "dog", "bird", "tax"]
+
+
+@pytest.fixture(scope="module", params=Precision)
+def model(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> ConvertedModel:
+    folder = tmp_path_factory.mktemp("models")
+    return convert(make_bert(folder / "tiny"), cache=folder / "cache", precision=request.param)
+
+
+def random_texts(count: int) -> list[str]:
+    generator = np.random.default_rng(1)
+    return [" ".join(generator.choice(WORDS, generator.integers(0, 60))) for _ in range(count)]
+
+
+def test_many_lengths_keep_their_order(model: ConvertedModel) -> None:
+    texts = random_texts(300)
+    embedder = OnnxEmbedder(model, threads=3)
+    vectors = embedder.embed_passages(texts)
+    for index in range(0, 300, 17):
+        alone = embedder.embed_passages([texts[index]])[0]
+        np.testing.assert_allclose(vectors[index], alone, atol=2e-6)
+
+
+def test_int8_vectors_are_the_same_to_the_last_bit(tmp_path: Path) -> None:
+    model = convert(make_bert(tmp_path / "tiny"), cache=tmp_path, precision=Precision.INT8)
+    texts = random_texts(40)
+    together = OnnxEmbedder(model, threads=4).embed_passages(texts)
+    alone = np.concatenate([OnnxEmbedder(model).embed_passages([text]) for text in texts])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_threads_give_the_same_vectors(model: ConvertedModel) -> None:
+    texts = random_texts(60)
+    one = OnnxEmbedder(model, threads=1).embed_passages(texts)
+    four = OnnxEmbedder(model, threads=4).embed_passages(texts)
+    np.testing.assert_allclose(one, four, atol=2e-6)
+
+
+def test_the_session_is_loaded_at_the_first_text(model: ConvertedModel, tmp_path: Path) -> None:
+    embedder = OnnxEmbedder(replace(model, folder=tmp_path / "nowhere"))
+    assert embedder.dimension == 32
+    assert embedder.window == 38
+    with pytest.raises(ConfigurationError, match="tokenizer"):
+        embedder.embed_query("x")
+
+
+def test_a_graph_that_does_not_load_is_named(model: ConvertedModel, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_bytes(model.tokenizer.read_bytes())
+    (tmp_path / "graph.onnx").write_bytes(b"no graph")
+    with pytest.raises(ConfigurationError, match=r"Cannot load .*graph\.onnx"):
+        OnnxEmbedder(replace(model, folder=tmp_path)).embed_query("x")
+
+
+def test_vectors_that_are_not_finite_never_leave(tmp_path: Path) -> None:
+    folder = make_bert(tmp_path / "tiny")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["encoder.layer.1.output.LayerNorm.bias"][0] = np.nan
+    save_file(tensors, folder / "model.safetensors")
+    embedder = OnnxEmbedder(convert(folder, cache=tmp_path, precision=Precision.FP32))
+    with pytest.raises(EmbeddingFailed, match="not finite"):
+        embedder.embed_passages(["the cat"])
+    with pytest.raises(EmbeddingFailed, match="not finite"):
+        embedder.embed_query("the cat")
+
+
+def test_offsets_of_long_texts_are_those_of_one_encoding(model: ConvertedModel) -> None:
+    text = "the cat, 😀 sat\non é mat " * 12_000
+    whole = Tokenizer.from_file(str(model.tokenizer))
+    whole.no_padding()
+    whole.no_truncation()
+    expected = whole.encode(text, add_special_tokens=False)
+    tokens = Tokens(model.tokenizer.read_text())
+    assert len(text) > 4 * 65_536
+    np.testing.assert_array_equal(tokens.offsets(text), np.array(expected.offsets))
+    assert tokens.ids(text, 10**9)[1:-1].tolist() == expected.ids
+    assert tokens.ids(text, 40).tolist() == [2, *expected.ids[:38], 3]

