@@ -1,0 +1,203 @@
+"""Quality of retrieval on public sets, with the indexes, the fusion and the embedder that ship.
+
+Reference figures were measured on the same files with all-MiniLM-L6-v2 at full precision and a
+common BM25, reciprocal rank fusion and convex combination.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ingest.chunk import RecursiveChunker
+from rag import evaluate
+from rag.embedding import Embedder
+from rag.evaluate import Place
+from rag.fuse import DEPTH, fuse_rrf, search_hybrid
+from rag.lexical import LexicalIndex
+from rag.types import Ids, ParsedDocument
+from rag.vectors.faiss import FaissIndex
+from tests.benchmarks.datasets import RetrievalSet, SpanSet, load_contracts, load_retrieval
+
+RANKINGS = ("bm25", "dense", "rrf", "convex")
+DEFAULT = "convex"
+METRICS: Mapping[str, Callable[[Sequence[str], Mapping[str, float]], float]] = {
+    "ndcg@10": lambda ranked, grades: evaluate.ndcg_at(ranked, grades, 10),
+    "recall@10": lambda ranked, grades: evaluate.recall_at(ranked, _relevant(grades), 10),
+    "recall@100": lambda ranked, grades: evaluate.recall_at(ranked, _relevant(grades), 100),
+    "mrr@10": lambda ranked, grades: evaluate.reciprocal_rank_at(ranked, _relevant(grades), 10),
+    "map": lambda ranked, grades: evaluate.average_precision(ranked, _relevant(grades)),
+}
+REFERENCE: Mapping[str, Mapping[str, float]] = {
+    "cranfield": {"bm25": 0.383, "dense": 0.400, "rrf": 0.435, "convex": 0.437},
+    "anthropic-docs": {"bm25": 0.670, "dense": 0.683, "rrf": 0.781, "convex": 0.786},
+    "squad2-passages": {"bm25": 0.939, "dense": 0.827, "rrf": 0.903, "convex": 0.945},
+}
+"""nDCG@10. The default must come within 0.005 of the best of each row."""
+
+
+class Searchable:
+    """Texts in both indexes of the product; results are keys, best first."""
+
+    def __init__(self, texts: Mapping[str, str], embedder: Embedder) -> None:
+        self._keys = list(texts)
+        self._embedder = embedder
+        self._vectors = FaissIndex(embedder.dimension)
+        self._lexical = LexicalIndex()
+        ids = np.arange(len(self._keys))
+        self._vectors.add(ids, embedder.embed_passages(list(texts.values())))
+        self._lexical.add(ids, list(texts.values()))
+
+    def rank(self, question: str) -> dict[str, list[str]]:
+        """The first 100 keys of each ranking."""
+        vector = self._embedder.embed_query(question)
+        dense = partial(self._vectors.search, vector)
+        lexical = partial(self._lexical.search, question)
+        first_dense, first_lexical = dense(DEPTH), lexical(DEPTH)
+        return {
+            "bm25": self._named(first_lexical.ids),
+            "dense": self._named(first_dense.ids),
+            "rrf": self._named(fuse_rrf(first_dense, first_lexical).ids),
+            "convex": self._named(search_hybrid(dense, lexical).fused.ids),
+        }
+
+    def _named(self, ids: Ids) -> list[str]:
+        return [self._keys[place] for place in ids[:DEPTH].tolist()]
+
+
+def run_retrieval_eval(
+    data: Path, embedder: Embedder, out: Path | None = None, contracts: int | None = 20
+) -> dict[str, Any]:
+    """Rank every set under ``data/retrieval``; print tables, write JSON to ``out``.
+
+    ``contracts`` is how many of CUAD's are searched (``None``: all, 0: none); embedding them
+    is what takes the time.
+    """
+    report: dict[str, Any] = {"embedder": embedder.id, "passages": {}, "spans": {}}
+    for name in REFERENCE:
+        folder = data / "retrieval" / name
+        if folder.is_dir():
+            report["passages"][name] = evaluate_passages(load_retrieval(folder, name), embedder)
+    folder = data / "retrieval" / "cuad-spans"
+    if folder.is_dir() and contracts != 0:
+        report["spans"]["cuad-spans"] = evaluate_spans(load_contracts(folder, contracts), embedder)
+    print_report(report)
+    if out is not None:
+        out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def evaluate_passages(data: RetrievalSet, embedder: Embedder) -> dict[str, Any]:
+    """Every metric of every ranking, and the default's nDCG@10 less that of the best other."""
+    started = time.perf_counter()
+    searchable = Searchable(data.passages, embedder)
+    built = time.perf_counter()
+    rankings = {key: searchable.rank(question) for key, question in data.questions.items()}
+    finished = time.perf_counter()
+    values = {
+        ranking: {
+            metric: [score(rankings[key][ranking], data.grades[key]) for key in rankings]
+            for metric, score in METRICS.items()
+        }
+        for ranking in RANKINGS
+    }
+    return {
+        "passages": len(data.passages),
+        "questions": len(data.questions),
+        "build_s": round(built - started, 3),
+        "ms_per_question": round(1_000 * (finished - built) / len(rankings), 3),
+        "metrics": _estimates(values),
+        "default_against_best_other": _against_best_other(
+            {ranking: values[ranking]["ndcg@10"] for ranking in RANKINGS}
+        ),
+        "reference_ndcg@10": REFERENCE.get(data.name),
+    }
+
+
+def evaluate_spans(data: SpanSet, embedder: Embedder) -> dict[str, Any]:
+    """Character recall, precision and IoU of the first 5,000 characters read in rank order."""
+    chunker, places = RecursiveChunker(), {}
+    texts = {}
+    for document_id, text in data.documents.items():
+        parsed = ParsedDocument(text=text, media_type="text/plain")
+        for chunk in chunker.chunk(parsed, embedder.token_offsets):
+            key = f"{document_id}#{chunk.position}"
+            places[key] = Place(document_id, chunk.start, chunk.end)
+            texts[key] = chunk.text
+    searchable = Searchable(texts, embedder)
+    values: dict[str, dict[str, list[float]]] = {
+        ranking: {f"character_{name}": [] for name in ("recall", "precision", "iou")}
+        for ranking in RANKINGS
+    }
+    for key, question in data.questions.items():
+        for ranking, ranked in searchable.rank(question).items():
+            scores = evaluate.character_scores([places[k] for k in ranked], data.gold[key])
+            for name, value in scores._asdict().items():
+                values[ranking][f"character_{name}"].append(value)
+    return {
+        "documents": len(data.documents),
+        "chunks": len(texts),
+        "questions": len(data.questions),
+        "budget": evaluate.BUDGET,
+        "metrics": _estimates(values),
+        "default_against_best_other": _against_best_other(
+            {ranking: values[ranking]["character_recall"] for ranking in RANKINGS}
+        ),
+    }
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """One table a set; the interval is that of the first metric, and so is the reference."""
+    console = Console()
+    for name, result in (report["passages"] | report["spans"]).items():
+        reference = result.get("reference_ndcg@10")
+        table = Table(title=f"{name} ({result['questions']} questions)", title_justify="left")
+        metrics = list(result["metrics"][DEFAULT])
+        first = metrics[0]
+        known = ["reference"] if reference else []
+        for column in ("", first, "95 % interval", *known, *metrics[1:]):
+            table.add_column(column, justify="right")
+        for ranking in RANKINGS:
+            by_metric = result["metrics"][ranking]
+            known = [f"{reference[ranking]:.3f}"] if reference else []
+            rest = [f"{by_metric[metric]['mean']:.3f}" for metric in metrics[1:]]
+            table.add_row(ranking, *_shown(by_metric[first]), *known, *rest)
+        console.print(table)
+        console.print(_sentence(result["default_against_best_other"]))
+
+
+def _relevant(grades: Mapping[str, float]) -> set[str]:
+    return {key for key, grade in grades.items() if grade > 0}
+
+
+def _estimates(values: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Any]:
+    return {
+        ranking: {metric: asdict(evaluate.estimate(row)) for metric, row in by_metric.items()}
+        for ranking, by_metric in values.items()
+    }
+
+
+def _against_best_other(values: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    others = [ranking for ranking in values if ranking != DEFAULT]
+    best = max(others, key=lambda ranking: float(np.mean(values[ranking])))
+    return {"other": best, **asdict(evaluate.compare(values[DEFAULT], values[best]))}
+
+
+def _shown(value: Mapping[str, float]) -> tuple[str, str]:
+    return f"{value['mean']:.3f}", f"{value['low']:.3f}-{value['high']:.3f}"
+
+
+def _sentence(difference: Mapping[str, Any]) -> str:
+    return (
+        f"{DEFAULT} - {difference['other']}: {difference['mean']:+.4f} "
+        f"[{difference['low']:+.4f}, {difference['high']:+.4f}], p = {difference['p']:.4f}\n"
+    )

@@ -1,0 +1,115 @@
+"""The harness itself, on sets small enough to know the answer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rag.types import FloatMatrix, FloatVector, Ids
+from tests.benchmarks.cached import CachedEmbedder
+from tests.benchmarks.evaluate import main
+from tests.benchmarks.retrieval import RANKINGS, run_retrieval_eval
+
+
+class WordEmbedder:
+    """Counts of hashed words: enough to find a text by its own words. Counts what it embeds."""
+
+    id = "words"
+    dimension = 64
+    window = 1_000
+
+    def __init__(self) -> None:
+        self.embedded = 0
+
+    def token_offsets(self, text: str) -> Ids:
+        spans = [match.span() for match in re.finditer(r"\w+", text)]
+        return np.array(spans, np.int64).reshape(-1, 2)
+
+    def embed_passages(self, texts: Sequence[str]) -> FloatMatrix:
+        return np.stack([self.embed_query(text) for text in texts])
+
+    def embed_query(self, text: str) -> FloatVector:
+        self.embedded += 1
+        vector = np.full(self.dimension, 1e-3, np.float32)
+        for word in text.lower().split():
+            vector[zlib.crc32(word.encode()) % self.dimension] += 1
+        vector /= np.linalg.norm(vector)
+        return vector
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "retrieval" / "cranfield"
+    texts = ["wing slipstream", "boundary layer", "heat conduction"]
+    write_rows(
+        folder / "corpus.jsonl.gz",
+        [{"_id": str(n), "title": f"title{n}", "text": text} for n, text in enumerate(texts)],
+    )
+    write_rows(
+        folder / "queries.jsonl.gz",
+        [{"_id": f"q{n}", "text": text} for n, text in enumerate([*texts, "nothing relevant"])],
+    )
+    judged = "query-id\tcorpus-id\tscore\nq0\t0\t1\nq1\t1\t1\nq2\t2\t1\nq3\t0\t0\n"
+    (folder / "qrels.tsv").write_text(judged, encoding="utf-8")
+    folder = folder.with_name("cuad-spans")
+    text = " ".join(f"Clause {n} binds party{n}." for n in range(500))
+    start = text.index("Clause 77 ")
+    write_rows(folder / "corpus.jsonl.gz", [{"_id": "c", "title": "c", "text": text}])
+    write_rows(folder / "queries.jsonl.gz", [{"_id": "q", "text": "Who is bound, party77?"}])
+    spans = [[start, start + 26]]
+    write_rows(folder / "qrels_spans.jsonl.gz", [{"query_id": "q", "doc_id": "c", "spans": spans}])
+    return tmp_path / "data"
+
+
+def test_every_set_is_scored_and_reported(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = run_retrieval_eval(data, WordEmbedder(), tmp_path / "report.json")
+    cranfield = report["passages"]["cranfield"]
+    assert (cranfield["passages"], cranfield["questions"]) == (3, 3)
+    for ranking in RANKINGS:
+        assert cranfield["metrics"][ranking]["ndcg@10"]["mean"] == 1
+        assert cranfield["metrics"][ranking]["map"]["mean"] == 1
+    assert cranfield["default_against_best_other"]["mean"] == 0
+    spans = report["spans"]["cuad-spans"]
+    assert spans["metrics"]["bm25"]["character_recall"]["mean"] == 1
+    assert json.loads((tmp_path / "report.json").read_text("utf-8")) == report
+    printed = capsys.readouterr().out
+    assert "cranfield (3 questions)" in printed
+    assert "0.437" in printed
+
+
+def test_no_text_is_embedded_twice(tmp_path: Path) -> None:
+    embedder = WordEmbedder()
+    cached = CachedEmbedder(embedder, tmp_path / "vectors.sqlite")
+    first = cached.embed_passages(["one text", "another", "one text"])
+    assert embedder.embedded == 2
+    query = cached.embed_query("one text")
+    assert embedder.embedded == 3  # a query may have another prefix than a passage
+    cached.close()
+    again = CachedEmbedder(embedder, tmp_path / "vectors.sqlite")
+    np.testing.assert_array_equal(again.embed_passages(["another", "one text"]), first[1::-1])
+    np.testing.assert_array_equal(again.embed_query("one text"), query)
+    again.close()
+    assert embedder.embedded == 3
+
+
+def test_without_data_the_command_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--data", str(tmp_path)]) == 1
+    assert "name their folder with --data" in capsys.readouterr().err
