@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-
-from rag.embedding.registry import open_embedder
 
 from api.home import Home
 from api.settings import Settings
@@ -17,6 +15,7 @@ from rag.catalog import Catalog
 from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.embedding import Embedder
+from rag.embedding.registry import open_embedder
 from rag.errors import ConfigurationError, NotFound
 from rag.indexes import Indexes
 from rag.models.engine import Engine
@@ -27,6 +26,7 @@ from rag.vectors.faiss import FaissIndex
 
 DEFAULT_COLLECTION = "default"
 DEFAULT_CHUNKING = {"strategy": "recursive", "size": 200, "overlap": 32}
+_DELETED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,23 @@ class Services:
         """
         self.catalog.versions.delete(tenant, document_id)
         self.catalog.versions.collect_garbage(self.originals.discard)
+
+    def delete_collection(self, tenant: str, collection: Collection) -> None:
+        """Delete a collection with all of its documents.
+
+        Raises:
+            NotFound: the tenant has no such collection.
+            Conflict: documents keep being added to it.
+        """
+        documents = self.catalog.documents
+        while page := documents.page(tenant, collection, limit=_DELETED_AT_ONCE):
+            for document in page:
+                # Somebody else may be deleting it too.
+                with suppress(NotFound):
+                    self.catalog.versions.delete(tenant, document.id)
+        self.catalog.versions.collect_garbage(self.originals.discard)
+        self.catalog.collections.delete(tenant, collection.id)
+        self.indexes.forget(collection.id)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.originals import Originals
+from ingest.originals import Originals, Upload
 from ingest.parse import detect
 from rag.catalog import Catalog
 from rag.catalog.documents import NewDocument
@@ -47,19 +47,31 @@ def receive(
         StorageFull: the disk is full.
     """
     check_metadata(incoming.metadata, collection)
-    name = display_name(incoming.name)
     with originals.receive(parts, limit=limit) as upload:
-        media_type = detect(upload.path, name, incoming.declared_type)
-        originals.keep(upload)
-        new = NewDocument(
-            collection=collection,
-            sha256=upload.sha256,
-            name=name,
-            media_type=media_type,
-            size=upload.size,
-            metadata=incoming.metadata,
-        )
-        return catalog.documents.add(new, store=lambda: originals.keep(upload))
+        return admit(catalog, originals, collection, incoming, upload)
+
+
+def admit(
+    catalog: Catalog,
+    originals: Originals,
+    collection: Collection,
+    incoming: Incoming,
+    upload: Upload,
+) -> tuple[Document, bool]:
+    """Add a document whose bytes have been received; true when it is new work. See `receive`."""
+    check_metadata(incoming.metadata, collection)
+    name = display_name(incoming.name)
+    media_type = detect(upload.path, name, incoming.declared_type)
+    originals.keep(upload)
+    new = NewDocument(
+        collection=collection,
+        sha256=upload.sha256,
+        name=name,
+        media_type=media_type,
+        size=upload.size,
+        metadata=incoming.metadata,
+    )
+    return catalog.documents.add(new, store=lambda: originals.keep(upload))
 
 
 def display_name(name: str) -> str:

@@ -1,0 +1,116 @@
+"""What the routes work with, and how they get at it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Protocol, TypeAlias
+
+from fastapi import Depends, Request
+
+from api.admission import Admission
+from api.events import JobWatcher
+from api.metrics import Metrics
+from api.security import TENANT
+from api.services import Services
+from rag.errors import Conflict, InvalidRequest, NotFound
+from rag.types import Collection, Document
+
+
+class Submits(Protocol):
+    """Takes up new jobs: the job store, or what stands in for one."""
+
+    def submit(self, job_id: str) -> None:
+        """Take up a new job."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """The parts of Ibidem, and what this app keeps of its own."""
+
+    services: Services
+    job_store: Submits | None
+    metrics: Metrics
+    watcher: JobWatcher
+    searches: Admission
+    uploads: Admission
+    drawings: Admission
+
+    def document(self, tenant: str, document_id: str) -> Document:
+        """The document with this id.
+
+        Raises:
+            NotFound: the tenant has none.
+        """
+        check_id("doc", document_id, "document")
+        return self.services.catalog.documents.get(tenant, document_id)
+
+    def read_document(self, tenant: str, document_id: str) -> Document:
+        """A document whose text can be read.
+
+        Raises:
+            NotFound: the tenant has none.
+            Conflict: it has not been read yet, or could not be.
+        """
+        document = self.document(tenant, document_id)
+        if document.generation is None:
+            reason = (
+                f"it could not be read: {document.error['message']}"
+                if document.error
+                else f"it is {document.status.value}; wait for job {document.job_id}"
+            )
+            raise Conflict(f"Document {document_id} has no text: {reason}")
+        return document
+
+    def collection(self, tenant: str, collection_id: str) -> Collection:
+        """The collection with this id.
+
+        Raises:
+            NotFound: the tenant has none.
+        """
+        check_id("col", collection_id, "collection")
+        return self.services.catalog.collections.get(tenant, collection_id)
+
+    def collections(
+        self, tenant: str, one: str | None, several: list[str] | None
+    ) -> tuple[Collection, ...]:
+        """The collections that a body names by id or name, each once; else the default one.
+
+        Raises:
+            InvalidRequest: it names them in both ways.
+            NotFound: the tenant has no such collection.
+        """
+        if one is not None and several is not None:
+            raise InvalidRequest(
+                "Give `collection` or `collections`, not both.", param="collection"
+            )
+        names = several if several is not None else [one]
+        found = (self.services.collection(tenant, name) for name in names)
+        return tuple({collection.id: collection for collection in found}.values())
+
+
+_ID = {prefix: re.compile(rf"{prefix}_[0-9a-f]{{24}}") for prefix in ("doc", "col", "job", "ans")}
+
+
+def check_id(prefix: str, value: str, kind: str) -> None:
+    """Refuse what cannot be an id before a database sees it.
+
+    Raises:
+        NotFound: it does not look like an id of this kind.
+    """
+    if not _ID[prefix].fullmatch(value):
+        raise NotFound(f"No {kind} {value[:64]!r}.", param=kind)
+
+
+async def _door(request: Request) -> Door:
+    door: Door = request.app.state.door
+    return door
+
+
+async def _tenant() -> str:
+    return TENANT
+
+
+DoorDep: TypeAlias = Annotated[Door, Depends(_door)]
+TenantDep: TypeAlias = Annotated[str, Depends(_tenant)]

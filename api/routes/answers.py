@@ -1,0 +1,205 @@
+"""Searching and asking."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import iterate_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from api import errors, events
+from api.door import Door, DoorDep, TenantDep, check_id
+from api.schemas.answers import (
+    AnswerOut,
+    AskBody,
+    CitationOut,
+    PassageOut,
+    SearchBody,
+    SearchOut,
+    Sent,
+)
+from api.schemas.common import failures
+from rag import answer as line
+from rag.errors import InvalidRequest
+from rag.models.engine import Context
+from rag.retrieve import SearchRequest
+from rag.types import Answer, Collection, Passage
+
+router = APIRouter()
+
+_STREAM_EXAMPLE = (
+    'event: passages\ndata: {"passages": [...]}\n\n'
+    'event: delta\ndata: {"text": "Either party may terminate on 30 days\' notice."}\n\n'
+    'event: citation\ndata: {"sentence": 0, "citation": {...}}\n\n'
+    'event: answer\ndata: {"id": "ans_...", "text": "...", ...}\n\n'
+    "event: done\ndata: {}\n\n"
+)
+
+
+@router.post(
+    "/search",
+    tags=["Search"],
+    summary="Search for passages",
+    responses=failures(400, 404, 409, 413, 503),
+)
+def search(body: SearchBody, door: DoorDep, tenant: TenantDep) -> SearchOut:
+    """The passages that fit a query best, with the score that each stage gave them."""
+    collections = door.collections(tenant, body.collection, body.collections)
+    started = time.perf_counter()
+    with door.searches.place():
+        passages = door.services.retriever.search(
+            SearchRequest(
+                query=body.query,
+                collections=collections,
+                filter=body.filter,
+                mode=body.mode,
+                top_k=body.top_k,
+            )
+        )
+    return SearchOut(
+        query=body.query,
+        mode=body.mode,
+        passages=[PassageOut.of(passage) for passage in passages],
+        timings={"search": _since(started)},
+    )
+
+
+@router.post(
+    "/ask",
+    tags=["Ask"],
+    summary="Ask a question",
+    response_model=AnswerOut,
+    responses={
+        200: {
+            "description": "The answer, or, with `stream`, its events.",
+            "content": {events.MEDIA_TYPE: {"example": _STREAM_EXAMPLE}},
+        },
+        **failures(400, 404, 409, 413, 503, 507),
+    },
+)
+def ask(
+    body: AskBody, request: Request, door: DoorDep, tenant: TenantDep
+) -> AnswerOut | StreamingResponse:
+    """An answer whose every sentence names the places in the documents that it rests on.
+
+    With `"stream": true` the reply is a stream of server-sent events: `passages`, then for
+    each sentence `delta` and its `citation`s, then `answer` (the same object that comes
+    without `stream`), or `error`; `done` is always the last. Nothing is sent before its
+    quotes were located.
+    """
+    known = door.services.engine.id
+    if body.engine is not None and body.engine != known:
+        raise InvalidRequest(f"No engine {body.engine[:64]!r}; there is: {known}.", param="engine")
+    collections = door.collections(tenant, body.collection, body.collections)
+    if not body.stream:
+        with door.searches.place():
+            asked = _Asked(door, tenant, body, collections)
+            return asked.keep(next(e.answer for e in asked if isinstance(e, line.Answered)))
+    stream = _stream(door, tenant, body, collections)
+    first = next(stream)  # what fails before the first event is an ordinary error reply
+    request_id = request.state.request_id
+    return StreamingResponse(
+        _send(first, stream, request_id), media_type=events.MEDIA_TYPE, headers=events.HEADERS
+    )
+
+
+@router.get("/answers/{answer_id}", tags=["Ask"], summary="Show an answer", responses=failures(404))
+def get_answer(answer_id: str, door: DoorDep, tenant: TenantDep) -> AnswerOut:
+    """An answer as it was given, with what was asked and what was read for it."""
+    check_id("ans", answer_id, "answer")
+    return AnswerOut(**door.services.catalog.answers.get(tenant, answer_id))
+
+
+class _Asked:
+    """One question on its way: retrieval, then the events of `rag.answer`."""
+
+    def __init__(
+        self, door: Door, tenant: str, body: AskBody, collections: tuple[Collection, ...]
+    ) -> None:
+        self._door = door
+        self._tenant = tenant
+        self._sent = Sent(
+            collections=[collection.id for collection in collections],
+            filter=body.filter,
+            top_k=body.top_k,
+        )
+        self._body = body
+        self._started = time.perf_counter()
+        self._passages: list[Passage] = door.services.retriever.search(
+            SearchRequest(
+                query=body.question,
+                collections=collections,
+                filter=body.filter,
+                top_k=body.top_k,
+            )
+        )
+        self._retrieve_ms = _since(self._started)
+
+    def __iter__(self) -> Iterator[line.Event]:
+        services = self._door.services
+        return line.stream(
+            self._body.question,
+            passages=self._passages,
+            engine=services.engine,
+            source=services.catalog,
+            context=Context(tenant=self._tenant),
+        )
+
+    def keep(self, answer: Answer) -> AnswerOut:
+        """Give the answer an id and store it."""
+        shown = AnswerOut.of(
+            answer,
+            id=f"ans_{uuid.uuid4().hex[:24]}",
+            request=self._sent,
+            created_at=time.time(),
+        )
+        shown.timings |= {"retrieve": self._retrieve_ms, "total": _since(self._started)}
+        self._door.services.catalog.answers.put(
+            self._tenant, shown.id, shown.model_dump(mode="json")
+        )
+        self._door.metrics.answers.labels(str(shown.found).lower()).inc()
+        return shown
+
+
+def _stream(
+    door: Door, tenant: str, body: AskBody, collections: tuple[Collection, ...]
+) -> Generator[bytes, None, None]:
+    """The events of an answer; holds a place from the first to the last of them."""
+    with door.searches.place():
+        asked = _Asked(door, tenant, body, collections)
+        for happened in asked:
+            yield events.event(*_event(asked, happened))
+
+
+def _event(asked: _Asked, happened: line.Event) -> tuple[str, Any]:
+    if isinstance(happened, line.PassagesFound):
+        passages = [PassageOut.of(passage).model_dump() for passage in happened.passages]
+        return "passages", {"passages": passages}
+    if isinstance(happened, line.Delta):
+        return "delta", {"text": happened.text}
+    if isinstance(happened, line.Cited):
+        citation = CitationOut.of(happened.citation).model_dump(mode="json")
+        return "citation", {"sentence": happened.sentence, "citation": citation}
+    return "answer", asked.keep(happened.answer)
+
+
+async def _send(
+    first: bytes, rest: Generator[bytes, None, None], request_id: str
+) -> AsyncIterator[bytes]:
+    try:
+        yield first
+        async for piece in iterate_in_threadpool(rest):
+            yield piece
+    except Exception as error:
+        yield events.event("error", errors.body(errors.translate(error, request_id), request_id))
+    finally:
+        rest.close()
+    yield events.event("done", {})
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)

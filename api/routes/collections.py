@@ -1,0 +1,105 @@
+"""Collections: named sets of documents."""
+
+from __future__ import annotations
+
+from itertools import dropwhile, islice
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.door import Door, DoorDep, TenantDep, check_id
+from api.idempotency import IdempotencyKey, Reply, fingerprint, once
+from api.schemas.collections import CollectionCreate, CollectionOut, CollectionUpdate
+from api.schemas.common import After, Deleted, Limit, ListOf, Order, failures, page
+from ingest.chunk import open_chunker
+from rag.types import Collection
+
+router = APIRouter(prefix="/collections", tags=["Collections"])
+
+
+async def _raw_body(request: Request) -> bytes:
+    return await request.body()
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Make a collection",
+    response_model=CollectionOut,
+    responses=failures(400, 409, 413, 503, 507),
+)
+def create_collection(
+    body: CollectionCreate,
+    raw: Annotated[bytes, Depends(_raw_body)],
+    door: DoorDep,
+    tenant: TenantDep,
+    key: IdempotencyKey = None,
+) -> Response:
+    """Make an empty collection with a chunking and a metadata schema of its own."""
+    chunking = body.chunking.model_dump()
+    open_chunker(chunking)  # refuses what makes no sense, before a document meets it
+
+    def create() -> Reply:
+        collection = door.services.catalog.collections.create(
+            tenant,
+            body.name,
+            embedder=door.services.embedder.id,
+            chunking=chunking,
+            metadata_schema=body.metadata_schema,
+        )
+        return Reply(status=201, body=CollectionOut.of(collection, {}).model_dump_json())
+
+    mark = fingerprint("POST", "/collections", raw)
+    return once(door.services.catalog.requests, tenant, key, mark, create)
+
+
+@router.get("", summary="List collections", responses=failures(404))
+def list_collections(
+    door: DoorDep,
+    tenant: TenantDep,
+    limit: Limit = 20,
+    after: After = None,
+    order: Order = "desc",
+) -> ListOf[CollectionOut]:
+    """All collections, newest first, page by page."""
+    found = list(door.services.catalog.collections.all(tenant))
+    if order == "desc":
+        found.reverse()
+    if after is not None:
+        door.collection(tenant, after)
+        found = list(islice(dropwhile(lambda one: one.id != after, found), 1, None))
+    return page(found[: limit + 1], limit, lambda one: _show(door, one))
+
+
+@router.get("/{collection_id}", summary="Show a collection", responses=failures(404))
+def get_collection(collection_id: str, door: DoorDep, tenant: TenantDep) -> CollectionOut:
+    """One collection, and how many documents it holds in which state."""
+    return _show(door, door.collection(tenant, collection_id))
+
+
+@router.patch(
+    "/{collection_id}",
+    summary="Change a collection",
+    responses=failures(400, 404, 409, 413, 507),
+)
+def update_collection(
+    collection_id: str, body: CollectionUpdate, door: DoorDep, tenant: TenantDep
+) -> CollectionOut:
+    """Rename it, or replace its metadata schema."""
+    check_id("col", collection_id, "collection")
+    changed = door.services.catalog.collections.update(
+        tenant, collection_id, name=body.name, metadata_schema=body.metadata_schema
+    )
+    return _show(door, changed)
+
+
+@router.delete("/{collection_id}", summary="Delete a collection", responses=failures(404, 409, 507))
+def delete_collection(collection_id: str, door: DoorDep, tenant: TenantDep) -> Deleted:
+    """Delete a collection, its documents and everything derived from them, for good."""
+    collection = door.collection(tenant, collection_id)
+    door.services.delete_collection(tenant, collection)
+    return Deleted(id=collection.id, object="collection")
+
+
+def _show(door: Door, collection: Collection) -> CollectionOut:
+    return CollectionOut.of(collection, door.services.catalog.documents.counts(collection.id))

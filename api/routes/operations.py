@@ -1,0 +1,74 @@
+"""What the service says of itself."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, Response
+
+from api.door import DoorDep
+from api.metrics import CONTENT_TYPE
+from api.schemas.common import ListOf, failures
+from api.schemas.operations import EngineOut, Health, Ready
+from rag.models.tasks import AnswerTask
+
+VERSION = version("ibidem")
+
+router = APIRouter(tags=["Operations"])
+probes = APIRouter(tags=["Operations"])
+"""Also reachable without the base path, where probes and Prometheus look for them."""
+
+
+@router.get("/engines", summary="List engines", responses=failures())
+def list_engines(door: DoorDep) -> ListOf[EngineOut]:
+    """What can read passages and answer from them, what each can do and what it costs."""
+    engine = door.services.engine
+    shown = EngineOut(
+        id=engine.id,
+        default=True,
+        supports=["answer"] if engine.supports(AnswerTask) else [],
+        input_usd_per_million_tokens=0.0,
+        output_usd_per_million_tokens=0.0,
+    )
+    return ListOf(data=[shown], has_more=False, first_id=shown.id, last_id=shown.id)
+
+
+@probes.get("/health", summary="Is the process alive?")
+async def get_health() -> Health:
+    """Always `ok` while the process answers. The only route that never needs a key."""
+    return Health(version=VERSION)
+
+
+@probes.get(
+    "/ready",
+    summary="Can requests be served?",
+    responses={503: {"model": Ready, "description": "Not now; `checks` says why."}, **failures()},
+)
+def get_ready(door: DoorDep, response: Response) -> Ready:
+    """Whether the catalog answers and jobs are carried out."""
+    checks = {"catalog": _catalog_check(door), "jobs": "ok" if door.job_store else "elsewhere"}
+    good = checks["catalog"] == "ok"
+    response.status_code = 200 if good else 503
+    return Ready(status="ready" if good else "not_ready", checks=checks)
+
+
+@probes.get(
+    "/metrics",
+    summary="Counters for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}},
+        **failures(),
+    },
+)
+def get_metrics(door: DoorDep) -> Response:
+    """Requests and their times by route, uploads, answers, documents by status, jobs left."""
+    return Response(door.metrics.render(), headers={"content-type": CONTENT_TYPE})
+
+
+def _catalog_check(door: DoorDep) -> str:
+    try:
+        door.services.catalog.jobs.count_unfinished()
+    except Exception as error:  # whatever it is, this process cannot serve
+        return f"the catalog does not answer ({type(error).__name__})"
+    return "ok"

@@ -1,0 +1,224 @@
+"""Searching and asking, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.common import Filter, Strict, Text
+from rag.retrieve import Mode
+from rag.types import Answer, Citation, Located, Passage
+
+
+class _Scope(Strict):
+    """Where to look."""
+
+    collection: Text | None = Field(
+        None,
+        description="Id or name; the collection `default` when neither form is given.",
+        examples=["contracts"],
+        max_length=200,
+    )
+    collections: list[Text] | None = Field(
+        None, description="Several ids or names.", min_length=1, max_length=20
+    )
+    filter: Filter | None = None
+
+
+class SearchBody(_Scope):
+    """A query."""
+
+    query: Text = Field(min_length=1, max_length=10_000, examples=["termination for convenience"])
+    mode: Mode = Field(Mode.HYBRID, description="Which rankings to ask.")
+    top_k: int = Field(8, ge=1, le=100, description="Most passages to return.")
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"query": "termination for convenience", "mode": "hybrid", "top_k": 5}]
+        },
+    )
+
+
+class AskBody(_Scope):
+    """A question."""
+
+    question: Text = Field(
+        min_length=1, max_length=10_000, examples=["What notice does termination need?"]
+    )
+    top_k: int = Field(8, ge=1, le=50, description="Most passages to read.")
+    engine: str | None = Field(
+        None, description="What reads the passages; see `GET /engines`.", examples=["offline"]
+    )
+    stream: bool = Field(False, description="Answer as server-sent events.")
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"question": "What notice does termination need?"}]},
+    )
+
+
+class PassageOut(BaseModel):
+    """A retrieved stretch of a document. Higher scores are better."""
+
+    document_id: str = Field(examples=["doc_0f3c9a7be1d24c55a6b8e9f0"])
+    document_title: str
+    text: str
+    start_char_index: int
+    end_char_index: int
+    start_page_number: int | None
+    end_page_number: int | None
+    score: float
+    scores: dict[str, float] = Field(
+        description="By stage.", examples=[{"dense": 0.71, "lexical": 12.4, "fused": 0.93}]
+    )
+
+    @classmethod
+    def of(cls, passage: Passage) -> PassageOut:
+        """A passage as the retriever gives it."""
+        return cls(
+            document_id=passage.document_id,
+            document_title=passage.document_title,
+            text=passage.text,
+            start_char_index=passage.start,
+            end_char_index=passage.end,
+            start_page_number=passage.start_page,
+            end_page_number=passage.end_page,
+            score=passage.score,
+            scores=dict(passage.scores),
+        )
+
+
+class SearchOut(BaseModel):
+    """Passages, best first."""
+
+    object: Literal["search"] = "search"
+    query: str
+    mode: Mode
+    passages: list[PassageOut]
+    timings: dict[str, float] = Field(description="Milliseconds by stage.")
+
+
+class BoxOut(BaseModel):
+    """A rectangle on a page, as fractions of its width and height, origin top left."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class CitationOut(BaseModel):
+    """A quote found at a place. Indexes count Unicode code points into the document's text."""
+
+    document_id: str
+    document_title: str
+    cited_text: str
+    start_char_index: int
+    end_char_index: int = Field(description="Half-open.")
+    start_page_number: int | None
+    end_page_number: int | None
+    boxes: list[BoxOut]
+    located: Located = Field(description="How the quote was found.")
+    support: float | None = Field(description="0 to 1; null when nobody judged it.")
+    passage_score: float | None
+
+    @classmethod
+    def of(cls, citation: Citation) -> CitationOut:
+        """A citation as `rag.cite` gives it."""
+        return cls(
+            document_id=citation.document_id,
+            document_title=citation.document_title,
+            cited_text=citation.cited_text,
+            start_char_index=citation.start,
+            end_char_index=citation.end,
+            start_page_number=citation.start_page,
+            end_page_number=citation.end_page,
+            boxes=[
+                BoxOut(page=box.page, x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1)
+                for box in citation.boxes
+            ],
+            located=citation.located,
+            support=citation.support,
+            passage_score=citation.passage_score,
+        )
+
+
+class SentenceOut(BaseModel):
+    """One sentence of an answer and the places it rests on."""
+
+    text: str
+    citations: list[CitationOut]
+    support: float | None
+
+
+class UsageOut(BaseModel):
+    """What the answer cost; null when the price is unknown."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+class Sent(BaseModel):
+    """The request that an answer answers."""
+
+    collections: list[str]
+    filter: dict[str, Any] | None
+    top_k: int
+
+
+class AnswerOut(BaseModel):
+    """A grounded answer: every sentence stands in the documents."""
+
+    id: str = Field(examples=["ans_6a5b4c3d2e1f40a9b8c7d6e5"])
+    object: Literal["answer"] = "answer"
+    question: str
+    text: str
+    sentences: list[SentenceOut]
+    found: bool = Field(description="False when the documents do not say.")
+    confidence: float | None
+    engine: str = Field(examples=["offline"])
+    prompt: dict[str, str] | None = Field(
+        description="Name, version and sha256; null for engines that need none."
+    )
+    usage: UsageOut
+    dropped_citations: int = Field(description="Quotes that were not found where they should be.")
+    timings: dict[str, float] = Field(description="Milliseconds by stage.")
+    passages: list[PassageOut] = Field(description="What the engine was given to read.")
+    request: Sent
+    created_at: int = Field(description="Unix seconds.")
+
+    @classmethod
+    def of(cls, answer: Answer, *, id: str, request: Sent, created_at: float) -> AnswerOut:
+        """An answer as `rag.answer` gives it."""
+        usage = answer.usage
+        return cls(
+            id=id,
+            question=answer.question,
+            text=answer.text,
+            sentences=[
+                SentenceOut(
+                    text=sentence.text,
+                    citations=[CitationOut.of(citation) for citation in sentence.citations],
+                    support=sentence.support,
+                )
+                for sentence in answer.sentences
+            ],
+            found=answer.found,
+            confidence=answer.confidence,
+            engine=answer.engine,
+            prompt=None,
+            usage=UsageOut(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cost_usd=usage.cost_usd,
+            ),
+            dropped_citations=answer.dropped_citations,
+            timings=dict(answer.timings),
+            passages=[PassageOut.of(passage) for passage in answer.passages],
+            request=request,
+            created_at=int(created_at),
+        )

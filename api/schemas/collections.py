@@ -1,0 +1,116 @@
+"""Collections as JSON."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from api.schemas.common import Strict
+from rag.types import Collection, DocumentStatus
+
+
+def _name(name: str) -> str:
+    shown = name.strip()
+    if not shown:
+        raise ValueError("must not be blank")
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in shown):
+        raise ValueError("must not contain control characters")
+    if shown.startswith("col_"):
+        raise ValueError("must not start with 'col_', as ids do")
+    return shown
+
+
+Name: TypeAlias = Annotated[
+    str,
+    AfterValidator(_name),
+    Field(max_length=200, description="Unique name.", examples=["contracts"]),
+]
+FieldType: TypeAlias = Literal["string", "number", "integer", "boolean"]
+MetadataSchema: TypeAlias = Annotated[
+    dict[str, FieldType],
+    Field(
+        max_length=100,
+        description="Types of metadata fields; fields not named here may hold any type.",
+        examples=[{"year": "integer", "department": "string"}],
+    ),
+]
+
+
+class Chunking(Strict):
+    """How documents are cut into the pieces that are embedded and searched."""
+
+    strategy: Literal["recursive"] = "recursive"
+    size: int = Field(200, description="Most tokens in a chunk.", ge=8, le=8192)
+    overlap: int = Field(32, description="Tokens that neighbours share.", ge=0, le=4096)
+
+
+class CollectionCreate(Strict):
+    """A new collection."""
+
+    name: Name
+    chunking: Chunking = Chunking(size=200, overlap=32)
+    metadata_schema: MetadataSchema = Field({}, max_length=100)
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "contracts",
+                    "chunking": {"strategy": "recursive", "size": 200, "overlap": 32},
+                    "metadata_schema": {"year": "integer"},
+                }
+            ]
+        },
+    )
+
+
+class CollectionUpdate(Strict):
+    """What changes; fields left out stay as they are."""
+
+    name: Name | None = None
+    metadata_schema: MetadataSchema | None = None
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"name": "contracts-2024"}]}
+    )
+
+
+class DocumentCounts(BaseModel):
+    """How many documents stand where."""
+
+    queued: int = 0
+    processing: int = 0
+    ready: int = 0
+    failed: int = 0
+
+
+class CollectionOut(BaseModel):
+    """A named set of documents with one chunking and one embedding model."""
+
+    id: str = Field(examples=["col_5d2e8b6a4c1f49b0a7d3e2c1"])
+    object: Literal["collection"] = "collection"
+    name: str = Field(examples=["contracts"])
+    embedder: str = Field(description="The embedding model of its chunks.")
+    chunking: dict[str, Any]
+    metadata_schema: dict[str, str]
+    documents: DocumentCounts
+    chunk_count: int = Field(description="Searchable chunks.")
+    created_at: int = Field(description="Unix seconds.")
+
+    @classmethod
+    def of(cls, collection: Collection, counts: Mapping[str, int]) -> CollectionOut:
+        """A collection and its counts, as the catalog gives them."""
+        return cls(
+            id=collection.id,
+            name=collection.name,
+            embedder=collection.embedder,
+            chunking=dict(collection.chunking),
+            metadata_schema=dict(collection.metadata_schema),
+            documents=DocumentCounts(**{s.value: counts.get(s.value, 0) for s in DocumentStatus}),
+            chunk_count=counts.get("chunks", 0),
+            created_at=int(collection.created_at),
+        )

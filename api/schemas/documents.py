@@ -1,0 +1,155 @@
+"""Documents, what is in them, and the jobs that read them, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.common import Metadata, Strict
+from rag.types import Chunk, Document, DocumentStatus, Job, JobStatus
+
+
+class StoredError(BaseModel):
+    """Why a document could not be read."""
+
+    code: str = Field(examples=["encrypted_document"])
+    message: str = Field(examples=["The document is encrypted and needs a password."])
+
+
+class DocumentOut(BaseModel):
+    """A stored original and what is known of it."""
+
+    id: str = Field(examples=["doc_0f3c9a7be1d24c55a6b8e9f0"])
+    object: Literal["document"] = "document"
+    collection_id: str
+    name: str = Field(examples=["report.pdf"])
+    title: str | None
+    media_type: str = Field(examples=["application/pdf"])
+    size: int = Field(description="Bytes of the original.")
+    sha256: str = Field(description="Hash of the original.")
+    status: DocumentStatus = Field(description="Only `ready` documents are searched.")
+    error: StoredError | None
+    metadata: dict[str, Any]
+    job_id: str = Field(description="The job that reads, or has read, this document.")
+    chunk_count: int
+    page_count: int = Field(description="0 for formats without pages.")
+    text_length: int = Field(description="Unicode code points of the text.")
+    warnings: list[str]
+    created_at: int = Field(description="Unix seconds.")
+    updated_at: int = Field(description="Unix seconds.")
+
+    @classmethod
+    def of(cls, document: Document) -> DocumentOut:
+        """A document as the catalog gives it."""
+        error = document.error
+        return cls(
+            id=document.id,
+            collection_id=document.collection_id,
+            name=document.name,
+            title=document.title,
+            media_type=document.media_type,
+            size=document.size,
+            sha256=document.sha256,
+            status=document.status,
+            error=None if error is None else StoredError(**error),
+            metadata=dict(document.metadata),
+            job_id=document.job_id,
+            chunk_count=document.chunk_count,
+            page_count=document.page_count,
+            text_length=document.text_length,
+            warnings=list(document.warnings),
+            created_at=int(document.created_at),
+            updated_at=int(document.updated_at),
+        )
+
+
+class DocumentUpdate(Strict):
+    """What changes; fields left out stay as they are."""
+
+    name: str | None = Field(None, min_length=1, max_length=1000, examples=["report-2024.pdf"])
+    metadata: Metadata | None = None
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"metadata": {"year": 2024}}]}
+    )
+
+
+class Progress(BaseModel):
+    """Chunks embedded so far, of how many; the total is unknown until the text is cut."""
+
+    done: int = Field(examples=[128])
+    total: int | None = Field(examples=[412])
+
+
+class JobOut(BaseModel):
+    """Work on a document."""
+
+    id: str = Field(examples=["job_8c1d7e6f5a4b4c3d9e2f1a0b"])
+    object: Literal["job"] = "job"
+    kind: str = Field(examples=["ingest"])
+    status: JobStatus
+    document_id: str | None
+    collection_id: str | None
+    attempt: int
+    progress: Progress
+    error: StoredError | None
+    created_at: int = Field(description="Unix seconds.")
+    updated_at: int = Field(description="Unix seconds.")
+
+    @classmethod
+    def of(cls, job: Job) -> JobOut:
+        """A job as the catalog gives it."""
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            status=job.status,
+            document_id=job.document_id,
+            collection_id=job.collection_id,
+            attempt=job.attempt,
+            progress=Progress(done=job.done, total=job.total),
+            error=None if job.error is None else StoredError(**job.error),
+            created_at=int(job.created_at),
+            updated_at=int(job.updated_at),
+        )
+
+
+class Uploaded(BaseModel):
+    """A stored document, and the job that reads it."""
+
+    object: Literal["upload"] = "upload"
+    document: DocumentOut
+    job: JobOut
+
+
+class TextOut(BaseModel):
+    """A stretch of a document's text; offsets count Unicode code points."""
+
+    object: Literal["document.text"] = "document.text"
+    document_id: str
+    start: int = Field(examples=[0])
+    end: int = Field(description="Half-open.", examples=[1000])
+    text_length: int = Field(description="Of the whole text.", examples=[48211])
+    text: str
+
+
+class ChunkOut(BaseModel):
+    """A span of the text that is embedded and searched as one."""
+
+    id: str = Field(description="Its position in the document.", examples=["0"])
+    object: Literal["chunk"] = "chunk"
+    start_char_index: int
+    end_char_index: int
+    tokens: int
+    text: str
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> ChunkOut:
+        """A chunk as the catalog gives it."""
+        return cls(
+            id=str(chunk.position),
+            start_char_index=chunk.start,
+            end_char_index=chunk.end,
+            tokens=chunk.tokens,
+            text=chunk.text,
+        )
