@@ -12,6 +12,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, WorkflowStatus
 
 from ingest import pipeline as line
-from ingest.pipeline import Pipeline
+from ingest.pipeline import Pipeline, Prepared
 from rag.errors import DocumentError, IbidemError, NotFound
 from rag.types import Job
 
@@ -112,20 +113,20 @@ class JobStore:
         total = prepared["chunks"]
         for first in range(0, total, line.EMBED_BATCH):
             DBOS.run_step({"name": "embed"}, self._embed, job_id, first, total)
-        DBOS.run_step({"name": "commit"}, self._commit, job_id, prepared["title"])
+        DBOS.run_step({"name": "commit"}, self._commit, job_id, prepared)
 
     def _prepare(self, job_id: str) -> dict[str, Any]:
         try:
             prepared = line.prepare(self._pipeline, self._job(job_id))
         except DocumentError as error:  # a result like any other, so that it is recorded
             return {"error": dict(error.as_dict())}
-        return {"chunks": prepared.chunks, "title": prepared.title}
+        return asdict(prepared)
 
     def _embed(self, job_id: str, first: int, total: int) -> None:
         line.embed(self._pipeline, self._job(job_id), first, total)
 
-    def _commit(self, job_id: str, title: str | None) -> None:
-        line.commit(self._pipeline, self._job(job_id), title)
+    def _commit(self, job_id: str, prepared: Mapping[str, Any]) -> None:
+        line.commit(self._pipeline, self._job(job_id), Prepared(**prepared))
 
     def _fail(self, job_id: str, error: Mapping[str, Any]) -> None:
         line.fail(self._pipeline, self._job(job_id), error)

@@ -81,10 +81,12 @@ def missing_vectors(
     return lambda: pipeline.catalog.vectors.put(*space, missing, vectors)
 
 
-def commit(pipeline: Pipeline, job: Job, title: str | None) -> None:
+def commit(pipeline: Pipeline, job: Job, prepared: Prepared) -> None:
     """Make the staged document visible."""
     document, _ = _subject(pipeline.catalog, job)
-    pipeline.catalog.versions.publish(document.id, job.number, title=title)
+    pipeline.catalog.versions.publish(
+        document.id, job.number, title=prepared.title, chunks=prepared.chunks
+    )
     pipeline.catalog.versions.collect_garbage(pipeline.originals.discard)
 
 
@@ -105,7 +107,7 @@ def ingest(pipeline: Pipeline, job: Job) -> None:
         prepared = prepare(pipeline, job)
         for first in range(0, prepared.chunks, EMBED_BATCH):
             embed(pipeline, job, first, prepared.chunks)
-        commit(pipeline, job, prepared.title)
+        commit(pipeline, job, prepared)
     except DocumentError as error:
         fail(pipeline, job, error.as_dict())
 

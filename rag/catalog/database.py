@@ -38,8 +38,11 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
         """A write transaction, committed on leaving, rolled back on an exception.
+
+        A commit that is not ``durable`` survives the death of the process, but not a power
+        failure until a later durable commit: commits reach the disk in their order.
 
         Raises:
             StorageFull: the disk is full; nothing of the transaction was stored.
@@ -48,6 +51,8 @@ class Database:
         with self._writing, self.engine.connect() as connection:
             try:
                 if self._is_sqlite:
+                    level = "FULL" if durable else "NORMAL"
+                    connection.exec_driver_sql(f"PRAGMA synchronous={level}")
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
                 connection.commit()

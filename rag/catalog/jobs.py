@@ -119,11 +119,22 @@ def insert_job(
     return job_id
 
 
-def update_job(connection: sa.Connection, job_id: str, **values: Any) -> None:
+def update_job(connection: sa.Connection, number: int, **values: Any) -> None:
     """Change an unfinished job within the caller's write transaction."""
+    _update(connection, t.jobs.c.number == number, values)
+
+
+def cancel_job(connection: sa.Connection, job_id: str) -> None:
+    """Give an unfinished job up within the caller's write transaction."""
+    _update(connection, t.jobs.c.id == job_id, {"status": JobStatus.CANCELLED})
+
+
+def _update(
+    connection: sa.Connection, where: sa.ColumnElement[bool], values: Mapping[str, Any]
+) -> None:
     connection.execute(
         sa.update(t.jobs)
-        .where(t.jobs.c.id == job_id, t.jobs.c.status.in_(UNFINISHED))
+        .where(where, t.jobs.c.status.in_(UNFINISHED))
         .values(updated_at=time.time(), **values)
     )
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
+from rag.catalog.jobs import update_job
 from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts
 from rag.catalog.versions import VERSIONED, Versions, delete_rows
 from rag.types import Chunk, ParsedDocument
@@ -44,6 +45,7 @@ class Staging:
             with self._versions.writing(document_id, generation) as connection:
                 if first:
                     delete_rows(connection, document_id, only=generation)
+                    update_job(connection, generation, done=0, total=len(chunks))
                     connection.execute(
                         sa.update(t.documents)
                         .where(t.documents.c.id == document_id)
@@ -51,7 +53,6 @@ class Staging:
                     )
                 _insert(connection, batch)
             first = False
-        self._versions.advance(document_id, generation, done=0, total=len(chunks))
 
     def chunks(
         self, document_id: str, generation: int, first: int, count: int

@@ -17,15 +17,20 @@ from rag.catalog import schema as t
 from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.documents import select_documents
-from rag.catalog.jobs import update_job
+from rag.catalog.jobs import cancel_job, update_job
 from rag.catalog.vectors import VectorStore
-from rag.errors import NotFound
+from rag.errors import NotFound, StoreDamaged
 from rag.types import Document, DocumentStatus, JobStatus
 
 VERSIONED = (t.segments, t.pages, t.blocks, t.chunks)
 """Tables whose rows belong to one generation of a document."""
 _ORIGINAL = ""  # stands for the embedder in garbage rows that name originals
 _BATCH = 500
+_WRITER = (
+    sa.select(t.jobs.c.number)
+    .join(t.documents, t.documents.c.job_id == t.jobs.c.id)
+    .where(t.documents.c.id == sa.bindparam("document"))
+)
 
 
 class Versions:
@@ -36,19 +41,16 @@ class Versions:
         self._vectors = vectors
 
     @contextmanager
-    def writing(self, document_id: str, generation: int) -> Iterator[sa.Connection]:
+    def writing(
+        self, document_id: str, generation: int, *, durable: bool = False
+    ) -> Iterator[sa.Connection]:
         """A write transaction in which this generation's job owns the document.
 
         Raises:
             NotFound: the document was deleted, or another job has taken it over.
         """
-        with self._db.write() as connection:
-            query = (
-                sa.select(t.jobs.c.number)
-                .join(t.documents, t.documents.c.job_id == t.jobs.c.id)
-                .where(t.documents.c.id == document_id)
-            )
-            if connection.execute(query).scalar() != generation:
+        with self._db.write(durable=durable) as connection:
+            if connection.execute(_WRITER, {"document": document_id}).scalar() != generation:
                 raise NotFound(
                     "The document was deleted, or uploaded anew, while it was being read."
                 )
@@ -57,9 +59,8 @@ class Versions:
     def start(self, document_id: str, generation: int) -> None:
         """Note that a worker has taken the document up."""
         with self.writing(document_id, generation) as connection:
-            job_id = _get(connection, document_id).job_id
             _set(connection, document_id, status=DocumentStatus.PROCESSING)
-            update_job(connection, job_id, status=JobStatus.IN_PROGRESS)
+            update_job(connection, generation, status=JobStatus.IN_PROGRESS)
 
     def advance(
         self,
@@ -68,25 +69,33 @@ class Versions:
         *,
         done: int,
         total: int,
-        store: Callable[[], None] | None = None,
+        store: Callable[[], None],
     ) -> None:
         """Record progress; ``store`` keeps vectors while nobody can delete the document."""
         with self.writing(document_id, generation) as connection:
-            if store is not None:
-                store()
-            job_id = _get(connection, document_id).job_id
-            update_job(connection, job_id, done=done, total=total)
+            store()
+            update_job(connection, generation, done=done, total=total)
 
-    def publish(self, document_id: str, generation: int, *, title: str | None) -> None:
-        """Make a staged generation the visible one, in one small transaction."""
-        with self.writing(document_id, generation) as connection:
+    def publish(self, document_id: str, generation: int, *, title: str | None, chunks: int) -> None:
+        """Make a staged generation the visible one, in one small transaction.
+
+        Raises:
+            NotFound: the document was deleted, or another job has taken it over.
+            StoreDamaged: not all ``chunks`` are staged, as after a power failure.
+        """
+        with self.writing(document_id, generation, durable=True) as connection:
             before = _get(connection, document_id)
             if before.generation == generation:
                 return
+            counts = _counts(connection, document_id, generation)
+            if counts["chunk_count"] != chunks:
+                raise StoreDamaged(
+                    f"Only {counts['chunk_count']} of {chunks} chunks were staged; "
+                    "the document has to be read again."
+                )
             if before.generation is not None:
                 log_change(connection, "remove", _identity(before))
                 _drop(connection, before, keep=generation)
-            counts = _counts(connection, document_id, generation)
             _set(
                 connection,
                 document_id,
@@ -98,15 +107,15 @@ class Versions:
                 **counts,
             )
             log_change(connection, "add", _identity(_get(connection, document_id)))
-            update_job(connection, before.job_id, status=JobStatus.COMPLETED)
+            update_job(connection, generation, status=JobStatus.COMPLETED)
 
     def fail(self, document_id: str, generation: int, error: Mapping[str, Any]) -> None:
         """Give a document up: what was staged is removed, the reason is kept."""
-        with self.writing(document_id, generation) as connection:
+        with self.writing(document_id, generation, durable=True) as connection:
             document = _get(connection, document_id)
             _drop(connection, document, keep=document.generation)
             _set(connection, document_id, status=DocumentStatus.FAILED, error=dict(error))
-            update_job(connection, document.job_id, status=JobStatus.FAILED, error=dict(error))
+            update_job(connection, generation, status=JobStatus.FAILED, error=dict(error))
 
     def delete(self, tenant: str, document_id: str) -> None:
         """Remove a document and all rows derived from it; the next search does not find it.
@@ -120,7 +129,7 @@ class Versions:
                 log_change(connection, "remove", _identity(document))
             _drop(connection, document, keep=None)
             connection.execute(sa.delete(t.documents).where(t.documents.c.id == document_id))
-            update_job(connection, document.job_id, status=JobStatus.CANCELLED)
+            cancel_job(connection, document.job_id)
             _discard(connection, document.tenant, _ORIGINAL, [bytes.fromhex(document.sha256)])
 
     def collect_garbage(self, discard: Callable[[str], None]) -> None:
@@ -129,14 +138,12 @@ class Versions:
         Holding the write lock keeps out uploads that might begin to use them.
         """
         c = t.garbage.c
-        while True:
-            with self._db.write() as connection:
+        while self._has_garbage():
+            with self._db.write(durable=False) as connection:
                 rows = connection.execute(sa.select(c.tenant, c.embedder, c.key).limit(_BATCH))
                 groups: dict[tuple[str, str], list[bytes]] = {}
                 for tenant, embedder, key in rows:
                     groups.setdefault((tenant, embedder), []).append(key)
-                if not groups:
-                    return
                 for (tenant, embedder), keys in groups.items():
                     if embedder == _ORIGINAL:
                         for key in keys:
@@ -149,6 +156,10 @@ class Versions:
                             c.tenant == tenant, c.embedder == embedder, c.key.in_(keys)
                         )
                     )
+
+    def _has_garbage(self) -> bool:
+        with self._db.read() as connection:
+            return connection.execute(sa.select(t.garbage.c.key).limit(1)).first() is not None
 
     def discard_orphan(self, sha256: str, discard: Callable[[str], None]) -> None:
         """Discard an original unless a document has come to use it meanwhile."""
@@ -243,17 +254,18 @@ def _identity(document: Document) -> Mapping[str, Any]:
 
 
 def _counts(connection: sa.Connection, document_id: str, generation: int) -> dict[str, int]:
-    def count(table: sa.Table, value: sa.ColumnElement[Any]) -> int:
-        query = sa.select(value).where(
-            table.c.document_id == document_id, table.c.generation == generation
-        )
-        return int(connection.execute(query).scalar() or 0)
+    def of(table: sa.Table, value: sa.ColumnElement[Any]) -> Any:
+        mine = (table.c.document_id == document_id) & (table.c.generation == generation)
+        return sa.select(sa.func.coalesce(value, 0)).where(mine).scalar_subquery()
 
-    return {
-        "chunk_count": count(t.chunks, sa.func.count()),
-        "page_count": count(t.pages, sa.func.count()),
-        "text_length": count(t.segments, sa.func.max(t.segments.c.end)),
-    }
+    row = connection.execute(
+        sa.select(
+            of(t.chunks, sa.func.count()).label("chunk_count"),
+            of(t.pages, sa.func.count()).label("page_count"),
+            of(t.segments, sa.func.max(t.segments.c.end)).label("text_length"),
+        )
+    ).one()
+    return dict(row._mapping)
 
 
 def _take_ids(connection: sa.Connection, collection_id: str, count: int) -> int:

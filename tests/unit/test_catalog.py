@@ -15,7 +15,7 @@ from rag.catalog import Catalog
 from rag.catalog.database import open_sqlite
 from rag.catalog.documents import NewDocument
 from rag.catalog.vectors import VectorStore
-from rag.errors import Conflict, NotFound
+from rag.errors import Conflict, NotFound, StoreDamaged
 from rag.types import (
     Block,
     BlockKind,
@@ -74,7 +74,7 @@ def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
         total=1,
         store=lambda: catalog.vectors.put(TENANT, "test", hashes, vectors),
     )
-    catalog.versions.publish(document.id, job.number, title=None)
+    catalog.versions.publish(document.id, job.number, title=None, chunks=len(chunked(text)))
     return catalog.documents.get(TENANT, document.id)
 
 
@@ -96,7 +96,7 @@ def test_migrations_make_the_tables_that_the_code_uses(catalog: Catalog) -> None
 
 
 def test_a_commit_is_on_disk_before_it_returns(catalog: Catalog) -> None:
-    with catalog._database.read() as connection:
+    with catalog._database.write() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
@@ -223,8 +223,18 @@ def test_a_worker_whose_document_is_gone_cannot_write(catalog: Catalog) -> None:
     with pytest.raises(NotFound, match="deleted"):
         catalog.staging.stage(document.id, number, parsed, chunked("text"))
     with pytest.raises(NotFound, match="deleted"):
-        catalog.versions.publish(document.id, number, title=None)
+        catalog.versions.publish(document.id, number, title=None, chunks=1)
     assert catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED
+
+
+def test_an_incomplete_version_is_not_published(catalog: Catalog) -> None:
+    document = add(catalog, make_collection(catalog), "a")
+    number = catalog.jobs.get(TENANT, document.job_id).number
+    parsed = ParsedDocument(text="text", media_type="text/plain")
+    catalog.staging.stage(document.id, number, parsed, chunked("text"))
+    with pytest.raises(StoreDamaged, match="1 of 2 chunks"):
+        catalog.versions.publish(document.id, number, title=None, chunks=2)
+    assert catalog.documents.get(TENANT, document.id).generation is None
 
 
 def test_a_failed_document_is_tried_again_on_the_next_upload(catalog: Catalog) -> None:
