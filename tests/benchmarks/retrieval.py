@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -160,12 +161,17 @@ def print_report(report: Mapping[str, Any]) -> None:
     console = Console()
     for name, result in (report["passages"] | report["spans"]).items():
         reference = result.get("reference_ndcg@10")
-        table = Table(title=f"{name} ({result['questions']} questions)", title_justify="left")
+        table = Table(
+            title=f"{name} ({result['questions']} questions)",
+            title_justify="left",
+            box=box.SIMPLE,
+            padding=(0, 0, 0, 1),
+        )
         metrics = list(result["metrics"][DEFAULT])
         first = metrics[0]
         known = ["reference"] if reference else []
-        for column in ("", first, "95 % interval", *known, *metrics[1:]):
-            table.add_column(column, justify="right")
+        for column in ("", first, "95 %", *known, *metrics[1:]):
+            table.add_column(column.replace("_", " "), justify="right", no_wrap=True)
         for ranking in RANKINGS:
             by_metric = result["metrics"][ranking]
             known = [f"{reference[ranking]:.3f}"] if reference else []
