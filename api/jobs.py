@@ -12,6 +12,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ from rag.types import Job
 
 _log = logging.getLogger(__name__)
 _QUEUE = "ingest"
-_POLL_S = 0.05
 _RECONCILE_S = 2.0
 _MOST_ATTEMPTS = 5
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -45,6 +45,9 @@ class JobStore:
         self._stopping = threading.Event()
         self._reconciler: threading.Thread | None = None
         self._engine: sa.Engine | None = None
+        # Workflows run in threads of our own: the store's queue polls its tables, and is left
+        # for what has to be resumed.
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="ingest")
         self._workflow: Callable[[str, int], None] | None = None
 
     def start(self) -> None:
@@ -64,7 +67,7 @@ class JobStore:
         DBOS(config=config)
         self._workflow = self._register()
         DBOS.launch()
-        DBOS.register_queue(_QUEUE, worker_concurrency=self._workers, polling_interval_sec=_POLL_S)
+        DBOS.register_queue(_QUEUE, worker_concurrency=self._workers)
         self._reconcile()
         self._reconciler = threading.Thread(target=self._keep_up, name="reconciler", daemon=True)
         self._reconciler.start()
@@ -75,11 +78,12 @@ class JobStore:
             if job_id in self._mine:
                 return
             self._mine.add(job_id)
-        self._enqueue(job_id, 1)
+        self._begin(job_id, 1)
 
     def stop(self) -> None:
-        """Stop taking up work; steps under way finish or are repeated by the next process."""
+        """Finish the steps under way and leave the rest to the next process."""
         self._stopping.set()
+        self._threads.shutdown(cancel_futures=True)
         if self._reconciler is not None:
             self._reconciler.join(timeout=10)
         DBOS.destroy(destroy_registry=True)
@@ -112,8 +116,14 @@ class JobStore:
             return
         total = prepared["chunks"]
         for first in range(0, total, line.EMBED_BATCH):
+            self._go_on()
             DBOS.run_step({"name": "embed"}, self._embed, job_id, first, total)
+        self._go_on()
         DBOS.run_step({"name": "commit"}, self._commit, job_id, prepared)
+
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise _Stopped
 
     def _prepare(self, job_id: str) -> dict[str, Any]:
         try:
@@ -161,18 +171,31 @@ class JobStore:
 
     def _take_up(self, job: Job, found: WorkflowStatus | None) -> None:
         if found is None:
-            self._enqueue(job.id, job.attempt)
+            self._begin(job.id, job.attempt)
         elif found.status in _ENDED:  # it gave up, yet the catalog still wants the work
-            self._enqueue(job.id, self._pipeline.catalog.jobs.next_attempt(job.id))
+            self._begin(job.id, self._pipeline.catalog.jobs.next_attempt(job.id))
         elif found.status == "PENDING" and found.executor_id == self._executor_id:
             self._release(job.id)  # just ending; the next round sees how
         elif found.status == "PENDING":  # it was running in a process that is no more
             DBOS.resume_workflow(found.workflow_id, queue_name=_QUEUE)
 
-    def _enqueue(self, job_id: str, attempt: int) -> None:
-        assert self._workflow is not None  # noqa: S101 - set by start()
-        with SetWorkflowID(_workflow_id(job_id, attempt)):
-            DBOS.enqueue_workflow(_QUEUE, self._workflow, job_id, attempt)
+    def _begin(self, job_id: str, attempt: int) -> None:
+        self._threads.submit(self._execute, job_id, attempt)
+
+    def _execute(self, job_id: str, attempt: int) -> None:
+        if self._stopping.is_set() or self._workflow is None:
+            return
+        try:
+            with SetWorkflowID(_workflow_id(job_id, attempt)):
+                self._workflow(job_id, attempt)
+        except _Stopped:
+            _log.info("job %s goes on with the next start", job_id)
+        except Exception:
+            _log.exception("job %s, attempt %d was lost by the job store", job_id, attempt)
+
+
+class _Stopped(BaseException):
+    """Leaves a workflow unfinished. Not an ``Exception``: the store would record its end."""
 
 
 def _workflow_id(job_id: str, attempt: int) -> str:
