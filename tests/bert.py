@@ -21,10 +21,11 @@ def make_bert(folder: Path, *, pooling: str = "mean", act: str = "gelu", **promp
     """Write a folder with random weights, the same ones at every call."""
     (folder / "1_Pooling").mkdir(parents=True)
     _write(folder / "config.json", _config(act))
+    home = "sentence_transformers.models"
     modules = [
-        {"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
-        {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-        {"idx": 2, "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
+        {"idx": 0, "name": "0", "path": "", "type": f"{home}.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{home}.Pooling"},
+        {"idx": 2, "name": "2", "path": "2_Normalize", "type": f"{home}.Normalize"},
     ]
     _write(folder / "modules.json", modules)
     modes = {
@@ -33,7 +34,8 @@ def make_bert(folder: Path, *, pooling: str = "mean", act: str = "gelu", **promp
     }
     _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": WIDTH, **modes})
     _write(folder / "sentence_bert_config.json", {"max_seq_length": 40, "do_lower_case": False})
-    _write(folder / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer"})
+    tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "strip_accents": False}
+    _write(folder / "tokenizer_config.json", tokenizer)
     if prompts:
         _write(folder / "config_sentence_transformers.json", {"prompts": prompts})
     _tokenizer().save(str(folder / "tokenizer.json"))
