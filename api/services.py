@@ -16,7 +16,7 @@ from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
-from rag.errors import ConfigurationError, NotFound
+from rag.errors import ConfigurationError, Conflict, NotFound
 from rag.indexes import Indexes
 from rag.models.engine import Engine
 from rag.models.offline.engine import OfflineEngine
@@ -50,14 +50,14 @@ class Services:
             NotFound: the tenant has no such collection.
         """
         name = name_or_id or DEFAULT_COLLECTION
-        try:
+        with suppress(NotFound):
             return self.catalog.collections.find(tenant, name)
-        except NotFound:
-            if name != DEFAULT_COLLECTION:
-                raise
-            return self.catalog.collections.create(
-                tenant, name, embedder=self.embedder.id, chunking=DEFAULT_CHUNKING
-            )
+        if name == DEFAULT_COLLECTION:
+            with suppress(Conflict):  # another request may be making it at this moment
+                self.catalog.collections.create(
+                    tenant, name, embedder=self.embedder.id, chunking=DEFAULT_CHUNKING
+                )
+        return self.catalog.collections.find(tenant, name)
 
     def upload(
         self, collection: Collection, incoming: Incoming, parts: Iterable[bytes]

@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,13 +70,14 @@ class Originals:
         When this returns, file and directory entry survive power loss.
         """
         target = self.path(upload.sha256)
-        if target.exists():
-            return
         with disk_full_is_said():
             if not target.parent.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _sync_folder(self._folder)
-            os.link(upload.path, target)
+            # Somebody who sends the same bytes at this moment may have linked them already,
+            # and not synced the folder yet.
+            with suppress(FileExistsError):
+                os.link(upload.path, target)
             _sync_folder(target.parent)
 
     def discard(self, sha256: str) -> None:

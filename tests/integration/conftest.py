@@ -1,0 +1,118 @@
+"""A running REST service over real parts: durable jobs, the real embedding model, real files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from api.jobs import JobStore
+from api.services import Services, open_services
+from api.settings import Settings
+from tests.pdfs import pdf, prose
+
+LOOPBACK = "http://127.0.0.1:8000"
+
+LEASE = (
+    "Lease of the boat house. The monthly rent is 1,250 euros, due on the third working day. "
+    "Either party may end the lease with a notice of ninety days in writing. 😀 "
+    "The tenant keeps the slipway free of weeds and repairs the north window. "
+) * 3
+PUMP = pdf(
+    prose(72, 720, ["The Linnet pump moves forty litres of brine a minute."]),
+    prose(72, 720, ["Its casing is of cast bronze.", "The seal is replaced every 8,000 hours."]),
+    title="Linnet manual",
+)
+
+Opened: TypeAlias = AbstractContextManager["Rest"]
+
+
+class Rest:
+    """A client of the service, and the parts behind it."""
+
+    def __init__(self, client: TestClient, services: Services) -> None:
+        self.client = client
+        self.services = services
+
+    def upload(self, name: str, content: bytes, **fields: Any) -> Any:
+        """Send a file; ``metadata`` as an object."""
+        data = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in fields.items()}
+        return self.client.post("/v1/documents", files={"file": (name, content)}, data=data)
+
+    def ready(self, name: str, content: bytes, **fields: Any) -> str:
+        """Send a file and wait until its job has ended; returns the document's id."""
+        reply = self.upload(name, content, **fields)
+        assert reply.status_code in (200, 202), reply.text
+        self.wait(reply.json()["job"]["id"])
+        return str(reply.json()["document"]["id"])
+
+    def wait(self, job_id: str) -> Any:
+        """The job in its final state."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            job = self.client.get(f"/v1/jobs/{job_id}").json()
+            if job["status"] in ("completed", "failed", "cancelled"):
+                return job
+            time.sleep(0.05)
+        raise AssertionError(f"job {job_id} did not end")
+
+
+@contextmanager
+def _open(home: Path, models: Path, *, work: bool = False, **settings: Any) -> Iterator[Rest]:
+    home.mkdir()
+    (home / "models").symlink_to(models)
+    with open_services(Settings(home=home, **settings)) as services:
+        jobs = JobStore(services.home.jobs, services.pipeline, workers=2) if work else None
+        if jobs is not None:
+            jobs.start()
+        try:
+            with TestClient(create_app(services, jobs), base_url=LOOPBACK) as client:
+                yield Rest(client, services)
+        finally:
+            if jobs is not None:
+                jobs.stop()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for converted models that all homes share: converting takes seconds."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture
+def open_rest(tmp_path: Path, models: Path) -> Callable[..., Opened]:
+    """Opens a service on a home of its own, without a job store unless ``work`` is set."""
+    return lambda **settings: _open(tmp_path / "home", models, **settings)
+
+
+@pytest.fixture
+def idle(open_rest: Callable[..., Opened]) -> Iterator[Rest]:
+    """A service of this test's own, in which accepted jobs wait."""
+    with open_rest(max_upload_mb=1) as rest:
+        yield rest
+
+
+@pytest.fixture(scope="module")
+def rest(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Rest]:
+    """A working service that the tests of a module share."""
+    with _open(tmp_path_factory.mktemp("rest") / "home", models, work=True) as rest:
+        yield rest
+
+
+@pytest.fixture(scope="module")
+def lease(rest: Rest) -> str:
+    """A text without pages, ready."""
+    return rest.ready("lease.txt", LEASE.encode(), metadata={"kind": "contract", "year": 2024})
+
+
+@pytest.fixture(scope="module")
+def pump(rest: Rest) -> str:
+    """A PDF of two pages, ready."""
+    return rest.ready("pump.pdf", PUMP, metadata={"kind": "manual", "year": 2021})

@@ -1,0 +1,119 @@
+"""Collections, idempotency keys, jobs and their events over REST."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+from tests.integration.conftest import Rest
+
+
+def test_a_collection_lives_and_dies_with_its_documents(rest: Rest) -> None:
+    made = rest.client.post(
+        "/v1/collections",
+        json={
+            "name": "boats",
+            "chunking": {"strategy": "recursive", "size": 16, "overlap": 4},
+            "metadata_schema": {"year": "integer"},
+        },
+    )
+    assert made.status_code == 201
+    collection = made.json()["id"]
+    document = rest.ready("a.txt", b"word " * 60, collection="boats", metadata={"year": 1999})
+    shown = rest.client.get(f"/v1/collections/{collection}").json()
+    assert shown["documents"] == {"queued": 0, "processing": 0, "ready": 1, "failed": 0}
+    assert shown["chunk_count"] > 3
+    wrong = rest.upload("b.txt", b"b", collection=collection, metadata={"year": "1999"})
+    assert wrong.status_code == 422
+    body = {"query": "word", "mode": "lexical", "collection": "boats"}
+    assert rest.client.post("/v1/search", json=body).json()["passages"]
+    gone = rest.client.delete(f"/v1/collections/{collection}")
+    assert gone.json() == {"id": collection, "object": "collection", "deleted": True}
+    assert rest.client.get(f"/v1/documents/{document}").status_code == 404
+    assert rest.client.post("/v1/search", json=body).status_code == 404
+    assert not list(rest.services.originals.all())
+
+
+def test_collections_are_listed_renamed_and_unique(idle: Rest) -> None:
+    ids = [idle.client.post("/v1/collections", json={"name": name}).json()["id"] for name in "abc"]
+    taken = idle.client.post("/v1/collections", json={"name": "a"})
+    assert (taken.status_code, taken.json()["error"]["param"]) == (409, "name")
+    page = idle.client.get("/v1/collections", params={"limit": 2, "order": "asc"}).json()
+    assert [one["id"] for one in page["data"]] == ids[:2]
+    assert page["has_more"]
+    rest_of_it = idle.client.get(
+        "/v1/collections", params={"after": page["last_id"], "order": "asc"}
+    ).json()
+    assert [one["id"] for one in rest_of_it["data"]] == ids[2:]
+    renamed = idle.client.patch(f"/v1/collections/{ids[0]}", json={"name": " d "})
+    assert renamed.json()["name"] == "d"
+    assert idle.client.patch(f"/v1/collections/{ids[0]}", json={"name": "b"}).status_code == 409
+
+
+def test_an_idempotent_post_is_carried_out_once(idle: Rest) -> None:
+    def create(key: str, **body: str) -> tuple[int, str, str | None]:
+        reply = idle.client.post("/v1/collections", json=body, headers={"Idempotency-Key": key})
+        return reply.status_code, reply.text, reply.headers.get("idempotent-replayed")
+
+    status, text, replayed = create("k1", name="a")
+    assert (status, replayed) == (201, None)
+    assert create("k1", name="a") == (201, text, "true")
+    assert create("k1", name="b")[0] == 409
+    assert create("k2", name="a")[0] == 409  # the name is taken: a failure keeps no key
+    assert create("k2", name="b")[0] == 201
+    assert create("k" * 255, name="c")[0] == 201
+    assert create("k" * 256, name="d")[0] == 422
+    assert create("", name="e")[0] == 422
+
+
+def test_an_idempotent_upload_replays_its_reply_byte_for_byte(idle: Rest) -> None:
+    def send(content: bytes, metadata: str) -> tuple[int, str]:
+        reply = idle.client.post(
+            "/v1/documents",
+            files={"file": ("a.txt", content)},
+            data={"metadata": metadata},
+            headers={"Idempotency-Key": "one"},
+        )
+        return reply.status_code, reply.text
+
+    first = send(b"hello", "{}")
+    assert first[0] == 202
+    assert send(b"hello", "{}") == first
+    assert send(b"hullo", "{}")[0] == 409
+    assert send(b"hello", '{"a": 1}')[0] == 409
+    assert idle.services.catalog.jobs.count_unfinished() == 1
+    document = json.loads(first[1])["document"]["id"]
+    idle.client.delete(f"/v1/documents/{document}")
+    assert send(b"hello", "{}") == first
+
+
+def test_jobs_are_listed_by_status(rest: Rest, lease: str) -> None:
+    page = rest.client.get("/v1/jobs", params={"status": "completed", "limit": 1}).json()
+    assert [job["status"] for job in page["data"]] == ["completed"]
+    assert rest.client.get("/v1/jobs", params={"status": "cancelling"}).json()["data"] == []
+
+
+def test_a_job_is_watched_to_its_end(rest: Rest) -> None:
+    job = rest.upload("watch.txt", b"A watched kettle. " * 50).json()["job"]["id"]
+    with rest.client.stream("GET", f"/v1/jobs/{job}/events") as reply:
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in reply.iter_lines() if line]
+    names = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+    states = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+    assert names == ["job"] * (len(names) - 1) + ["done"]
+    assert states[-2]["status"] == "completed"
+    assert all(before != after for before, after in pairwise(states))
+
+
+def test_a_job_that_ended_long_ago_is_told_at_once(rest: Rest, lease: str) -> None:
+    job = rest.client.get(f"/v1/documents/{lease}").json()["job_id"]
+    reply = rest.client.get(f"/v1/jobs/{job}/events")
+    assert reply.text.count("event: job") == 1
+    assert reply.text.endswith("event: done\ndata: {}\n\n")
+
+
+def test_a_watched_job_whose_document_is_deleted_ends_as_cancelled(idle: Rest) -> None:
+    reply = idle.upload("a.txt", b"never read").json()
+    idle.client.delete(f"/v1/documents/{reply['document']['id']}")
+    events = idle.client.get(f"/v1/jobs/{reply['job']['id']}/events").text
+    assert '"status":"cancelled"' in events
