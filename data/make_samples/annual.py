@@ -139,9 +139,7 @@ def _regions(number: int) -> str:
 
 
 def _segments(number: int, now: Flows, before: Flows) -> str:
-    rows = [
-        ("€ thousand", *(f"{kind} {y}" for kind in ("Revenue", "Result") for y in (number, number - 1)))
-    ]
+    rows = [("€ thousand", *(f"{kind} {y}" for kind in ("Revenue", "Result") for y in (number, number - 1)))]
     for index, name in enumerate(SEGMENTS):
         values = (now.revenue[index], before.revenue[index], now.result[index], before.result[index])
         rows.append((name, *map(money, values)))

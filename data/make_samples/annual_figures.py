@@ -113,7 +113,11 @@ def _details(number: int) -> dict[str, Any]:
         "stock": (_two_years(number, "€ thousand", stocks, _STOCK, "Inventories"), {"strong": (4,)}),
         "loans": (_two_years(number, "€ thousand", loans, _TERM_LOAN, "Borrowings"), {"strong": (3,)}),
         "provisions": (
-            [("€ thousand", *movement), *_lines(kinds, _PROVISIONS[number]), _sum("Total", _PROVISIONS[number])],
+            [
+                ("€ thousand", *movement),
+                *_lines(kinds, _PROVISIONS[number]),
+                _sum("Total", _PROVISIONS[number]),
+            ],
             {"strong": (4,)},
         ),
         "plant": (

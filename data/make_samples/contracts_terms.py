@@ -112,8 +112,7 @@ OUDEMEER = Terms(
         "two equal instalments on 15 June and 15 December, in advance."
     ),
     adjustment=(
-        "The fee is adjusted every second year by the change in the Dutch producer price index for "
-        "machinery."
+        "The fee is adjusted every second year by the change in the Dutch producer price index for machinery."
     ),
     payment="Invoices are due for payment within 45 days of receipt of the invoice.",
     interest="A sum not paid when due bears the statutory commercial interest of Dutch law.",
@@ -265,8 +264,7 @@ LORONG = Terms(
         "12 hours on other days."
     ),
     fee=(
-        "The Customer shall pay an annual fee of SGD 268,000, in four equal quarterly instalments in "
-        "advance."
+        "The Customer shall pay an annual fee of SGD 268,000, in four equal quarterly instalments in advance."
     ),
     adjustment="The fee rises by 2.5% on each anniversary of the Effective Date.",
     payment="Invoices are due for payment within 30 days of receipt of the invoice.",
@@ -279,9 +277,7 @@ LORONG = Terms(
         "If the Supplier exceeds the response time of clause 2.2, it shall pay liquidated damages of "
         "SGD 2,000 for each full day of delay, up to 8% of the annual fee in a Contract Year."
     ),
-    cap=(
-        "The Supplier's total liability in a Contract Year shall not exceed 150% of the annual fee."
-    ),
+    cap=("The Supplier's total liability in a Contract Year shall not exceed 150% of the annual fee."),
     uncapped="Nothing in this Agreement limits liability for death or personal injury, or for fraud.",
     insurance=(
         "The Supplier shall hold public liability insurance of at least SGD 10,000,000 and work injury "

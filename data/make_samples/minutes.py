@@ -26,7 +26,7 @@ _ITEMS = (
             "The committee discussed whether to buy castings for the TX-125 from outside. Mr Brennecke pointed out that "
             "Brandel Castings could deliver from 26 August, but at a price 34% above our own cost. Iverleigh Foundry would "
             "be cheaper (+19%) but needs six weeks for the patterns.",
-            "Decision D-48: 640 casting sets are ordered from Brandel Castings. Carried with five votes to one; Mr Adeyemi "
+            "Decision D-48: 640 casting sets are ordered from Brandel Castings. Carried with six votes to one; Mr Adeyemi "
             "voted against because he considers two hundred sets sufficient.",
         ),
     ),
@@ -82,7 +82,9 @@ def write(samples: Path, work: Path) -> None:
     document = word.new("Minutes of the Operations Committee, 22 August 2024", "Owen Starbeck", when)
     word.furniture(document, "Operations Committee", "Internal")
     document.add_paragraph("Minutes of the Operations Committee", style="Title")
-    document.add_paragraph("Thursday, 22 August 2024, 14:00 to 16:25, Weir Room, Millrace Works, and by video")
+    document.add_paragraph(
+        "Thursday, 22 August 2024, 14:00 to 16:25, Weir Room, Millrace Works, and by video"
+    )
     document.add_heading("Attendance", 2)
     word.table(document, [("Name", "Function", "Attendance"), *_PRESENT], (5, 6, 5), left=(0, 1, 2))
     for heading, texts in _ITEMS:

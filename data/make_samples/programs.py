@@ -7,6 +7,7 @@ run writes the same bytes as the first. Metadata that a program writes about its
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -95,23 +96,31 @@ def _pin_pdf(path: Path, when: datetime) -> None:
         return match[0].replace(old, (stamp + old[len(stamp) :])[: len(old)])
 
     data = _PDF_DATE.sub(date, data)
-    for pattern in (_PDF_ID, _CHECKSUM):
-        blank = pattern.sub(lambda m: re.sub(rb"[0-9A-Fa-f]{32}", b"0" * 32, m[0]), data)
-        digest = hashlib.md5(blank, usedforsecurity=False).hexdigest().upper().encode()
-        data = pattern.sub(lambda m, d=digest: re.sub(rb"[0-9A-Fa-f]{32}", d, m[0]), data)
+    for digest in (b"0" * 32, None):
+        # First blank what depends on the clock, then name the document by what is left.
+        name = digest or hashlib.md5(data, usedforsecurity=False).hexdigest().upper().encode()
+        for pattern in (_PDF_ID, _CHECKSUM):
+            data = pattern.sub(lambda m, n=name: re.sub(rb"[0-9A-Fa-f]{32}", n, m[0]), data)
     path.write_bytes(data)
 
 
 def _pin_archive(path: Path, when: datetime) -> None:
+    path.write_bytes(_pinned(path.read_bytes(), when))
+
+
+def _pinned(archive: bytes, when: datetime) -> bytes:
     iso = when.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-    with zipfile.ZipFile(path) as archive:
-        parts = [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in parts:
-            if name == "docProps/core.xml":
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for part in old.infolist():
+            data = old.read(part)
+            if part.filename.endswith(".xlsx"):  # the data behind a chart
+                data = _pinned(data, when)
+            elif part.filename == "docProps/core.xml":
                 data = _DC_DATE.sub(rb"\g<1>" + iso + rb"\g<2>", data)
-            if name == "docProps/app.xml":
+            elif part.filename == "docProps/app.xml":
                 data = _DURATION.sub(b"<TotalTime>0</TotalTime>", data)
-            entry = zipfile.ZipInfo(name, when.timetuple()[:6])
+            entry = zipfile.ZipInfo(part.filename, when.timetuple()[:6])
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, data)
+            new.writestr(entry, data)
+    return buffer.getvalue()

@@ -59,7 +59,9 @@ def write(samples: Path, work: Path) -> None:
     core.created = core.modified = when.replace(tzinfo=None)
     title = deck.slides.add_slide(deck.slide_layouts[0])
     title.shapes.title.text = "Results 2024 and outlook"
-    title.placeholders[1].text = "Presentation to investors, 5 March 2025\nAmara Lindqvist-Boateng, Chief Financial Officer"
+    title.placeholders[
+        1
+    ].text = "Presentation to investors, 5 March 2025\nAmara Lindqvist-Boateng, Chief Financial Officer"
     _bullets(deck, *_SLIDES[0])
     _chart(deck)
     _table(deck)

@@ -12,7 +12,7 @@ from functools import reduce
 COMPANY = "Tarrowby Pumps plc"
 SEGMENTS = ("Process Pumps", "Water & Wastewater", "Aftermarket Services")
 SHARES = 24_600  # thousands
-DIVIDEND_CENTS = {2022: 42, 2023: 46, 2024: 50}
+DIVIDEND_CENTS = {2022: 42, 2023: 46}  # per share, paid in the year after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,3 +263,5 @@ for _year, _split in BY_REGION.items():
     assert sum(_split) == year(_year).sales, _year
 for _when, _state in STATES.items():
     assert _state.assets == _state.liabilities + _state.equity, _when
+for _year in (2023, 2024):
+    assert year(_year).dividend * 100 == DIVIDEND_CENTS[_year - 1] * SHARES, _year
