@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx2
 from anyio.from_thread import start_blocking_portal
-from fastapi import FastAPI
 
 from rag import errors
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 Json: TypeAlias = dict[str, Any]
 

@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 _STREAMS_MAY_END_S = 2
 
 
-class Unattended:
-    """Stands in for a job store where a command brings no work: accepted jobs wait."""
-
-    def submit(self, job_id: str) -> None:
-        """Leave the job to the next process that has a job store."""
-
-
 @contextmanager
 def opened(settings: Settings, *, work: bool, address: str | None = None) -> Iterator[FastAPI]:
     """The application on the home of these settings, with a job store when it shall work.
@@ -41,7 +34,7 @@ def opened(settings: Settings, *, work: bool, address: str | None = None) -> Ite
     """
     with open_services(settings, address=address) as services:
         if not work:
-            yield create_app(services, Unattended())
+            yield create_app(services, None)
             return
         with _working(services) as app:
             yield app
@@ -94,7 +87,11 @@ def address_of(listener: socket.socket) -> str:
 def serve_until_stopped(
     app: FastAPI, listener: socket.socket, on_ready: Callable[[], None]
 ) -> None:
-    """Answer requests until SIGINT or SIGTERM; ``on_ready`` is called when the first can come."""
+    """Answer requests until SIGINT or SIGTERM; ``on_ready`` is called when the first can come.
+
+    Leaves by SystemExit, as the server sends itself again the signal that stopped it.
+    """
+    signal.signal(signal.SIGINT, _leave)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -105,17 +102,15 @@ def serve_until_stopped(
     config = uvicorn.Config(
         app,
         log_config=None,
-        access_log=False,
         timeout_graceful_shutdown=_STREAMS_MAY_END_S,
         server_header=False,
     )
     Server(config).run(sockets=[listener])
 
 
-def leave_on_signals() -> None:
-    """Leave in order on SIGTERM and SIGINT, also while starting and after the server's end."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+def leave_on_sigterm() -> None:
+    """Leave in order on SIGTERM, also while starting and after the server's end."""
+    signal.signal(signal.SIGTERM, _leave)
 
 
 def log_to_stderr() -> None:

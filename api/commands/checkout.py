@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -67,7 +68,7 @@ def _show_samples(client: Client, samples: Path) -> int:
     from api.commands.intake import find_files
 
     started = time.monotonic()
-    files, hidden = find_files([str(samples)])
+    files, hidden = find_files([os.path.relpath(samples)])
     outcomes = [*ingest_files(client, files, COLLECTION, {}), *hidden]
     report(outcomes, time.monotonic() - started, as_json=False)
     answer = client.post("/v1/ask", {"question": QUESTION, "collection": COLLECTION})

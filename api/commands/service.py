@@ -43,14 +43,14 @@ def run_service(settings: Settings, first: Callable[[Client, str], None] | None 
     from api.client import in_process
     from api.running import (
         address_of,
-        leave_on_signals,
+        leave_on_sigterm,
         listening,
         log_to_stderr,
         opened,
         serve_until_stopped,
     )
 
-    leave_on_signals()
+    leave_on_sigterm()
     with ExitStack() as stack:
         listener = stack.enter_context(listening(settings))
         address = address_of(listener)

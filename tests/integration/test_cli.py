@@ -1,0 +1,255 @@
+"""The command line on a home of its own: ingest, ask, see, remove; JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api import cli
+from rag.errors import StorageFull
+from tests.pdfs import pdf, prose
+
+LEASE = (
+    "Lease of the boat house.\n\nThe monthly rent is 1,250 euros, due on the third working day.\n\n"
+    "Either party may end the lease with a notice of ninety days in writing.\n"
+)
+PUMP = pdf(
+    prose(72, 720, ["The Linnet pump moves forty litres of brine a minute."]),
+    prose(72, 720, ["Its casing is of cast bronze.", "The seal is replaced every 8,000 hours."]),
+    title="Linnet manual",
+)
+
+
+class Terminal:
+    """Runs commands within this process; ``out`` and ``err`` are what the last one printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def run(self, *arguments: str) -> int:
+        code = cli.invoke(arguments)
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        assert self.run(*arguments, "--json") == code, self.err
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder such as people have: two documents, and what is not one."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "lease.txt").write_text(LEASE)
+    (folder / "manuals").mkdir()
+    (folder / "manuals" / "linnet.pdf").write_bytes(PUMP)
+    (folder / "manuals" / "torn.pdf").write_bytes(PUMP[:300])
+    (folder / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    (folder / ".notes").write_text("hidden")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all: the model is prepared once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> Terminal:
+    monkeypatch.setenv("IBIDEM_HOME", str(home))
+    # The workflow engine's log handler keeps the stderr of the test that started it first.
+    logging.getLogger("dbos").handlers.clear()
+    return Terminal(capsys)
+
+
+@pytest.fixture
+def ingested(terminal: Terminal, files: Path) -> dict[str, str]:
+    """Ids of the two documents in the collection `boats`, by file name."""
+    done = terminal.json("ingest", str(files), "--collection", "boats", code=1)
+    return {
+        Path(one["path"]).name: one["document_id"]
+        for one in done["documents"]
+        if one["status"] in ("ready", "unchanged")
+    }
+
+
+def test_a_folder_is_ingested_and_what_failed_is_told_with_the_reason(
+    terminal: Terminal, files: Path
+) -> None:
+    assert (
+        terminal.run("ingest", str(files), "--collection", "told", "--metadata", "year=2024") == 1
+    )
+    lines = terminal.out.splitlines()
+    assert lines[0].split() == ["STATUS", "FILE", "WHY"]
+    assert [line.split()[0] for line in lines[1:-1]] == ["skipped", "skipped", "failed"]
+    assert "photo.png" in terminal.out
+    assert ".notes" in terminal.out
+    assert "torn.pdf" in terminal.out
+    assert lines[-1].startswith("2 ingested (")
+    assert "1 failed, 2 skipped in" in lines[-1]
+    assert "Made the collection 'told'" in terminal.err
+    assert "lease.txt: ready, " in terminal.err
+
+    listed = terminal.json("docs", "list", "--collection", "told", "--status", "ready")
+    assert [one["metadata"] for one in listed["data"]] == [{"year": 2024}, {"year": 2024}]
+
+
+def test_unchanged_files_are_no_work(
+    terminal: Terminal, files: Path, ingested: dict[str, str]
+) -> None:
+    before = terminal.json("jobs", "list")["data"]
+    done = terminal.json("ingest", str(files / "lease.txt"), "--collection", "boats")
+    assert done["counts"] == {"ready": 0, "unchanged": 1, "failed": 0, "skipped": 0}
+    assert done["documents"][0]["document_id"] == ingested["lease.txt"]
+    assert terminal.json("jobs", "list")["data"] == before
+    assert terminal.run("ingest", str(files / "lease.txt"), "--collection", "boats") == 0
+    assert "0 ingested (0 chunks), 1 unchanged in" in terminal.out
+
+
+def test_nothing_readable_is_a_failure(terminal: Terminal, files: Path) -> None:
+    assert terminal.run("ingest", str(files / "photo.png")) == 1
+    assert "a PNG image" in terminal.out
+
+
+@pytest.mark.usefixtures("ingested")
+def test_a_file_of_bad_metadata_does_not_stop_the_others(terminal: Terminal, files: Path) -> None:
+    done = terminal.json("ingest", str(files / "lease.txt"), "--metadata", "$year=1", code=1)
+    assert done["documents"][0]["error"]["code"] == "invalid_request"
+
+
+@pytest.mark.usefixtures("ingested")
+def test_an_answer_comes_with_numbered_places(terminal: Terminal) -> None:
+    question = "How often is the seal of the Linnet pump replaced?"
+    assert terminal.run("ask", question, "--collection", "boats") == 0
+    first, *rest = terminal.out.splitlines()
+    assert first == "The seal is replaced every 8,000 hours. [1]"
+    assert rest[1] == "[1] Linnet manual, page 2"
+    assert rest[2].strip() == '"The seal is replaced every 8,000 hours."'
+    assert "--page 2 --png page.png" in rest[3]
+
+
+def test_the_printed_commands_show_the_place(
+    terminal: Terminal, ingested: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    terminal.run("ask", "How often is the seal replaced?", "--collection", "boats")
+    command = terminal.out.splitlines()[-1].split()
+    assert command[:3] == ["ibidem", "docs", "show"]
+    assert terminal.run(*command[1:]) == 0
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+
+    answer = terminal.json("ask", "What is the monthly rent?", "--collection", "boats")
+    citation = answer["sentences"][0]["citations"][0]
+    assert citation["document_id"] == ingested["lease.txt"]
+    start, end = citation["start_char_index"], citation["end_char_index"]
+    assert LEASE[start:end] == citation["cited_text"]
+    terminal.run("docs", "show", citation["document_id"], "--span", f"{start}-{end}")
+    assert f">>>{LEASE[start:end]}<<<" in terminal.out
+
+
+@pytest.mark.usefixtures("ingested")
+def test_what_the_documents_do_not_say_is_said_plainly(terminal: Terminal) -> None:
+    question = "Who won the Nobel Prize in Physics in 1921?"
+    assert terminal.run("ask", question, "--collection", "boats") == 0
+    assert terminal.out == "Not found in these documents.\n"
+    assert terminal.json("ask", question, "--collection", "boats")["found"] is False
+
+
+@pytest.mark.usefixtures("ingested")
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
+def test_search_lists_passages_best_first(terminal: Terminal, mode: str) -> None:
+    found = terminal.json("search", "bronze casing", "--collection", "boats", "--mode", mode)
+    scores = [passage["score"] for passage in found["passages"]]
+    assert "bronze" in found["passages"][0]["text"]
+    assert scores == sorted(scores, reverse=True)
+    assert terminal.run("search", "bronze casing", "--collection", "boats", "--mode", mode) == 0
+    assert terminal.out.startswith("1. Linnet manual, page")
+
+
+@pytest.mark.usefixtures("ingested")
+def test_filters_are_applied_and_bad_ones_refused(terminal: Terminal) -> None:
+    where = ("--collection", "boats", "--filter")
+    assert terminal.run("search", "rent", *where, '{"name": {"$eq": "none"}}') == 0
+    assert terminal.out == "Nothing found.\n"
+    assert terminal.run("search", "rent", *where, '{"name": {"$like": "x"}}') == 1
+    assert terminal.err.startswith("error: ")
+    assert "$like" in terminal.err
+
+
+def test_documents_are_listed_shown_and_removed(
+    terminal: Terminal, files: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "note.md").write_text("# Note\n\nThe gate code is 4711.\n")
+    done = terminal.json("ingest", str(tmp_path / "note.md"), "--collection", "notes")
+    document_id = done["documents"][0]["document_id"]
+    assert terminal.run("docs", "list", "--collection", "notes") == 0
+    assert document_id in terminal.out
+    assert terminal.run("docs", "show", document_id) == 0
+    assert "name:           note.md" in terminal.out
+    assert terminal.json("docs", "show", document_id)["id"] == document_id
+    assert terminal.run("docs", "rm", document_id) == 0
+    assert terminal.out == f"Deleted {document_id}.\n"
+    assert terminal.run("docs", "show", document_id) == 1
+    assert terminal.err == "error: No such document.\n"
+    assert terminal.json("search", "gate code", "--collection", "notes")["passages"] == []
+
+
+def test_jobs_are_listed_and_shown(terminal: Terminal, ingested: dict[str, str]) -> None:
+    document = terminal.json("docs", "show", ingested["lease.txt"])
+    job = terminal.json("jobs", "show", document["job_id"])
+    assert (job["status"], job["document_id"]) == ("completed", document["id"])
+    assert terminal.run("jobs", "list", "--status", "failed") == 0
+    assert "ID" in terminal.out.splitlines()[0]
+    assert terminal.run("jobs", "show", "job_none") == 1
+    assert terminal.err == "error: No job 'job_none'.\n"
+    assert terminal.run("jobs", "watch", document["job_id"]) == 0
+    assert "completed" in terminal.out
+
+
+@pytest.mark.usefixtures("ingested")
+def test_a_sound_store_is_audited_clean(terminal: Terminal) -> None:
+    assert terminal.json("audit") == {"object": "audit", "findings": []}
+    assert terminal.run("audit", "--repair") == 0
+    assert terminal.out.startswith("Nothing found")
+
+
+def test_a_lost_original_is_found(terminal: Terminal, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "lost.txt").write_text("This original will be lost to the sea.")
+    done = terminal.json("ingest", str(tmp_path / "lost.txt"), "--collection", "lost")
+    document = terminal.json("docs", "show", done["documents"][0]["document_id"])
+    original = next(home.glob(f"originals/**/{document['sha256']}*"))
+    original.unlink()
+    assert terminal.run("audit") == 1
+    assert document["id"] in terminal.out or document["sha256"] in terminal.out
+    terminal.run("docs", "rm", document["id"])
+    assert terminal.run("audit") == 0
+
+
+def test_engines_are_listed(terminal: Terminal) -> None:
+    assert terminal.run("engines") == 0
+    assert "offline" in terminal.out
+    assert terminal.json("engines")["data"][0]["id"] == "offline"
+
+
+def test_a_collection_that_is_not_there_is_an_error(terminal: Terminal) -> None:
+    assert terminal.run("ask", "why", "--collection", "none") == 1
+    assert terminal.err == "error: No collection 'none'.\n"
+
+
+def test_a_full_disk_stops_with_the_reason(
+    terminal: Terminal, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_named: object) -> None:
+        raise StorageFull
+
+    monkeypatch.setattr("ingest.originals.Originals.receive", full)
+    assert terminal.run("ingest", str(files / "lease.txt"), "--collection", "full") == 1
+    assert terminal.err.endswith("error: The disk is full; nothing was stored.\n")

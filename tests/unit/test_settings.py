@@ -1,0 +1,102 @@
+"""Settings: plain values, nothing unknown, no secret shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api.settings import Settings, load_settings
+from rag.errors import ConfigurationError
+
+KEY = "a-key-of-sixteen-or-more"
+
+
+def load(env_file: Path | None = None, **environ: str) -> Settings:
+    return load_settings({f"IBIDEM_{name}": value for name, value in environ.items()}, env_file)
+
+
+def test_defaults_work_offline_on_loopback() -> None:
+    settings = load()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert (settings.index, settings.embedder, settings.engine) == ("faiss", "onnx", "offline")
+    settings.check_address()
+
+
+def test_values_are_read_as_their_types(tmp_path: Path) -> None:
+    settings = load(HOME=str(tmp_path), PORT="9000", API_KEYS=f"{KEY}-1, {KEY}-2", WORKERS="2")
+    assert settings == Settings(
+        home=tmp_path, port=9000, api_keys=(f"{KEY}-1", f"{KEY}-2"), workers=2
+    )
+
+
+def test_an_empty_value_means_the_default() -> None:
+    assert load(PORT="", API_KEYS="") == Settings()
+
+
+def test_other_variables_are_none_of_our_business() -> None:
+    assert load_settings({"PATH": "/bin", "IBIDEMX": "1"}, None) == Settings()
+
+
+def test_unknown_settings_are_refused_with_those_that_exist() -> None:
+    with pytest.raises(ConfigurationError, match="IBIDEM_PROT") as caught:
+        load(PROT="9000")
+    assert "IBIDEM_PORT" in caught.value.message
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "eighty", "70000", "8.5", "\uff18\uff10"])
+def test_a_port_is_a_number_that_can_be_one(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="IBIDEM_PORT"):
+        load(PORT=value)
+
+
+def test_short_keys_are_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="16 characters") as caught:
+        load(API_KEYS="hunter2")
+    assert "hunter2" not in caught.value.message
+
+
+def test_keys_may_lie_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{KEY}-1\n{KEY}-2\n")
+    assert load(API_KEYS=str(file)).api_keys == (f"{KEY}-1", f"{KEY}-2")
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# ours\nexport IBIDEM_PORT='9001'\nIBIDEM_WORKERS=3\nOTHER=1\n")
+    settings = load(file, PORT="9002")
+    assert (settings.port, settings.workers) == (9002, 3)
+
+
+def test_the_file_holds_no_unknown_settings_either(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("IBIDEM_PROT=9001\n")
+    with pytest.raises(ConfigurationError, match="IBIDEM_PROT"):
+        load(file)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])  # noqa: S104
+def test_strangers_are_let_in_with_a_key_only(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="IBIDEM_API_KEYS"):
+        Settings(host=host).check_address()
+    Settings(host=host, api_keys=(KEY,)).check_address()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_loopback_needs_no_key(host: str) -> None:
+    Settings(host=host).check_address()
+    assert host == load(HOST=host).host
+
+
+def test_secrets_are_masked() -> None:
+    shown = load(
+        API_KEYS=KEY,
+        EMBEDDER_API_KEY="sk-secret",
+        DATABASE_URL="postgresql://ada:secret@db/ibidem",
+    ).masked()
+    assert shown["IBIDEM_API_KEYS"] == "(set)"
+    assert shown["IBIDEM_DATABASE_URL"] == "postgresql://ada:***@db/ibidem"
+    assert "secret" not in str(shown)
+    assert KEY not in str(shown)
+    assert load().masked()["IBIDEM_API_KEYS"] == "(not set)"
