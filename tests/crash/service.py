@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 
 START_TIMEOUT_S = 60
+IBIDEM = str(Path(sys.executable).with_name("ibidem"))
 
 
 def free_port() -> int:
@@ -42,7 +43,7 @@ class Service:
     def spawn(self) -> None:
         with (self.home.parent / "service.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "api.cli", "serve"],
+                [IBIDEM, "serve"],
                 env=self.environment(),
                 stdout=log,
                 stderr=log,
@@ -78,7 +79,7 @@ class Service:
     def command(self, *words: str) -> Any:
         """Run a command on the home and return its JSON."""
         done = subprocess.run(
-            [sys.executable, "-m", "api.cli", *words, "--json"],
+            [IBIDEM, *words, "--json"],
             env=self.environment(),
             capture_output=True,
             timeout=120,
