@@ -21,7 +21,7 @@ from tests.benchmarks.peers.contract import CHUNK_TOKENS, TOP_K, System, main
 
 _TENANT = "benchmark"
 _COLLECTION = "files"
-_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.03
 
 
 class Ibidem(System):
