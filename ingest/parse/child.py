@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from ingest.parse.formats import BY_MEDIA_TYPE
 from ingest.parse.parts import part_to_frame, read_frame, write_frame
-from rag.errors import CorruptDocument, IbidemError, ParserLimit
+from rag.errors import ConfigurationError, CorruptDocument, IbidemError, ParserLimit
 
 _REQUEST_BYTES = 1 << 24
 
@@ -56,6 +56,8 @@ def _serve(request: Mapping[str, Any], replies: BinaryIO) -> None:
         reply = _failure(ParserLimit(f"reading it took more than {_megabytes(request)} of memory"))
     except RecursionError:
         reply = _failure(ParserLimit("it is nested too deeply"))
+    except ImportError as error:
+        reply = _failure(ConfigurationError(f"a parser cannot be loaded: {error}"))
     except IbidemError as error:
         reply = _failure(error)
     except Exception as error:  # whatever a parser throws at damaged bytes

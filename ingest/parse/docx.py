@@ -73,6 +73,10 @@ class _Package:
         try:
             return etree.fromstring(data, parser)
         except etree.XMLSyntaxError as error:
+            if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
+                raise MemoryError from error
+            if error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT:
+                raise ParserLimit("it is nested too deeply or has too long a text") from error
             raise CorruptDocument(f"the Word document is damaged: {name} is not XML") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -16,6 +17,7 @@ _BOMS = (
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\b\x0b\x15\x1a\x1b"))
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _PROBE = 1 << 18
+_CASES = 4096
 _FEW_CONTROLS = 0.02
 _FEW_DAMAGED = 0.1
 
@@ -118,5 +120,13 @@ def _guess(data: bytes) -> str:
     # Statistics need the bytes that differ between encodings: begin where they begin.
     first = re.search(rb"[\x80-\xff]", data)
     start = max(0, first.start() - 1024) if first else 0
-    best = from_bytes(data[start : start + _PROBE]).best()
-    return best.encoding if best is not None else "cp1252"
+    matches = list(from_bytes(data[start : start + _PROBE]))
+    if not matches:
+        return "cp1252"
+    likely = [match for match in matches if match.chaos <= matches[0].chaos + 0.02]
+    return min(likely, key=lambda match: _turned(str(match)[:_CASES])).encoding
+
+
+def _turned(text: str) -> int:
+    """Capitals inside words: Cyrillic read in a wrong encoding comes out with cases turned."""
+    return sum(a.islower() and b.isupper() for a, b in pairwise(text))

@@ -21,6 +21,7 @@ class Flow:
         self._length = 0
         self._breaks = 0
         self._space = False
+        self._opening: list[list[int]] = []  # blocks that wait for their first text
 
     @property
     def text(self) -> str:
@@ -56,11 +57,14 @@ class Flow:
     def block(self, kind: BlockKind, level: int = 0) -> Iterator[None]:
         """What is written inside is one block, with its own paragraph."""
         self.newline(2)
-        self._settle()
-        start, place = self._length, len(self.blocks)
+        place, start = len(self.blocks), [self._length]
+        self._opening.append(start)
         yield
-        if self._length > start:
-            self.blocks.insert(place, Block(kind=kind, start=start, end=self._length, level=level))
+        if start in self._opening:
+            self._opening.remove(start)
+        elif self._length > start[0]:
+            block = Block(kind=kind, start=start[0], end=self._length, level=level)
+            self.blocks.insert(place, block)
         self.newline(2)
 
     def _settle(self) -> None:
@@ -69,6 +73,9 @@ class Flow:
         elif self._space and self._length:
             self._put(" ")
         self._breaks, self._space = 0, False
+        for start in self._opening:
+            start[0] = self._length
+        self._opening.clear()
 
     def _put(self, text: str) -> None:
         self._pieces.append(text)

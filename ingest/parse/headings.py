@@ -17,6 +17,8 @@ _LONGEST = 160
 _MOST_WORDS = 20
 _MOST_LINES = 4
 _DEEPEST = 6
+_BEFORE_BODY = 200
+_RECOUNT = 100
 _NO_TITLE = re.compile(
     r"(?i)^(untitled|title|document\d*|slide \d+|microsoft word - .*|.*\.(docx?|pdf|indd|xlsx?|"
     r"pptx?|tex|dvi|qxd|rtf|odt|html?|txt|fm)|[\W\d_]*|powerpoint presentation)$"
@@ -42,12 +44,19 @@ class Typography:
     def __init__(self) -> None:
         self._characters: Counter[tuple[float, bool]] = Counter()
         self._candidates: list[SetLine] = []
+        self._lines = 0
+        self._usual = 0.0
 
     def add(self, line: SetLine) -> None:
         """Count a line, in document order."""
         size = _rounded(line.size)
         self._characters[size, line.bold] += line.end - line.start
-        if line.end - line.start <= _LONGEST and (line.bold or size > self._body()[0]):
+        if self._lines % _RECOUNT == 0:
+            self._usual = self._body()[0]
+        self._lines += 1
+        early = len(self._candidates) < _BEFORE_BODY  # what the body is cannot be known yet
+        short = line.end - line.start <= _LONGEST
+        if short and (early or line.bold or size > self._usual):
             self._candidates.append(replace(line, size=size))
 
     def headings(self) -> list[Block]:

@@ -16,6 +16,7 @@ from ingest.parse import pdfium
 from ingest.parse.encoding import storable
 from ingest.parse.headings import SetLine, Typography
 from ingest.parse.parts import Part
+from ingest.parse.pdf_columns import unwoven
 from ingest.parse.pdf_lines import Line, Quads, page_lines
 from ingest.parse.pdf_text import PageText, compose, vocabulary
 from rag.errors import CorruptDocument, EmptyDocument
@@ -112,7 +113,7 @@ class _Reader:
             if not width:
                 self._damaged.append(index + 1)
                 return [], 0.0, 0.0
-            lines = page_lines(pdfium.glyphs(page))
+            lines = unwoven(page_lines(pdfium.glyphs(page)), width)
             if not lines:
                 self._silent.append(index + 1)
                 self._drawn |= pdfium.has_content(page)

@@ -28,6 +28,21 @@ _NOISE = np.array(
 # Symbol fonts keep their bullets in the private use area.
 _BULLETS = np.array([0xF0B7, 0xF0A7, 0xF076, 0xF0D8, 0xF0FC], np.uint32)
 _ALEFS, _LAM = np.array([0x622, 0x623, 0x625, 0x627], np.uint32), 0x644
+_COMBINING = {
+    0x60: 0x300,
+    0xA8: 0x308,
+    0xAF: 0x304,
+    0xB4: 0x301,
+    0xB8: 0x327,
+    0x2C6: 0x302,
+    0x2C7: 0x30C,
+    0x2DA: 0x30A,
+    0x2DC: 0x303,
+    0x2DD: 0x30B,
+}
+_ACCENTS = np.array(list(_COMBINING), np.uint32)
+_DOTLESS = {0x131: ord("i"), 0x237: ord("j")}
+_RETURN = 3.0
 
 Quads = NDArray[np.float64]
 
@@ -52,10 +67,10 @@ class Line:
 
 def page_lines(glyphs: Glyphs) -> list[Line]:
     """The lines of a page in PDFium's order; what was written outside the page is left out."""
-    codes, boxes, objects = _clean(glyphs)
+    codes, boxes, bold = _clean(glyphs)
     lines: list[Line] = []
-    for start, end in _segments(codes):
-        line = _line(codes[start:end], boxes[start:end], objects[start:end], glyphs.bold)
+    for start, end in _segments(codes, boxes):
+        line = _line(codes[start:end], boxes[start:end], bold[start:end])
         if line is None:
             continue
         if lines and _continues(lines[-1], line):
@@ -64,8 +79,8 @@ def page_lines(glyphs: Glyphs) -> list[Line]:
     return lines
 
 
-def _clean(glyphs: Glyphs) -> tuple[NDArray[np.uint32], Quads, NDArray[np.uint64]]:
-    codes, boxes, objects = _pair_surrogates(glyphs)
+def _clean(glyphs: Glyphs) -> tuple[NDArray[np.uint32], Quads, NDArray[np.bool_]]:
+    codes, boxes = _pair_surrogates(glyphs)
     breaks = np.isin(codes, _BREAKS)
     before_break = np.append(breaks[1:], True) if len(codes) else breaks
     codes[(codes == 0xAD) & before_break] = ord(LINE_HYPHEN)
@@ -73,7 +88,7 @@ def _clean(glyphs: Glyphs) -> tuple[NDArray[np.uint32], Quads, NDArray[np.uint64
     codes[spaces] = 0x20
     codes[breaks] = 10
     codes[np.isin(codes, _BULLETS)] = 0x2022
-    unplaced = spaces | breaks | (objects == 0)
+    unplaced = spaces | breaks | ~glyphs.written
     outside = (
         (boxes[:, 2] <= 0)
         | (boxes[:, 0] >= glyphs.width)
@@ -81,9 +96,10 @@ def _clean(glyphs: Glyphs) -> tuple[NDArray[np.uint32], Quads, NDArray[np.uint64
         | (boxes[:, 1] >= glyphs.height)
     )
     _mend_lam_alef(codes, boxes)
+    _mend_accents(codes, boxes)
     kept = ~(np.isin(codes, _NOISE) & ~breaks) & (unplaced | ~outside)
     boxes = np.where(unplaced[:, None], 0.0, boxes)
-    return codes[kept], boxes[kept], objects[kept]
+    return codes[kept], boxes[kept], glyphs.bold[kept]
 
 
 def _mend_lam_alef(codes: NDArray[np.uint32], boxes: Quads) -> None:
@@ -96,7 +112,19 @@ def _mend_lam_alef(codes: NDArray[np.uint32], boxes: Quads) -> None:
     codes[first] = _LAM
 
 
-def _pair_surrogates(glyphs: Glyphs) -> tuple[NDArray[np.uint32], Quads, NDArray[np.uint64]]:
+def _mend_accents(codes: NDArray[np.uint32], boxes: Quads) -> None:
+    # Older TeX draws the accent and then the letter below it; the pair composes to one.
+    x0, x1 = boxes[:, 0], boxes[:, 2]
+    middle = (x0[:-1] + x1[:-1]) / 2
+    above = np.isin(codes[:-1], _ACCENTS) & (x0[1:] < middle) & (middle < x1[1:])
+    for first in np.flatnonzero(above).tolist():
+        letter = _DOTLESS.get(int(codes[first + 1]), int(codes[first + 1]))
+        if chr(letter).isalpha():
+            codes[first + 1] = _COMBINING[int(codes[first])]
+            codes[first] = letter
+
+
+def _pair_surrogates(glyphs: Glyphs) -> tuple[NDArray[np.uint32], Quads]:
     codes, boxes = glyphs.codes.copy(), glyphs.boxes
     high = (codes >= 0xD800) & (codes < 0xDC00)
     if high.any():
@@ -106,50 +134,56 @@ def _pair_surrogates(glyphs: Glyphs) -> tuple[NDArray[np.uint32], Quads, NDArray
         codes[first + 1] = 0
     lone = ((codes >= 0xD800) & (codes < 0xE000)) | (codes > 0x10FFFF)
     codes[lone] = 0xFFFD
-    return codes, boxes, glyphs.objects
+    return codes, boxes
 
 
-def _segments(codes: NDArray[np.uint32]) -> Iterator[tuple[int, int]]:
-    ends = np.flatnonzero((codes == 10) | (codes == ord(LINE_HYPHEN)))
+def _segments(codes: NDArray[np.uint32], boxes: Quads) -> Iterator[tuple[int, int]]:
+    ends = (codes == 10) | (codes == ord(LINE_HYPHEN))
+    ends[_before_returns(codes, boxes)] = True
     start = 0
-    for end in ends.tolist():
+    for end in np.flatnonzero(ends).tolist():
         yield start, end + 1
         start = end + 1
     yield start, len(codes)
 
 
-def _line(
-    codes: NDArray[np.uint32],
-    boxes: Quads,
-    objects: NDArray[np.uint64],
-    bold: dict[int, bool],
-) -> Line | None:
+def _before_returns(codes: NDArray[np.uint32], boxes: Quads) -> NDArray[np.int64]:
+    """Characters after which the text jumps back without a line break.
+
+    PDFium takes rows of two columns for one line when their heights differ a little.
+    """
+    placed = np.flatnonzero(boxes[:, 2] > boxes[:, 0])
+    quads, letters = boxes[placed], codes[placed]
+    height = quads[:-1, 3] - quads[:-1, 1]
+    back = quads[1:, 2] < quads[:-1, 0] - _RETURN * height
+    leftward = (letters >= 0x590) & (letters < 0x900) | (letters >= 0xFB1D) & (letters < 0xFF00)
+    return placed[:-1][back & ~leftward[1:] & ~leftward[:-1]]
+
+
+def _line(codes: NDArray[np.uint32], boxes: Quads, bold: NDArray[np.bool_]) -> Line | None:
     space = (codes == 0x20) | (codes == 10)
-    repeated = space & np.append(True, space[:-1])
-    codes, boxes, objects = codes[~repeated], boxes[~repeated], objects[~repeated]
+    kept = ~space
+    kept[1:] |= ~space[:-1]  # of a run of spaces the first
+    codes, boxes, bold = codes[kept], boxes[kept], bold[kept]
     if len(codes) and codes[-1] in (0x20, 10):
-        codes, boxes, objects = codes[:-1], boxes[:-1], objects[:-1]
-    if not len(codes):
-        return None
-    text = codes.tobytes().decode("utf-32-le")
-    text, boxes = _composed(text, boxes)
-    placed = boxes[(boxes[:, 2] > boxes[:, 0]) | (boxes[:, 3] > boxes[:, 1])]
+        codes, boxes, bold = codes[:-1], boxes[:-1], bold[:-1]
+    seen = (boxes[:, 2] > boxes[:, 0]) | (boxes[:, 3] > boxes[:, 1])
+    placed = boxes[seen]
     if not len(placed):
         return None
-    x0, y0 = placed[:, :2].min(axis=0)
-    x1, y1 = placed[:, 2:].max(axis=0)
-    numbers, counts = np.unique(objects, return_counts=True)
-    heavy = sum(c for n, c in zip(numbers.tolist(), counts.tolist(), strict=True) if bold.get(n))
+    x0, y0 = placed[:, :2].min(axis=0).tolist()
+    x1, y1 = placed[:, 2:].max(axis=0).tolist()
     size = float(np.median(placed[:, 3] - placed[:, 1]))
+    text, boxes = _composed(codes.tobytes().decode("utf-32-le"), boxes)
     return Line(
         text=text,
         boxes=boxes,
-        x0=float(x0),
-        y0=float(y0),
-        x1=float(x1),
-        y1=float(y1),
+        x0=x0,
+        y0=y0,
+        x1=x1,
+        y1=y1,
         size=size,
-        bold=heavy > 0.6 * (len(objects) - np.count_nonzero(objects == 0)),
+        bold=int(np.count_nonzero(bold)) > 0.6 * len(placed),
         upright=(y1 - y0) < 2.5 * size or (x1 - x0) > (y1 - y0),
     )
 

@@ -6,6 +6,7 @@ PDFium is not thread safe, and it aborts its process when memory runs out.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from rag.errors import CorruptDocument, EncryptedDocument
 # The device on which PDFium is asked to place page corners: fine enough for 1/65535 of a page.
 _GRID = 1 << 24
 _TALL = 4.0
+_BOLD = 600
 _WORST_SIDE = 14_400 * 100.0
 
 
@@ -43,17 +45,16 @@ class Glyphs:
     """The characters of one page in PDFium's order.
 
     ``codes`` are code points, shape (n,); ``boxes`` are x0, y0, x1, y1 in points on the page
-    as displayed, origin top left, shape (n, 4); ``objects`` tell text objects apart, 0 for
-    characters that PDFium put in.
+    as displayed, origin top left, shape (n, 4); ``written`` is false for characters that
+    PDFium put in, ``bold`` true for those of a bold font, both of shape (n,).
     """
 
     codes: NDArray[np.uint32]
     boxes: NDArray[np.float64]
-    objects: NDArray[np.uint64]
+    written: NDArray[np.bool_]
+    bold: NDArray[np.bool_]
     width: float
     height: float
-    bold: dict[int, bool]
-    """Whether the font of each text object is bold."""
 
 
 @contextmanager
@@ -65,8 +66,7 @@ def opened(path: Path) -> Iterator[Any]:
         CorruptDocument: It cannot be opened.
     """
     pdfium.FPDF_InitLibraryWithConfig(None)  # does nothing when called again
-    data = path.read_bytes()
-    document = pdfium.FPDF_LoadMemDocument64(data, len(data), None)
+    document = pdfium.FPDF_LoadDocument(os.fsencode(path), None)
     if not document:
         error = pdfium.FPDF_GetLastError()
         if error in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
@@ -153,10 +153,10 @@ def glyphs(page: Any) -> Glyphs:
         return Glyphs(
             codes=codes,
             boxes=_displayed(page, rects, width, height),
-            objects=numbers,
+            written=numbers > 0,
+            bold=_bold(text, numbers),
             width=width,
             height=height,
-            bold=_bold(text, numbers),
         )
     finally:
         pdfium.FPDFText_ClosePage(text)
@@ -170,10 +170,10 @@ def _nothing(width: float, height: float) -> Glyphs:
     return Glyphs(
         codes=np.zeros(0, np.uint32),
         boxes=np.zeros((0, 4)),
-        objects=np.zeros(0, np.uint64),
+        written=np.zeros(0, np.bool_),
+        bold=np.zeros(0, np.bool_),
         width=width,
         height=height,
-        bold={},
     )
 
 
@@ -211,15 +211,17 @@ def _displayed(
     return np.nan_to_num(boxes)
 
 
-def _bold(text: Any, objects: NDArray[np.uint64]) -> dict[int, bool]:
-    bold = {}
+def _bold(text: Any, objects: NDArray[np.uint64]) -> NDArray[np.bool_]:
     name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
-    numbers, first = np.unique(objects, return_index=True)
-    for number, index in zip(numbers.tolist(), first.tolist(), strict=True):
-        heavy = pdfium.FPDFText_GetFontWeight(text, index) >= 600
-        if number and not heavy:
+    numbers, first, inverse = np.unique(objects, return_index=True, return_inverse=True)
+    heavy = np.zeros(len(numbers), np.bool_)
+    for position, index in enumerate(first.tolist()):
+        if not numbers[position]:
+            continue
+        heavy[position] = pdfium.FPDFText_GetFontWeight(text, index) >= _BOLD
+        if not heavy[position]:
             pdfium.FPDFText_GetFontInfo(text, index, name, 128, flags)
             lowered = name.value.lower()
-            heavy = any(word in lowered for word in (b"bold", b"black", b"heavy", b"semibold"))
-        bold[number] = heavy
+            heavy[position] = any(word in lowered for word in (b"bold", b"black", b"heavy"))
+    bold: NDArray[np.bool_] = heavy[inverse]
     return bold

@@ -27,6 +27,7 @@ def render_page(path: Path, number: int, *, width_px: int, highlights: Sequence[
     Raises:
         NotFound: The document has no such page.
         InvalidRequest: The width is not between 1 and 4000.
+        FileNotFoundError: There is no such file.
         DocumentError: The page cannot be drawn, or drawing it takes too much.
     """
     if not 1 <= width_px <= WIDEST:
@@ -34,7 +35,7 @@ def render_page(path: Path, number: int, *, width_px: int, highlights: Sequence[
     boxes = [(box.x0, box.y0, box.x1, box.y1) for box in highlights if box.page == number]
     request = {
         "do": "render",
-        "path": str(path.resolve()),
+        "path": str(path.resolve(strict=True)),
         "page": number,
         "width_px": width_px,
         "highlights": boxes[:_MOST_HIGHLIGHTS],

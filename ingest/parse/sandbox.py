@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,11 +68,11 @@ class _Fault(Exception):
 class _Child:
     """One child process and the pipes to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         self.served = 0
         self._late = False
-        self._process = subprocess.Popen(  # noqa: S603 - a fixed command
-            _COMMAND,
+        self._process = subprocess.Popen(  # noqa: S603 - no part of it comes from outside
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -183,7 +183,8 @@ def _error(fields: Any) -> IbidemError:
 class ChildPool:
     """Idle children, kept warm; safe to use from many threads."""
 
-    def __init__(self, idle: int) -> None:
+    def __init__(self, idle: int, command: Sequence[str] = _COMMAND) -> None:
+        self._command = command
         self._idle_limit = idle
         self._idle: list[_Child] = []
         self._lock = threading.Lock()
@@ -230,7 +231,7 @@ class ChildPool:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return _Child()
+        return _Child(self._command)
 
     def _give_back(self, child: _Child) -> None:
         if child.usable:
@@ -256,9 +257,10 @@ def parse(path: Path, media_type: str, *, limits: Limits | None = None) -> Parse
 
     Raises:
         DocumentError: The document cannot be read; the message says why.
+        FileNotFoundError: There is no such file.
     """
     limits = limits or Limits()
-    request = {"do": "parse", "path": str(path.resolve()), "media_type": media_type}
+    request = {"do": "parse", "path": str(path.resolve(strict=True)), "media_type": media_type}
     frames = POOL.run(request, limits)
     try:
         return assemble((part_from_frame(*frame) for frame in frames), media_type)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import random
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ingest.parse import detect
+from ingest.parse.formats import FORMATS
+from rag.errors import EmptyDocument, EncryptedDocument, UnsupportedType
+from tests.pdfs import line, pdf
+
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+def kind(tmp_path: Path, data: bytes, name: str, declared: str | None = None) -> str:
+    path = tmp_path / "stored"
+    path.write_bytes(data)
+    return detect(path, name, declared)
+
+
+def zipped(tmp_path: Path, *names: str) -> bytes:
+    path = tmp_path / "made.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, "<x/>")
+    return path.read_bytes()
+
+
+def test_content_outweighs_name_and_claim(tmp_path: Path) -> None:
+    assert kind(tmp_path, pdf(line(72, 700, "x")), "a.docx", "text/plain") == "application/pdf"
+    word = zipped(tmp_path, "[Content_Types].xml", "word/document.xml")
+    assert kind(tmp_path, word, "a.zip", "application/zip") == DOCX
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "declared", "expected"),
+    [
+        (b"plain words", "notes.txt", None, "text/plain"),
+        (b"plain words", "notes", None, "text/plain"),
+        (b"# Title", "README.md", "text/plain", "text/markdown"),
+        (b"# Title", "README", "text/markdown; charset=utf-8", "text/markdown"),
+        (b"a,b\n1,2\n", "table.csv", "text/csv", "text/plain"),
+        (b"<p>hello</p>", "page.HTM", None, "text/html"),
+        (b"\n <!DOCTYPE html><p>hello", "page", "application/octet-stream", "text/html"),
+        ("<html><p>hi".encode("utf-16"), "download", None, "text/html"),
+        (b"<html><p>source to read", "page.txt", None, "text/plain"),
+        ("k\xe4se".encode("latin-1") * 9, "de.txt", None, "text/plain"),
+        ("no mark".encode("utf-16-le"), "u.txt", None, "text/plain"),
+        ("no mark".encode("utf-32-be"), "u.txt", None, "text/plain"),
+        (b"the signature %PDF-1.4 is five bytes", "about.txt", None, "text/plain"),
+        (b"junk\x00\x01" + b"%PDF-1.4\n...", "a.bin", None, "application/pdf"),
+        (b"broken header\n1 0 obj\nstartxref", "a.pdf", None, "application/pdf"),
+        (b"PK\x03\x04 cut off", "report.docx", None, DOCX),
+        (b"x", "../../etc/passwd", None, "text/plain"),
+        (b"x", "a" * 1000 + "\x00.html", None, "text/html"),
+        (b"x", "C:\\files\\page.html", None, "text/html"),
+    ],
+)
+def test_type_of(
+    tmp_path: Path, data: bytes, name: str, declared: str | None, expected: str
+) -> None:
+    assert kind(tmp_path, data, name, declared) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(20), "a PNG image"),
+        (b"{\\rtf1 hello}", "RTF"),
+        (b"\x1f\x8b\x08" + bytes(9), "gzip"),
+        (b"MZ\x90\x00" + bytes(99), "a program"),
+        (b"\xd0\xcf\x11\xe0" + bytes(600), "old Office"),
+        (random.Random(1).randbytes(5000), "unknown type"),
+        (bytes(100), "unknown type"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, data: bytes, says: str) -> None:
+    with pytest.raises(UnsupportedType, match="PDF.*can be read") as caught:  # noqa: RUF043
+        kind(tmp_path, data, "file.txt")
+    assert says in caught.value.message
+
+
+def test_other_office_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedType, match="Excel"):
+        kind(tmp_path, zipped(tmp_path, "xl/workbook.xml"), "a.docx")
+    with pytest.raises(UnsupportedType, match="zip archive"):
+        kind(tmp_path, zipped(tmp_path, "holiday.txt"), "a.zip")
+
+
+def test_an_office_file_with_a_password(tmp_path: Path) -> None:
+    data = b"\xd0\xcf\x11\xe0" + bytes(600) + "EncryptedPackage".encode("utf-16-le")
+    with pytest.raises(EncryptedDocument, match="password"):
+        kind(tmp_path, data, "a.docx")
+
+
+def test_no_bytes(tmp_path: Path) -> None:
+    with pytest.raises(EmptyDocument, match="no bytes"):
+        kind(tmp_path, b"", "a.pdf")
+
+
+def test_every_format_has_its_module_and_extension() -> None:
+    assert len({row.media_type for row in FORMATS}) == len(FORMATS)
+    folder = Path(__file__).parents[2]
+    for row in FORMATS:
+        assert (folder / (row.module.replace(".", "/") + ".py")).is_file()
+        assert all(extension.startswith(".") for extension in row.extensions)
