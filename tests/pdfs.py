@@ -22,22 +22,30 @@ def prose(x: float, top: float, lines: Sequence[str], *, size: float = 12) -> st
 
 
 def pdf(
-    *contents: str, page: str = "/MediaBox [0 0 612 792]", trailer: str = "", title: str = ""
+    *contents: str | bytes,
+    page: str = "/MediaBox [0 0 612 792]",
+    trailer: str = "",
+    title: str = "",
 ) -> bytes:
-    """A document with one page per content; ``page`` is put into each page's dictionary."""
+    """A document with one page per content; ``page`` is put into each page's dictionary.
+
+    Content in bytes is taken for compressed with zlib.
+    """
     objects = [b"<< /Type /Catalog /Pages 2 0 R >>"]
     kids = " ".join(f"{4 + 2 * k} 0 R" for k in range(len(contents)))
     objects.append(f"<< /Type /Pages /Count {len(contents)} /Kids [{kids}] >>".encode())
     objects.append(f"<< /Title ({title}) >>".encode())
     for k, content in enumerate(contents):
-        stream = content.encode("latin-1")
+        stream = content.encode("latin-1") if isinstance(content, str) else content
+        packed = b"/Filter /FlateDecode " if isinstance(content, bytes) else b""
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /Contents {5 + 2 * k} 0 R {page} ".encode()
             + b"/Resources << /Font "
             + _FONTS
             + b" >> >>"
         )
-        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
+        head = b"<< %s/Length %d >>" % (packed, len(stream))
+        objects.append(b"%s\nstream\n%s\nendstream" % (head, stream))
     out = bytearray(b"%PDF-1.4\n")
     places = []
     for number, body in enumerate(objects, start=1):
