@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -107,6 +108,8 @@ def check_metadata(metadata: Mapping[str, Any], collection: Collection) -> None:
             raise InvalidRequest(
                 f"{place}: contains a NUL or half a surrogate pair.", param="metadata"
             )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidRequest(f"{place}: not a finite number.", param="metadata")
         declared = collection.metadata_schema.get(key)
         fits = declared is None or value is None or isinstance(value, FIELD_TYPES[declared])
         if not fits or (isinstance(value, bool) and declared not in (None, "boolean")):

@@ -8,8 +8,9 @@ document itself. A comparison matches only values of the operand's own type.
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +21,9 @@ from rag.catalog import schema as t
 from rag.errors import InvalidFilter
 
 MAX_DEPTH = 8
+_MOST_CONDITIONS = 200
+_MOST_VALUES = 1_000
+# Within what SQLite compiles: expressions up to 1,000 levels deep, 32,766 values.
 _OWN = {
     "document_id": t.documents.c.id,
     "name": t.documents.c.name,
@@ -33,7 +37,8 @@ FIELD_TYPES: Mapping[str, type | tuple[type, ...]] = {
 }
 """What a collection's metadata schema can declare a field to be."""
 _ESCAPED = {'"', "\\", *map(chr, range(32))}
-_OPERATORS = {
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "$in": lambda value, operands: value.in_(operands),
     "$eq": operator.eq,
     "$gt": operator.gt,
     "$gte": operator.ge,
@@ -78,9 +83,28 @@ def document_condition(
     """The SQL condition on ``documents`` that a filter stands for.
 
     Raises:
-        InvalidFilter: unknown operator, wrong type or too deep; the message names the place.
+        InvalidFilter: unknown operator, wrong type or too large; the message names the place.
     """
+    _check_size(filter)
     return _group(filter, schema, "filter", 1)
+
+
+def _check_size(filter: Mapping[str, Any]) -> None:
+    conditions = values = 0
+    pending: list[Any] = [filter]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Mapping):
+            conditions += len(node)
+            pending.extend(node.values())
+        elif isinstance(node, Sequence) and not isinstance(node, str):
+            values += len(node)
+            pending.extend(node)
+    if conditions > _MOST_CONDITIONS or values > _MOST_VALUES:
+        raise InvalidFilter(
+            f"filter: more than {_MOST_CONDITIONS} conditions or {_MOST_VALUES:,} listed values.",
+            param="filter",
+        )
 
 
 def _group(node: Any, schema: Mapping[str, Any], place: str, depth: int) -> sa.ColumnElement[bool]:
@@ -140,7 +164,7 @@ def _operator(
             raise InvalidFilter(f"{place}: expected a list.", param=place)
         for index, item in enumerate(operand):
             _check(item, declared, f"{place}[{index}]")
-        found = sa.or_(sa.false(), *(_compare(field, "$eq", item) for item in operand))
+        found = _one_of(field, operand)
         return found if op == "$in" else sa.not_(found)
     if op != "$ne" and op not in _OPERATORS:
         raise InvalidFilter(f"{place}: unknown operator.", param=place)
@@ -160,6 +184,8 @@ def _check(operand: Any, declared: str | None, place: str) -> None:
         )
     if isinstance(operand, str) and not is_storable(operand):
         raise InvalidFilter(f"{place}: contains a NUL or half a surrogate pair.", param=place)
+    if isinstance(operand, float) and not math.isfinite(operand):
+        raise InvalidFilter(f"{place}: not a finite number.", param=place)
     if isinstance(operand, int) and not -(2**63) <= operand < 2**63:
         raise InvalidFilter(f"{place}: the number does not fit into 64 bits.", param=place)
     if declared is None or operand is None:
@@ -178,20 +204,32 @@ def _exists(field: str) -> sa.ColumnElement[bool]:
 
 
 def _compare(field: str, op: str, operand: Any) -> sa.ColumnElement[bool]:
-    """A comparison that is false, never NULL, where the value is absent or of another type."""
+    """A comparison that is false, never NULL, where the value is absent or of another type.
+
+    The operand of ``$in`` is a list of values of one type.
+    """
+    sample = operand[0] if op == "$in" else operand
     if field in _OWN:
-        return _apply(_OWN[field], op, operand) if isinstance(operand, str) else sa.false()
+        return _apply(_OWN[field], op, operand) if isinstance(sample, str) else sa.false()
     kind = sa.func.coalesce(_type(field), "")
-    if operand is None:
+    if sample is None:
         return kind == "null"
     value = t.documents.c.metadata[field]
-    if isinstance(operand, bool):
+    if isinstance(sample, bool):
         same, typed = kind == "boolean", value.as_boolean()
-    elif isinstance(operand, str):
+    elif isinstance(sample, str):
         same, typed = kind == "string", value.as_string()
     else:
         same, typed = kind == "number", value.as_float()
     return same & sa.func.coalesce(_apply(typed, op, operand), sa.false())
+
+
+def _one_of(field: str, operands: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """Equal to one of the values: one condition for each type among them."""
+    by_kind: dict[str, list[Any]] = {}
+    for operand in operands:
+        by_kind.setdefault(_kind(operand), []).append(operand)
+    return sa.or_(sa.false(), *(_compare(field, "$in", same) for same in by_kind.values()))
 
 
 def _apply(value: Any, op: str, operand: Any) -> sa.ColumnElement[bool]:

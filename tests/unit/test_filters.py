@@ -110,6 +110,9 @@ def test_sql_and_python_agree(catalog: Catalog, metadata: list[Any], filter: Any
         ({"a": {"$eq": 2**70}}, "does not fit"),
         ({"a": {"$eq": "x\0"}}, "NUL"),
         ({'a"b': 1}, "not a name"),
+        ({"a": {"$lt": float("nan")}}, "filter.a.$lt: not a finite number"),
+        ({"$or": [{"a": 1}] * 201}, "filter: more than 200 conditions"),
+        ({"a": {"$in": [0] * 1001}}, "filter: more than 200 conditions or 1,000 listed values"),
         ({"$and": []}, "filter.$and: expected a non-empty list"),
         ({"$and": [{"a": 1}, 5]}, r"filter.$and[1]: expected an object, got number"),
         ({"year": {"$gt": "x"}}, "filter.year.$gt: the field is a integer, the value a string"),
@@ -133,3 +136,16 @@ def test_too_deep_a_filter_is_refused(catalog: Catalog) -> None:
         filter = {"$not": filter}
     with pytest.raises(InvalidFilter, match="deeper than 8"):
         catalog.texts.allowed_chunks(make_collection(catalog), filter)
+
+
+def test_the_largest_filters_are_compiled(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    add(catalog, collection, "1", n=999, s="999")
+    for filter in (
+        {"n": {"$in": list(range(1000))}},
+        {"s": {"$in": [str(n) for n in range(1000)]}},
+        {"$or": [{"n": n} for n in range(900, 999)] + [{"n": 999}]},
+        {"$not": {"$or": [{"n": n} for n in range(99)]}},
+    ):
+        ids = catalog.documents.page(TENANT, collection, filter=filter)
+        assert [document.name for document in ids] == ["1.txt"]
