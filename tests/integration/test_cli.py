@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class Terminal:
         self.out = self.err = ""
 
     def run(self, *arguments: str) -> int:
+        # The workflow engine's log handler keeps the stderr of when it was started first.
+        logging.getLogger("dbos").handlers.clear()
         code = cli.invoke(arguments)
         self.out, self.err = self._capsys.readouterr()
         return code
@@ -65,8 +68,6 @@ def terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> Terminal:
     monkeypatch.setenv("IBIDEM_HOME", str(home))
-    # The workflow engine's log handler keeps the stderr of the test that started it first.
-    logging.getLogger("dbos").handlers.clear()
     return Terminal(capsys)
 
 
@@ -129,11 +130,13 @@ def test_a_file_of_bad_metadata_does_not_stop_the_others(terminal: Terminal, fil
 def test_an_answer_comes_with_numbered_places(terminal: Terminal) -> None:
     question = "How often is the seal of the Linnet pump replaced?"
     assert terminal.run("ask", question, "--collection", "boats") == 0
-    first, *rest = terminal.out.splitlines()
-    assert first == "The seal is replaced every 8,000 hours. [1]"
-    assert rest[1] == "[1] Linnet manual, page 2"
-    assert rest[2].strip() == '"The seal is replaced every 8,000 hours."'
-    assert "--page 2 --png page.png" in rest[3]
+    answer, *places = terminal.out.split("\n\n")
+    said = re.search(r"The seal is replaced every 8,000 hours\. \[(\d)\]", answer)
+    assert said is not None
+    heading, quote, command = places[int(said[1]) - 1].splitlines()
+    assert heading == f"[{said[1]}] Linnet manual, page 2"
+    assert quote.strip() == '"The seal is replaced every 8,000 hours."'
+    assert command.endswith("--page 2 --png page.png")
 
 
 def test_the_printed_commands_show_the_place(
