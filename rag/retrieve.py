@@ -101,7 +101,7 @@ class Retriever:
             for stage, hits in scores.items()
         }
         merged: list[Passage] = []
-        step = request.top_k * 2
+        step = request.top_k
         for start in range(0, len(ranking.ids), step):
             batch = ranking.ids[start : start + step]
             found = self._read(request.collections, batch)

@@ -15,6 +15,8 @@ from rag.catalog.database import Database
 from rag.errors import Conflict, NotFound
 from rag.types import Collection
 
+_SEQ = sa.select(t.collections.c.seq).where(t.collections.c.id == sa.bindparam("collection"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -154,9 +156,8 @@ class Collections:
 
     def seq(self, collection_id: str) -> int:
         """The number of the last committed change; -1 when the collection is gone."""
-        query = sa.select(t.collections.c.seq).where(t.collections.c.id == collection_id)
         with self._db.read() as connection:
-            found = connection.execute(query).scalar()
+            found = connection.execute(_SEQ, {"collection": collection_id}).scalar()
         return -1 if found is None else int(found)
 
     def changes_after(self, collection_id: str, seq: int) -> Sequence[Change]:

@@ -8,8 +8,25 @@ given out when the document becomes visible, never used again.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+
+class json_integers(GenericFunction[int]):
+    """The elements of a JSON list of integers as rows of one column, ``value``."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(json_integers, "sqlite")
+def _sqlite_integers(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"json_each{compiler.process(element.clause_expr, **kw)}"
+
 
 metadata = sa.MetaData()
 Json = sa.JSON().with_variant(JSONB(), "postgresql")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,18 @@ from rag.types import Chunk, Collection, Ids, Page, PageSource, Passage, Span
 
 SEGMENT = 16_384
 """Code points of text in one row."""
+
+
+_SEGMENTS = (
+    sa.select(t.segments.c.start, t.segments.c.text)
+    .where(
+        t.segments.c.document_id == sa.bindparam("document"),
+        t.segments.c.generation == sa.bindparam("generation"),
+        t.segments.c.start > sa.bindparam("after"),
+        t.segments.c.start < sa.bindparam("before"),
+    )
+    .order_by(t.segments.c.start)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +100,14 @@ class Texts:
 
     def passages(self, collection_id: str, ids: Ids) -> Mapping[int, Passage]:
         """Visible chunks by id, with text and pages; ids that are gone are left out."""
+        values = {"collection": collection_id, "chunks": json.dumps(ids.tolist())}
         found: dict[int, Passage] = {}
         with self._db.read() as connection:
-            for chunk_id, document in _owners(connection, collection_id, ids):
-                found[chunk_id] = _passage(connection, document, chunk_id)
+            for row in connection.execute(_PASSAGES, values):
+                start = max(0, row.start - row.segment_start)
+                piece = row.text[start : row.end - row.segment_start]
+                known = found.get(row.chunk_id)  # a chunk that crosses segments has several rows
+                found[row.chunk_id] = _passage(row, (known.text if known else "") + piece)
         return found
 
     def allowed_chunks(
@@ -161,17 +178,8 @@ def read_text(
     connection: sa.Connection, document_id: str, generation: int, start: int, end: int
 ) -> str:
     """The text of one version between two offsets, cut at its ends."""
-    c = t.segments.c
-    query = (
-        sa.select(c.start, c.text)
-        .where(
-            _version(t.segments, document_id, generation),
-            c.start > start - SEGMENT,
-            c.start < end,
-        )
-        .order_by(c.start)
-    )
-    parts = connection.execute(query).all()
+    values = {"document": document_id, "generation": generation, "after": start - SEGMENT}
+    parts = connection.execute(_SEGMENTS, {**values, "before": end}).all()
     if not parts:
         return ""
     origin = parts[0].start
@@ -215,45 +223,67 @@ def chunk_texts(
         )
 
 
-def _owners(
-    connection: sa.Connection, collection_id: str, ids: Ids
-) -> Iterator[tuple[int, sa.RowMapping]]:
-    """The visible document that each chunk id belongs to."""
-    c = t.documents.c
-    columns = (c.id, c.name, c.title, c.generation, c.first_chunk_id, c.chunk_count)
-    base = sa.select(*columns).where(c.collection_id == collection_id)
-    for chunk_id in ids.tolist():
-        row = (
-            connection.execute(
-                base.where(c.first_chunk_id <= chunk_id).order_by(c.first_chunk_id.desc()).limit(1)
-            )
-            .mappings()
-            .first()
-        )
-        if row is not None and chunk_id < row["first_chunk_id"] + row["chunk_count"]:
-            yield chunk_id, row
-
-
-def _passage(connection: sa.Connection, document: sa.RowMapping, chunk_id: int) -> Passage:
-    version = (document["id"], document["generation"])
-    position = chunk_id - document["first_chunk_id"]
-    row = connection.execute(
-        sa.select(t.chunks.c.start, t.chunks.c.end).where(
-            _version(t.chunks, *version), t.chunks.c.position == position
-        )
-    ).one()
-    first_page, last_page = connection.execute(
-        sa.select(sa.func.min(t.pages.c.number), sa.func.max(t.pages.c.number)).where(
-            _version(t.pages, *version), t.pages.c.start < row.end, t.pages.c.end > row.start
-        )
-    ).one()
+def _passage(row: sa.Row[Any], text: str) -> Passage:
     return Passage(
-        document_id=document["id"],
-        document_title=document["title"] or document["name"],
+        document_id=row.id,
+        document_title=row.title or row.name,
         start=row.start,
         end=row.end,
-        text=read_text(connection, *version, row.start, row.end),
+        text=text,
         score=0.0,
-        start_page=first_page,
-        end_page=last_page,
+        start_page=row.start_page,
+        end_page=row.end_page,
     )
+
+
+def _passages_query() -> sa.Select[Any]:
+    """Chunks by id with document, pages and text. Built once: a search takes milliseconds."""
+    d, c, p, s = t.documents.c, t.chunks.c, t.pages.c, t.segments.c
+    wanted = t.json_integers(sa.bindparam("chunks")).table_valued(sa.column("value", sa.BigInteger))
+    chunk_id = wanted.c.value
+    before = t.documents.alias("before").c
+    owner = (
+        sa.select(sa.func.max(before.first_chunk_id))
+        .where(
+            before.collection_id == sa.bindparam("collection"), before.first_chunk_id <= chunk_id
+        )
+        .scalar_subquery()
+    )
+
+    def page(value: sa.ColumnElement[Any]) -> Any:
+        mine = (p.document_id == d.id) & (p.generation == d.generation)
+        overlap = (p.start < c.end) & (p.end > c.start)
+        chunk_pages = sa.select(value).where(mine, overlap)
+        return chunk_pages.correlate(t.documents, t.chunks).scalar_subquery()
+
+    in_document = (c.document_id == d.id) & (c.generation == d.generation)
+    in_version = (s.document_id == c.document_id) & (s.generation == c.generation)
+    in_reach = (s.start > c.start - SEGMENT) & (s.start < c.end) & (s.end > c.start)
+    source = (
+        sa.join(
+            wanted,
+            t.documents,
+            (d.collection_id == sa.bindparam("collection")) & (d.first_chunk_id == owner),
+        )
+        .join(t.chunks, in_document & (c.position == chunk_id - d.first_chunk_id))
+        .join(t.segments, in_version & in_reach)
+    )
+    return (
+        sa.select(
+            chunk_id.label("chunk_id"),
+            d.id,
+            d.name,
+            d.title,
+            c.start,
+            c.end,
+            page(sa.func.min(p.number)).label("start_page"),
+            page(sa.func.max(p.number)).label("end_page"),
+            s.start.label("segment_start"),
+            s.text,
+        )
+        .select_from(source)
+        .order_by(chunk_id, s.start)
+    )
+
+
+_PASSAGES = _passages_query()
