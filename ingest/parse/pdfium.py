@@ -38,6 +38,7 @@ _pointer, _int = ctypes.c_void_p, ctypes.c_int
 _get_unicode = _plain(pdfium.FPDFText_GetUnicode, ctypes.c_uint, _pointer, _int)
 _get_loose_box = _plain(pdfium.FPDFText_GetLooseCharBox, _int, _pointer, _int, _pointer)
 _get_text_object = _plain(pdfium.FPDFText_GetTextObject, _pointer, _pointer, _int)
+_get_font = _plain(pdfium.FPDFTextObj_GetFont, _pointer, _pointer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ def glyphs(page: Any) -> Glyphs:
             codes=codes,
             boxes=_displayed(page, rects, width, height),
             written=numbers > 0,
-            bold=_bold(text, numbers),
+            bold=_bold(numbers),
             width=width,
             height=height,
         )
@@ -211,17 +212,19 @@ def _displayed(
     return np.nan_to_num(boxes)
 
 
-def _bold(text: Any, objects: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
-    numbers, first, inverse = np.unique(objects, return_index=True, return_inverse=True)
-    heavy = np.zeros(len(numbers), np.bool_)
-    for position, index in enumerate(first.tolist()):
-        if not numbers[position]:
-            continue
-        heavy[position] = pdfium.FPDFText_GetFontWeight(text, index) >= _BOLD
-        if not heavy[position]:
-            pdfium.FPDFText_GetFontInfo(text, index, name, 128, flags)
-            lowered = name.value.lower()
-            heavy[position] = any(word in lowered for word in (b"bold", b"black", b"heavy"))
-    bold: NDArray[np.bool_] = heavy[inverse]
+def _bold(objects: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether each character's font is bold; files may have a text object per character."""
+    numbers, inverse = np.unique(objects, return_inverse=True)
+    fonts = [_get_font(number) or 0 if number else 0 for number in numbers.tolist()]
+    heavy = {font: bool(font) and _is_bold(font) for font in set(fonts)}
+    bold: NDArray[np.bool_] = np.array([heavy[font] for font in fonts], np.bool_)[inverse]
     return bold
+
+
+def _is_bold(font: int) -> bool:
+    handle = ctypes.cast(font, pdfium.FPDF_FONT)
+    if pdfium.FPDFFont_GetWeight(handle) >= _BOLD:
+        return True
+    name = ctypes.create_string_buffer(128)
+    pdfium.FPDFFont_GetBaseFontName(handle, name, len(name))
+    return any(word in name.value.lower() for word in (b"bold", b"black", b"heavy"))
