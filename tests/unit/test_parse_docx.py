@@ -106,9 +106,9 @@ def test_bombs_are_stopped(tmp_path: Path) -> None:
 
 
 def test_too_little_memory_is_a_limit_and_not_damage(tmp_path: Path) -> None:
-    read(tmp_path, paragraph("b") * 300_000)
+    read(tmp_path, paragraph("b") * 60_000)
     with pytest.raises(ParserLimit, match="memory"):
-        parse(tmp_path / "a.docx", TYPE, limits=Limits(memory_bytes=120 << 20))
+        parse(tmp_path / "a.docx", TYPE, limits=Limits(memory_bytes=64 << 20))
 
 
 def test_damaged(tmp_path: Path) -> None:
