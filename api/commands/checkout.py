@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from api.client import Client
 
 COLLECTION = "samples"
-OTHER_QUESTION = "Does the agreement with Greyfell Chemicals renew automatically?"
+OTHER_QUESTION = "How long is the delivery time of a TX-125 in stainless steel?"
 QUESTION = "How large is the provision for replacing mechanical seals in TX-200 pumps?"
 _ROOT = Path(__file__).resolve().parents[2]
 
