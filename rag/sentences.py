@@ -24,7 +24,7 @@ _INNER = frozenset(
 )
 # May also close a sentence: what follows decides.
 _EITHER = frozenset(
-    "inc corp ltd co llc bros plc etc al jr sr a.m p.m usw u.s u.k e.u ph.d".split()
+    "inc corp ltd pte pty co llc bros plc etc al jr sr a.m p.m usw u.s u.k e.u ph.d".split()
 )
 _STARTERS = frozenset(
     "the a an this that these those it its in on at for as if we our he she they his her their "

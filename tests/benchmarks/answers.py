@@ -17,26 +17,41 @@ import gzip
 import json
 import lzma
 import random
+import re
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ingest.chunk import RecursiveChunker
 from rag.embedding.registry import open_embedder
 from rag.fuse import search_hybrid
 from rag.lexical import LexicalIndex
 from rag.models.offline import scoring
 from rag.models.offline.candidates import Candidate
-from rag.models.offline.engine import MARGIN, MOST_SENTENCES, THRESHOLD, select, shortlist
-from rag.types import Passage
+from rag.models.offline.engine import (
+    MARGIN,
+    MOST_SENTENCES,
+    THRESHOLD,
+    embedded_text,
+    select,
+    shortlist,
+)
+from rag.types import FloatMatrix, FloatVector, Ids, ParsedDocument, Passage
 from rag.vectors.faiss import FaissIndex
 from tests.realdata import REAL_DATA
 
+if REAL_DATA is None:
+    raise SystemExit("The public data sets are not beside the repository (../shared/data).")
+_DATA: Path = REAL_DATA
 WEIGHTS = Path(scoring.__file__).with_name("weights.json")
 TOP_K = 8
 KINDS = ("answerable", "adversarial", "article removed", "paragraph removed", "other domain")
@@ -51,13 +66,27 @@ MIX = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A stretch of a document as it is searched; documents of one group go together."""
+
+    document: str
+    title: str
+    group: str
+    start: int
+    text: str
+
+
+Gold: TypeAlias = tuple[str, int, int]
+"""A document and the span in it that answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A question, its gold answers (none when there is no answer) and what is hidden."""
+    """A question, where its answers stand (nowhere when there is none) and what is hidden."""
 
     text: str
     kind: str
-    answers: tuple[str, ...] = ()
-    gold: int = -1
+    gold: tuple[Gold, ...] = ()
     hidden: frozenset[int] = frozenset()
 
 
@@ -68,9 +97,8 @@ class Row:
     case: Case
     found: list[Candidate]
     features: scoring.Features
-    right: np.ndarray[Any, np.dtype[np.bool_]]
+    right: NDArray[np.bool_]
     question: scoring.Question
-    passages: list[Passage]
 
 
 class Remembering:
@@ -80,17 +108,20 @@ class Remembering:
         folder = Path(tempfile.gettempdir()) / "ibidem-benchmark-models"
         self._embedder = open_embedder("onnx", cache=folder)
         self._path = path
-        self._known: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+        self._known: dict[str, FloatVector] = {}
         if path and path.exists():
             stored = np.load(path, allow_pickle=False)
             self._known = dict(zip(stored["texts"].tolist(), stored["vectors"], strict=True))
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def embed(self, texts: Sequence[str]) -> FloatMatrix:
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         for start in range(0, len(new), 512):
             part = new[start : start + 512]
             self._known.update(zip(part, self._embedder.embed_passages(part), strict=True))
         return np.stack([self._known[text] for text in texts])
+
+    def token_offsets(self, text: str) -> Ids:
+        return self._embedder.token_offsets(text)
 
     def save(self) -> None:
         if self._path:
@@ -99,23 +130,23 @@ class Remembering:
 
 
 class Corpus:
-    """Paragraphs with the indexes that the service would build over them."""
+    """Texts with the indexes that the service would build over them."""
 
-    def __init__(self, rows: Sequence[tuple[str, str]], embedder: Remembering) -> None:
-        self.rows = rows
+    def __init__(self, texts: Sequence[Text], embedder: Remembering) -> None:
+        self.texts = texts
         self._embedder = embedder
-        ids = np.arange(len(rows), dtype=np.int64)
-        vectors = embedder.embed([text for _, text in rows])
+        ids = np.arange(len(texts), dtype=np.int64)
+        vectors = embedder.embed([one.text for one in texts])
         self._dense = FaissIndex(vectors.shape[1])
         self._dense.add(ids, vectors)
         self._lexical = LexicalIndex()
-        self._lexical.add(ids, [text for _, text in rows])
+        self._lexical.add(ids, [one.text for one in texts])
 
     def search(self, case: Case) -> list[Passage]:
         vector = self._embedder.embed([case.text])[0]
         allowed = None
         if case.hidden:
-            shown = (i for i in range(len(self.rows)) if i not in case.hidden)
+            shown = (i for i in range(len(self.texts)) if i not in case.hidden)
             allowed = np.fromiter(shown, dtype=np.int64)
         hits = search_hybrid(
             lambda k, ids: self._dense.search(vector, k, ids),
@@ -123,47 +154,50 @@ class Corpus:
             allowed,
         )
         dense = dict(zip(hits.dense.ids.tolist(), hits.dense.scores.tolist(), strict=True))
+        ranked = zip(hits.fused.ids.tolist(), hits.fused.scores.tolist(), strict=True)
         return [
             Passage(
-                document_id=str(key),
-                document_title=self.rows[key][0],
-                start=0,
-                end=len(self.rows[key][1]),
-                text=self.rows[key][1],
+                document_id=self.texts[key].document,
+                document_title=self.texts[key].title,
+                start=self.texts[key].start,
+                end=self.texts[key].start + len(self.texts[key].text),
+                text=self.texts[key].text,
                 score=score,
                 scores={"dense": dense[key]},
             )
-            for key, score in zip(
-                hits.fused.ids[:TOP_K].tolist(), hits.fused.scores[:TOP_K].tolist(), strict=True
-            )
+            for key, score in islice(ranked, TOP_K)
         ]
 
     def row(self, case: Case) -> Row:
         passages = self.search(case)
         found, question = shortlist(case.text, passages)
-        vectors = self._embedder.embed([case.text, *(candidate.text for candidate in found)])
+        vectors = self._embedder.embed([case.text, *map(embedded_text, found)])
         similarities = vectors[1:] @ vectors[0]
-        right = [
-            int(passages[candidate.passage].document_id) == case.gold
-            and any(answer in candidate.text for answer in case.answers)
-            for candidate in found
-        ]
+        right = [_answers(candidate, passages[candidate.passage], case.gold) for candidate in found]
         return Row(
             case=case,
             found=found,
             features=scoring.sentence_features(question, found, similarities, passages),
             right=np.array(right, dtype=bool),
             question=question,
-            passages=passages,
         )
 
 
-def squad2() -> tuple[list[tuple[str, str]], list[Case]]:
+def _answers(candidate: Candidate, passage: Passage, gold: Sequence[Gold]) -> bool:
+    """Whether a sentence has at least half of a gold span, or lies at least half in one."""
+    first, last = passage.start + candidate.start, passage.start + candidate.end
+    return any(
+        document == passage.document_id
+        and min(last, end) - max(first, start) >= min(last - first, end - start) / 2
+        for document, start, end in gold
+    )
+
+
+def squad2() -> tuple[list[Text], list[Case]]:
     """The half of SQuAD 2.0's development part that is at hand."""
-    assert REAL_DATA is not None
-    with gzip.open(REAL_DATA / "qa/squad2-half-dev/squad2.json.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(_DATA / "qa/squad2-half-dev/squad2.json.gz", "rt", encoding="utf-8") as file:
         articles = json.load(file)["data"]
-    return _cases(
+    return _encyclopedia(
         (
             article["title"],
             paragraph["context"],
@@ -177,15 +211,13 @@ def squad2() -> tuple[list[tuple[str, str]], list[Case]]:
     )
 
 
-def reader(name: str, articles: int, questions: int) -> tuple[list[tuple[str, str]], list[Case]]:
-    """A seeded sample of articles and questions of a training file."""
-    assert REAL_DATA is not None
-    with lzma.open(REAL_DATA / "reader" / name, "rt", encoding="utf-8") as file:
+def reader(name: str, articles: int) -> tuple[list[Text], list[Case]]:
+    """A seeded sample of articles of a training file."""
+    with lzma.open(_DATA / "reader" / name, "rt", encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
-    dice = random.Random(0)
     titles = sorted({line["title"] for line in lines})
-    titles = dice.sample(titles, min(articles, len(titles)))
-    corpus, cases = _cases(
+    titles = random.Random(0).sample(titles, min(articles, len(titles)))
+    return _encyclopedia(
         (
             line["title"],
             line["context"],
@@ -197,57 +229,130 @@ def reader(name: str, articles: int, questions: int) -> tuple[list[tuple[str, st
         for line in lines
         if line["title"] in titles
     )
-    return corpus, dice.sample(cases, min(questions, len(cases)))
 
 
-def _cases(
+def _encyclopedia(
     paragraphs: Iterable[tuple[str, str, list[tuple[str, list[str]]]]],
-) -> tuple[list[tuple[str, str]], list[Case]]:
-    corpus: list[tuple[str, str]] = []
+) -> tuple[list[Text], list[Case]]:
+    texts: list[Text] = []
     cases: list[Case] = []
     for title, text, questions in paragraphs:
+        document = str(len(texts))
+        name = title.replace("_", " ")
+        texts.append(Text(document=document, title=name, group=title, start=0, text=text))
         for question, answers in questions:
+            gold = {
+                (document, match.start(), match.end())
+                for answer in answers
+                for match in re.finditer(re.escape(answer), text)
+            }
             cases.append(
                 Case(
                     text=question.strip(),
                     kind="answerable" if answers else "adversarial",
-                    answers=tuple(answers),
-                    gold=len(corpus) if answers else -1,
+                    gold=tuple(sorted(gold)),
                 )
             )
-        corpus.append((title.replace("_", " "), text))
-    return corpus, cases
+    return texts, [case for case in cases if case.gold or case.kind == "adversarial"]
 
 
-def removed(corpus: Sequence[tuple[str, str]], cases: Sequence[Case]) -> Iterator[Case]:
+def chroma(embedder: Remembering) -> tuple[list[Text], list[Case]]:
+    """Speeches, articles and chats, cut by the default chunker; questions with gold spans."""
+    texts: list[Text] = []
+    cases: list[Case] = []
+    folder = _DATA / "retrieval/chroma-chunking"
+    for path in sorted(folder.glob("*.md.gz")):
+        name = path.name.removesuffix(".md.gz")
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+            texts += _chunked(name, name.replace("_", " "), file.read(), embedder)
+        for line in _json_lines(folder / f"{name}.questions.jsonl.gz"):
+            gold = ((name, one["start_index"], one["end_index"]) for one in line["references"])
+            cases.append(Case(text=line["text"], kind="answerable", gold=tuple(gold)))
+    return texts, cases
+
+
+def contracts(embedder: Remembering, skip: int, take: int) -> tuple[list[Text], list[Case]]:
+    """Contracts and what is asked of them; a clause that a contract lacks has no answer."""
+    folder = _DATA / "retrieval/cuad-spans"
+    rows = [row for row in _json_lines(folder / "corpus.jsonl.gz") if len(row["text"]) < 60_000]
+    rows = rows[skip : skip + take]
+    texts: list[Text] = []
+    for row in rows:
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_-]", " ", row["title"])
+        texts += _chunked(row["_id"], words, row["text"], embedder)
+    spans = {
+        (row["doc_id"], row["category"]): [(one["start"], one["end"]) for one in row["spans"]]
+        for row in _json_lines(folder / "fields_and_spans.jsonl.gz")
+    }
+    asked = {
+        (row["metadata"]["doc_id"], row["metadata"]["category"]): row["text"]
+        for row in _json_lines(folder / "queries.jsonl.gz")
+    }
+    wording = {category: text.rpartition(". ")[2] for (_, category), text in asked.items()}
+    cases = []
+    for row in rows:
+        named = next(text for (key, _), text in asked.items() if key == row["_id"])
+        party = named.partition("between ")[2].rpartition(". ")[0].partition(" and ")[0]
+        for category, question in sorted(wording.items()):
+            gold = tuple((row["_id"], *span) for span in spans.get((row["_id"], category), []))
+            text = f"{question.rstrip('?')} with {party}?" if party else question
+            kind = "answerable" if gold else "adversarial"
+            cases.append(Case(text=text, kind=kind, gold=gold))
+    return texts, cases
+
+
+def _chunked(document: str, title: str, text: str, embedder: Remembering) -> Iterator[Text]:
+    parsed = ParsedDocument(text=text, media_type="text/plain")
+    for chunk in RecursiveChunker().chunk(parsed, embedder.token_offsets):
+        yield Text(
+            document=document, title=title, group=document, start=chunk.start, text=chunk.text
+        )
+
+
+def removed(texts: Sequence[Text], cases: Sequence[Case]) -> Iterator[Case]:
     """The answerable questions again, without their paragraph or their article."""
     for case in cases:
-        if case.answers:
-            title = corpus[case.gold][0]
-            article = frozenset(i for i, row in enumerate(corpus) if row[0] == title)
-            yield Case(text=case.text, kind="article removed", hidden=article)
-            yield Case(text=case.text, kind="paragraph removed", hidden=frozenset({case.gold}))
+        if case.gold:
+            held = {
+                i
+                for i, one in enumerate(texts)
+                for document, start, end in case.gold
+                if one.document == document
+                and one.start < end
+                and start < one.start + len(one.text)
+            }
+            groups = {texts[i].group for i in held}
+            together = frozenset(i for i, one in enumerate(texts) if one.group in groups)
+            if len(together) < len(texts) - TOP_K:
+                yield Case(text=case.text, kind="article removed", hidden=together)
+            yield Case(text=case.text, kind="paragraph removed", hidden=frozenset(held))
 
 
 def other_domain() -> list[Case]:
-    """Questions on a product's documentation, asked of an encyclopedia."""
-    assert REAL_DATA is not None
-    path = REAL_DATA / "retrieval/anthropic-docs/queries.jsonl.gz"
+    """Questions on a product's documentation, asked of something else."""
+    lines = _json_lines(_DATA / "retrieval/anthropic-docs/queries.jsonl.gz")
+    return [Case(text=line["text"], kind="other domain") for line in lines]
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        return [Case(text=json.loads(line)["text"], kind="other domain") for line in file]
+        yield from map(json.loads, file)
 
 
 def rows_of(
-    corpus: Sequence[tuple[str, str]], cases: Sequence[Case], embedder: Remembering
+    data: tuple[Sequence[Text], Sequence[Case]], embedder: Remembering, most: int
 ) -> list[Row]:
-    index = Corpus(corpus, embedder)
-    everything = [*cases, *removed(corpus, cases), *other_domain()]
+    """Questions of one corpus with their features, at most so many of each kind."""
+    texts, cases = data
+    index = Corpus(texts, embedder)
+    everything = [*cases, *removed(texts, cases), *other_domain()]
     rows = []
-    for done, case in enumerate(everything):
-        rows.append(index.row(case))
-        if done % 200 == 0:
-            print(f"\r{done}/{len(everything)}", end="", file=sys.stderr)
+    for kind in KINDS:
+        mine = [case for case in everything if case.kind == kind]
+        rows += map(index.row, random.Random(0).sample(mine, min(most, len(mine))))
+        print(f"\r{len(rows)} questions", end="", file=sys.stderr)
     print(file=sys.stderr)
+    embedder.save()
     return rows
 
 
@@ -268,21 +373,33 @@ def logistic(
     return scoring.Weights(coefficients=raw, constant=float(beta[-1] - raw @ mean))
 
 
-def fit(rows: Sequence[Row]) -> None:
-    """Fit both models and write them beside the engine."""
-    known = [row for row in rows if row.right.any()]
+def fit(sets: Sequence[Sequence[Row]]) -> None:
+    """Fit both models, every set of questions counting alike, and write them down."""
+    known = [[row for row in rows if row.right.any()] for rows in sets]
     sentence = logistic(
-        np.concatenate([row.features for row in known]),
-        np.concatenate([row.right for row in known]).astype(float),
-        np.concatenate([np.full(len(row.right), 1 / len(row.right)) for row in known]),
+        np.concatenate([row.features for rows in known for row in rows]),
+        np.concatenate([row.right for rows in known for row in rows]).astype(float),
+        np.concatenate(
+            [
+                np.full(len(row.right), 1e4 / len(row.right) / len(rows))
+                for rows in known
+                for row in rows
+            ]
+        ),
     )
-    usable = [row for row in rows if row.found]
-    counts = {kind: sum(row.case.kind == kind for row in usable) for kind in KINDS}
-    weight = np.array([MIX[row.case.kind] / counts[row.case.kind] for row in usable])
+    usable: list[Row] = []
+    weight: list[float] = []
+    for rows in sets:
+        counts = Counter(row.case.kind for row in rows)
+        expected = sum(MIX[kind] for kind in counts)
+        for row in rows:
+            if row.found:
+                usable.append(row)
+                weight.append(1e4 * MIX[row.case.kind] / expected / counts[row.case.kind])
     answer = logistic(
         np.concatenate([_summary(row, sentence) for row in usable]),
         np.array([float(row.case.kind == "answerable") for row in usable]),
-        weight / weight.sum() * len(usable),
+        np.array(weight),
     )
     stored = {
         name: {"constant": round(model.constant, 4)}
@@ -298,7 +415,7 @@ def fit(rows: Sequence[Row]) -> None:
 
 def _summary(row: Row, sentence: scoring.Weights) -> scoring.Features:
     scores = sentence.logit(row.features)
-    return scoring.answer_features(row.question, row.found, row.features, scores, row.passages)
+    return scoring.answer_features(row.question, row.found, row.features, scores)
 
 
 def auroc(positive: scoring.Features, negative: scoring.Features) -> float:
@@ -401,25 +518,26 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, help="file that keeps embeddings between runs")
     parser.add_argument("--examples", type=int, default=0, help="mistakes to show of each kind")
     arguments = parser.parse_args()
-    if REAL_DATA is None:
-        raise SystemExit("The public data sets are not beside the repository (../shared/data).")
     started = time.perf_counter()
     embedder = Remembering(arguments.vectors)
+    held_out = {
+        "SQuAD 2.0, half of the development part": rows_of(squad2(), embedder, 1_200),
+        "contracts": rows_of(contracts(embedder, 10, 5), embedder, 100),
+    }
     if arguments.fit:
-        training: list[Row] = []
-        for name, articles, questions in (
-            ("squad11-train.jsonl.xz", 20, 1_200),
-            ("squad20-extra.jsonl.xz", 8, 1_200),
-        ):
-            corpus, cases = reader(name, articles, questions)
-            training += rows_of(corpus, cases, embedder)
-            embedder.save()
+        training = [
+            rows_of(reader("squad11-train.jsonl.xz", 20), embedder, 600),
+            rows_of(reader("squad20-extra.jsonl.xz", 8), embedder, 600),
+            rows_of(chroma(embedder), embedder, 300),
+            rows_of(contracts(embedder, 0, 10), embedder, 200),
+        ]
         fit(training)
-        report("fitted on these", training, 0)
-    corpus, cases = squad2()
-    rows = rows_of(corpus, cases, embedder)
-    embedder.save()
-    report("SQuAD 2.0, half of the development part (held out)", rows, arguments.examples)
+        for name, rows in zip(
+            ("SQuAD 1.1", "SQuAD 2.0", "chroma", "contracts"), training, strict=True
+        ):
+            report(f"{name} (fitted on)", rows, 0)
+    for name, rows in held_out.items():
+        report(f"{name} (held out)", rows, arguments.examples)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

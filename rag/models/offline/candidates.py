@@ -14,66 +14,78 @@ _AMOUNT = re.compile(r"[-(]?[$€£¥]?\d[\d.,]*%?\)?(?=\s|$)")
 _CLOSED = re.compile(r"[.!?…。！？؟۔।॥:;][\"'”’»)\]」』]*(?:\[\d+\])*$")  # noqa: RUF001
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _HEADING_WORDS = 12
-_CONTEXT = 200
+# Amounts say nothing about tables, and a missing stop nothing about headings, in scripts
+# that put no spaces between words or use no stops.
+_DENSE = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_UNSTOPPED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A sentence of a passage: ``text`` stands at ``[start, end)`` of the passage's text.
 
-    ``context`` is what a reader has in mind on reaching it: the heading above it and the
-    sentence before it. ``header`` is the table row that names the columns of this one.
+    ``heading`` is the one it stands under and ``header`` the row that names the columns, when
+    it is a row of a table itself. ``near`` are the words that a reader has in mind on reaching
+    it, of both of these and of the sentence before. ``announces`` marks headings and
+    headers themselves: they say what is to come.
     """
 
     passage: int
     start: int
     end: int
     text: str
-    context: str
+    heading: str
     header: str
-    heading: bool
+    announces: bool
     words: frozenset[str]
+    near: frozenset[str]
 
 
 def candidates(passages: Sequence[Passage]) -> list[Candidate]:
-    """All different sentences of the passages, in their order; headings are marked as such."""
-    found: dict[str, Candidate] = {}
+    """All different sentences of the passages, in their order."""
+    found: dict[tuple[str, str], Candidate] = {}
     for position, passage in enumerate(passages):
         for candidate in _of_passage(position, passage):
-            found.setdefault(" ".join(candidate.text.split()), candidate)
+            found.setdefault((passage.document_id, " ".join(candidate.text.split())), candidate)
     return list(found.values())
 
 
 def _of_passage(position: int, passage: Passage) -> list[Candidate]:
     found: list[Candidate] = []
-    heading, header, before = passage.document_title, "", ""
+    heading, header, before = "", "", ""
+    known = before_words = frozenset[str]()
     for span in split(passage.text):
         text = passage.text[span.start : span.end]
+        its_words = frozenset(words(text))
         row = _is_row(text)
-        is_heading = _names_columns(text) if row else _is_heading(text)
-        if row and is_heading:  # with the line above: "Three months ended / 2023 2022"
+        announces = _names_columns(text) if row else _is_heading(text)
+        if row and announces:  # with the line above: "Three months ended / 2023 2022"
             header = f"{before if _is_heading(before) else ''} {text}".strip()
-        elif is_heading:
+        elif announces:
             heading = text
         elif not row:
             header = ""
+        known = frozenset(words(f"{heading} {header}")) if announces else known
         found.append(
             Candidate(
                 passage=position,
                 start=span.start,
                 end=span.end,
                 text=text,
-                context=f"{heading}\n{header or before[-_CONTEXT:]}".strip(),
-                header=header if row and not is_heading else "",
-                heading=is_heading,
-                words=frozenset(words(text)),
+                heading="" if announces else heading,
+                header=header if row and not announces else "",
+                announces=announces,
+                words=its_words,
+                near=known | before_words,
             )
         )
-        before = text
+        before, before_words = text, its_words
     return found
 
 
 def _is_row(text: str) -> bool:
+    if _DENSE.search(text):
+        return "\t" in text or " | " in text
     amounts = len(_AMOUNT.findall(text))
     return "\t" in text or " | " in text or amounts * 3 >= len(text.split()) > 1
 
@@ -89,6 +101,7 @@ def _is_heading(text: str) -> bool:
     """Whether a sentence only announces others: short, and closed by no mark or a colon."""
     return (
         0 < len(text.split()) <= _HEADING_WORDS
+        and _UNSTOPPED.search(text) is None
         and len(text) < 100
         and (_CLOSED.search(text) is None or text.endswith(":"))
     )

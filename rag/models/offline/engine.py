@@ -24,7 +24,8 @@ from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement
 from rag.types import Passage
 
 # Sentences embedded per question: what the words alone rank first.
-MOST_EMBEDDED = 32
+MOST_EMBEDDED = 20
+LONGEST_EMBEDDED = 400
 MOST_SENTENCES = 3
 # Further sentences may be this much less likely than the best, in log odds.
 MARGIN = 0.7
@@ -62,13 +63,13 @@ class OfflineEngine:
         if not found:
             return Outcome(value=(), confidence=0.0, engine=self.id)
         embedding = time.perf_counter()
-        vectors = self._embedder.embed_passages([candidate.text for candidate in found])
+        vectors = self._embedder.embed_passages(list(map(embedded_text, found)))
         similarities = vectors @ self._embedder.embed_query(task.question)
         embedded = time.perf_counter()
 
         features = sentence_features(question, found, similarities, task.passages)
         scores = self._sentence.logit(features)
-        summary = answer_features(question, found, features, scores, task.passages)
+        summary = answer_features(question, found, features, scores)
         confidence = 1 / (1 + math.exp(-float(self._answer.logit(summary)[0])))
         chosen = select(found, scores, MARGIN) if confidence >= THRESHOLD else []
         return Outcome(
@@ -90,13 +91,20 @@ def shortlist(text: str, passages: Sequence[Passage]) -> tuple[list[Candidate], 
     promising = []
     for candidate in found:
         # Headings announce answers, and the question's own words do not answer it.
-        if candidate.heading or candidate.words <= asked or candidate.text.endswith("?"):
+        if candidate.announces or candidate.words <= asked or candidate.text.endswith("?"):
             continue
         here = coverage(question, candidate.words)
-        promising.append((here + 0.5 / (1 + candidate.passage), candidate))
+        around = coverage(question, candidate.words | candidate.near)
+        promising.append((here + around + 0.5 / (1 + candidate.passage), candidate))
     promising.sort(key=lambda pair: -pair[0])
     kept = [candidate for _, candidate in promising[:MOST_EMBEDDED]]
     return sorted(kept, key=lambda c: (c.passage, c.start)), question
+
+
+def embedded_text(candidate: Candidate) -> str:
+    """What is embedded for a sentence: its start, under its heading."""
+    heading = f"{candidate.heading[:80]}: " if candidate.heading else ""
+    return heading + candidate.text[:LONGEST_EMBEDDED]
 
 
 def select(found: Sequence[Candidate], scores: Features, margin: float) -> list[Candidate]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TypeAlias
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,27 +28,26 @@ Features: TypeAlias = NDArray[np.float64]
 
 SENTENCE_FEATURES = (
     "similarity",  # cosine of sentence and question
-    "coverage",  # share of the question's telling words in the sentence, by rarity
-    "context",  # what heading and sentence before add to that
-    "passage",  # what the whole passage adds to that
-    "names",  # share of the question's names and numbers in sentence and context
+    "title",  # share of the question's telling words in the document's title, by rarity
+    "coverage",  # what the sentence adds to that
+    "near",  # what heading, header and the sentence before add
+    "passage",  # what the whole passage adds
+    "names",  # share of the question's names and numbers in all of these
     "pairs",  # share of the question's neighbouring words that are neighbours here
     "type",  # 1: has the kind of expression asked for; -1: has not; 0: unknown
-    "news",  # share of the sentence's words that are not the question's
     "length",  # logarithm of the number of words
     "retrieved",  # cosine of passage and question
-    "rank",  # reciprocal rank of the passage
+    "rank",  # minus the logarithm of the passage's rank
 )
 ANSWER_FEATURES = (
     "score",  # of the best sentence, by the first model
-    "margin",  # over the best sentence of another passage
     "similarity",
+    "title",
     "coverage",
-    "context",
+    "near",
     "passage",
-    "missing",  # whether the question's rarest word is nowhere in the passages
+    "missing",  # weight of the question's words that no passage has
     "names",
-    "names_passage",  # share of the question's names and numbers in the passage
     "type",
     "retrieved",
 )
@@ -103,9 +103,7 @@ def take_apart(question: str, found: Sequence[Candidate]) -> Question:
         kind=asked(question),
         rarity={word: weight / total for word, weight in rarity.items()},
         names=frozenset(names(question)),
-        pairs=frozenset(
-            pair for pair in zip(spelled, spelled[1:], strict=False) if rarity.keys() & set(pair)
-        ),
+        pairs=frozenset(pair for pair in pairwise(spelled) if rarity.keys() & set(pair)),
     )
 
 
@@ -121,63 +119,48 @@ def sentence_features(
     passages: Sequence[Passage],
 ) -> Features:
     """One row per candidate, shape (n, len(SENTENCE_FEATURES))."""
+    titles = [frozenset(words(passage.document_title)) for passage in passages]
     whole = [frozenset(words(passage.text)) for passage in passages]
     rows = []
     for candidate, similarity in zip(found, similarities.tolist(), strict=True):
-        passage = passages[candidate.passage]
-        around = candidate.words | set(words(f"{passage.document_title} {candidate.context}"))
-        here = coverage(question, candidate.words)
-        there = coverage(question, around)
+        at = candidate.passage
+        # What the title says counts for all sentences of its document alike: repeating the
+        # name of the document is no answer.
+        known = titles[at]
+        covered = [coverage(question, known)]
+        for more in (candidate.words, candidate.near, whole[at]):
+            known = known | more
+            covered.append(coverage(question, known))
         spelled = words(candidate.text)
-        pairs = set(zip(spelled, spelled[1:], strict=False))
         has = 0.0
         if question.kind is not Asked.OTHER:
             has = 1.0 if gives(question.kind, candidate.text, question.text) else -1.0
         rows.append(
             (
                 similarity,
-                here,
-                there - here,
-                max(0.0, coverage(question, whole[candidate.passage]) - there),
-                _share(question.names, around),
-                _share(question.pairs, pairs),
+                covered[0],
+                *(after - before for before, after in pairwise(covered)),
+                _share(question.names, known),
+                _share(question.pairs, set(pairwise(spelled))),
                 has,
-                len(candidate.words - question.rarity.keys()) / max(1, len(candidate.words)),
                 math.log1p(len(spelled)),
-                passage.scores.get("dense", similarity),
-                1 / (1 + candidate.passage),
+                passages[at].scores.get("dense", similarity),
+                -math.log1p(at),
             )
         )
     return np.array(rows, dtype=np.float64).reshape(-1, len(SENTENCE_FEATURES))
 
 
 def answer_features(
-    question: Question,
-    found: Sequence[Candidate],
-    features: Features,
-    scores: Features,
-    passages: Sequence[Passage],
+    question: Question, found: Sequence[Candidate], features: Features, scores: Features
 ) -> Features:
     """What speaks for an answer, shape (1, len(ANSWER_FEATURES)), from the best sentence."""
     best = int(np.argmax(scores))
     of = dict(zip(SENTENCE_FEATURES, features[best].tolist(), strict=True))
-    others = [
-        score
-        for candidate, score in zip(found, scores.tolist(), strict=True)
-        if candidate.passage != found[best].passage
-    ]
-    passage = passages[found[best].passage]
-    inside = set(words(f"{passage.document_title} {passage.text}"))
-    everywhere = inside.union(*(candidate.words for candidate in found))
-    rarest = max(question.rarity, key=question.rarity.__getitem__, default="")
-    row = of | {
-        "score": float(scores[best]),
-        "margin": float(scores[best]) - max(others, default=float(scores[best])),
-        "missing": float(rarest not in everywhere),
-        "names_passage": _share(question.names, inside),
-    }
+    everywhere = frozenset[str]().union(*(one.words | one.near for one in found))
+    row = of | {"score": float(scores[best]), "missing": 1 - coverage(question, everywhere)}
     return np.array([[row[name] for name in ANSWER_FEATURES]])
 
 
-def _share(wanted: frozenset[str] | frozenset[tuple[str, str]], found: set[str] | set[tuple[str, str]]) -> float:
+def _share(wanted: frozenset[Any], found: Set[Any]) -> float:
     return len(wanted & found) / len(wanted) if wanted else 1.0

@@ -1,7 +1,7 @@
 """Words of questions and sentences as the offline engine compares them."""
 
 # Word lists read best as strings, and the apostrophes of other languages are meant.
-# ruff: noqa: RUF001, SIM905
+# ruff: noqa: E501, RUF001, SIM905
 from __future__ import annotations
 
 import re
@@ -29,6 +29,16 @@ _STOP = frozenset(
     "le la les l un une des du de d et ou est sont qui que quel quelle quels quelles quand où "
     "combien comment el los las y o es son quién quién cuándo dónde cuánto cuántos qué cuál "
     "по и в на с что кто когда где как сколько какой какая какие".split()
+)
+_IRREGULAR = dict(
+    pair.split(">")
+    for pair in "broke>break broken>break rose>rise risen>rise fell>fall fallen>fall grew>grow "
+    "grown>grow sold>sell bought>buy paid>pay made>make took>take taken>take gave>give given>give "
+    "began>begin begun>begin went>go gone>go came>come became>become held>hold led>lead "
+    "built>build wrote>write written>write won>win lost>lose spent>spend chose>choose "
+    "chosen>choose left>leave sent>send kept>keep told>tell brought>bring drove>drive "
+    "driven>drive knew>know known>know ran>run saw>see seen>see spoke>speak stood>stand "
+    "struck>strike wore>wear worn>wear shot>shoot met>meet died>die death>die".split()
 )
 _ENDINGS = ("ingly", "edly", "ing", "ied", "ies", "ed", "es", "ly", "s", "e", "y")
 
@@ -77,6 +87,7 @@ def _spelled(text: str) -> Iterator[tuple[str, bool]]:
 def _stem(word: str) -> str:
     """A crude stem: enough that "increases" meets "increased"."""
     word = word.removesuffix("'s")
+    word = _IRREGULAR.get(word, word)
     if word[:1].isdigit():
         return word.replace(",", "")
     if not word.isascii():
@@ -99,6 +110,7 @@ class Asked(Enum):
     MONEY = "money"
     PERCENT = "percent"
     NAME = "name"
+    REASON = "reason"
     OTHER = "other"
 
 
@@ -112,6 +124,8 @@ _ASKED = (
     (Asked.QUANTITY, r"how (?:many|much|far|tall|high|large|big|deep|fast|often|wide|heavy)|"
                      r"what (?:number|amount|size|population|distance|temperature)|wie ?viele?|"
                      r"combien|cuánt|сколько|多少"),
+    (Asked.REASON, r"\bwhy\b|what (?:caused|was the (?:cause|reason)|is the (?:cause|reason))|"
+                   r"\bwarum\b|weshalb|wieso|ursache|grund\b|pourquoi|por qué|почему|为什么|原因"),
     (Asked.NAME, r"\bwho(?:m|se)?\b|\bwhere\b|(?:what|which) (?:\w+ )?(?:country|city|state|person|"
                  r"company|place|county|river|island|region|nation|king|president|author|name)|"
                  r"\bwer\b|\bwo\b|\bqui\b|\bquién|dónde|\bкто\b|\bгде\b"),
@@ -130,8 +144,15 @@ _GIVES = {
         re.I,
     ),
     Asked.QUANTITY: re.compile(r"\d|[०-९٠-٩]|" + _NUMBER_WORDS, re.I),
-    Asked.MONEY: re.compile(r"[$€£¥₹]\s?\d|\d[\d.,]*\s?(?:dollars|euros?|EUR|USD|€)|\d,\d{3}", re.I),
+    Asked.MONEY: re.compile(
+        r"[$€£¥₹]\s?\d|\d[\d.,]*\s?(?:dollars|euros?|EUR|USD|€)|\d,\d{3}", re.I
+    ),
     Asked.PERCENT: re.compile(r"\d\s?(?:%|percent|per cent|prozent)|" + _NUMBER_WORDS, re.I),
+    Asked.REASON: re.compile(
+        r"\b(?:because|due to|owing|since|as a result|caus\w+|so that|therefore|reason|weil|denn|"
+        r"wegen|aufgrund|durch|ursache|parce|porque|потому)\b|因为|由于|原因|所以",
+        re.I,
+    ),
     Asked.NAME: re.compile(r"(?<=\S\s)[^\W\d_a-zß-öø-ÿ]\w+"),
 }
 
@@ -147,6 +168,4 @@ def asked(question: str) -> Asked:
 def gives(kind: Asked, sentence: str, question: str) -> bool:
     """Whether a sentence has an expression of that kind which the question has not."""
     known = set(words(question))
-    return any(
-        not set(words(match.group())) <= known for match in _GIVES[kind].finditer(sentence)
-    )
+    return any(not set(words(match.group())) <= known for match in _GIVES[kind].finditer(sentence))
