@@ -139,6 +139,8 @@ class Passage:
     scores: Mapping[str, float] = field(default_factory=dict)
     start_page: int | None = None
     end_page: int | None = None
+    document_name: str = ""
+    """The file name: often the only thing that tells one report of a series from the next."""
 
 
 class Located(StrEnum):

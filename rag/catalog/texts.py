@@ -227,6 +227,7 @@ def _passage(row: sa.Row[Any], text: str) -> Passage:
     return Passage(
         document_id=row.id,
         document_title=row.title or row.name,
+        document_name=row.name,
         start=row.start,
         end=row.end,
         text=text,
