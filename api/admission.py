@@ -13,11 +13,17 @@ class Admission:
     """A bounded number of places to work and a bounded queue before them."""
 
     def __init__(self, name: str, *, running: int, waiting: int, patience_s: float = 30.0) -> None:
-        self.name = name
         self.capacity = running + waiting
+        self._name = name
         self._patience_s = patience_s
         self._places = threading.Semaphore(running)
-        self._entrances = threading.Semaphore(self.capacity)
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    @property
+    def inside(self) -> int:
+        """How many work or wait at this moment."""
+        return self._inside
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -26,27 +32,19 @@ class Admission:
         Raises:
             Overloaded: the queue is full, or waiting took too long.
         """
-        self.enter()
+        with self._lock:
+            if self._inside >= self.capacity:
+                raise Overloaded(f"Too many requests wait for {self._name}; try again shortly.")
+            self._inside += 1
         try:
-            yield
+            if not self._places.acquire(timeout=self._patience_s):
+                raise Overloaded(
+                    f"No turn for {self._name} within {self._patience_s:.0f} s; try again shortly."
+                )
+            try:
+                yield
+            finally:
+                self._places.release()
         finally:
-            self.leave()
-
-    def enter(self) -> None:
-        """Take a place that `leave` gives back, where a ``with`` block cannot span the work.
-
-        Raises:
-            Overloaded: the queue is full, or waiting took too long.
-        """
-        if not self._entrances.acquire(blocking=False):
-            raise Overloaded(f"Too many requests wait for {self.name}; try again shortly.")
-        if not self._places.acquire(timeout=self._patience_s):
-            self._entrances.release()
-            raise Overloaded(
-                f"No turn for {self.name} within {self._patience_s:.0f} s; try again shortly."
-            )
-
-    def leave(self) -> None:
-        """Give a place back."""
-        self._places.release()
-        self._entrances.release()
+            with self._lock:
+                self._inside -= 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
-from api import errors
+from api import docs, errors
 from api.admission import Admission
 from api.door import Door, Submits
 from api.events import JobWatcher
@@ -61,10 +63,13 @@ def create_app(services: Services, job_store: Submits | None) -> FastAPI:
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
     app.state.door = door
+    _describe_keys(app)
     errors.register(app)
     _add_routes(app)
     # The last one added is the outermost.
@@ -94,6 +99,10 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(api)
     app.include_router(operations.probes, include_in_schema=False)
 
+    @app.get("/docs", include_in_schema=False)
+    async def documentation() -> HTMLResponse:
+        return HTMLResponse(docs.render(app.openapi()), headers=docs.HEADERS)
+
     @app.get("/", include_in_schema=False)
     async def landing() -> Landing:
         return Landing(
@@ -102,6 +111,26 @@ def _add_routes(app: FastAPI) -> None:
             documentation="/docs",
             openapi="/openapi.json",
         )
+
+
+def _describe_keys(app: FastAPI) -> None:
+    """Say in OpenAPI how a key is sent; without configured keys none is needed."""
+    generate = app.openapi
+
+    def described() -> dict[str, Any]:
+        schema = generate()
+        schema["components"]["securitySchemes"] = {
+            "BearerAuth": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "One of `IBIDEM_API_KEYS`; not needed while none is set.",
+            }
+        }
+        schema["security"] = [{"BearerAuth": []}]
+        schema["paths"][f"{BASE_PATH}/health"]["get"]["security"] = []
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign]
 
 
 def _operation_id(route: APIRoute) -> str:

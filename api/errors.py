@@ -107,8 +107,8 @@ def body(error: e.IbidemError, request_id: str) -> dict[str, object]:
         "error": {
             "type": STATUS[type(error)][1],
             "code": error.code,
-            "message": error.message,
-            "param": error.param,
+            "message": _fit(error.message, 1000),
+            "param": None if error.param is None else _fit(error.param, 200),
             "request_id": request_id,
         }
     }
@@ -171,6 +171,12 @@ def _from_validation(error: RequestValidationError) -> e.RequestError:
     place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     message = str(first["msg"]).removeprefix("Value error, ")
     return e.InvalidRequest(f"{place}: {message}.".replace("..", "."), param=place)
+
+
+def _fit(text: str, limit: int) -> str:
+    """Messages may name what the caller sent: cut it, and escape what is no Unicode text."""
+    cut = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return cut.encode("utf-8", "backslashreplace").decode()
 
 
 def _says_disk_full(error: BaseException) -> bool:

@@ -42,6 +42,11 @@ class JobWatcher:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
+    @property
+    def watching(self) -> int:
+        """How many streams are open on jobs that have not ended."""
+        return sum(len(queues) for queues in self._watching.values())
+
     async def watch(self, job: Job) -> AsyncGenerator[Job | None, None]:
         """Each new state of a job until it ends; ``None`` now and then when nothing changed.
 

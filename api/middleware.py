@@ -20,6 +20,7 @@ from rag.errors import IbidemError, PayloadTooLarge
 JSON_LIMIT = 1_000_000
 """Largest JSON body in bytes; uploads have a limit of their own and are streamed."""
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -58,7 +59,7 @@ class RequestContext:
     def _count(self, scope: Scope, status: int | None, seconds: float) -> None:
         # Labels come from fixed sets: a stranger's paths and methods would grow without bound.
         route = getattr(scope.get("route"), "path", "(none)")
-        method = scope["method"] if scope.get("route") is not None else "(any)"
+        method = scope["method"] if scope["method"] in _METHODS else "(other)"
         self._metrics.requests.labels(method, route, str(status or "aborted")).inc()
         self._metrics.seconds.labels(method, route).observe(seconds)
 
