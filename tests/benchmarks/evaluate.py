@@ -1,42 +1,155 @@
-"""``python -m tests.benchmarks.evaluate``: how good retrieval is, in tables and JSON."""
+"""``python -m tests.benchmarks.evaluate``: how good answers and retrieval are.
+
+The questions on the sample documents are always asked. Beside a folder of public data sets,
+those are measured too, and questions on real quarterly reports asked.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from rag.embedding.registry import open_embedder
 from tests.benchmarks.cached import CachedEmbedder
+from tests.benchmarks.filings import load_filings, run_filings
+from tests.benchmarks.library import open_library
+from tests.benchmarks.questions import judge, load_questions, readable, summarize
 from tests.benchmarks.retrieval import run_retrieval_eval
 
 _ROOT = Path(__file__).resolve().parents[2]
+_WIDTH = 100
+PARTS = ("samples", "filings", "passages", "spans")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with the public data sets; exit status 1 when there are none."""
+    """Run all parts, or those that are named, as far as their data is at hand."""
+    options = _options(arguments)
+    wanted = set(options.parts or PARTS)
+    report: dict[str, Any] = {}
+    if "samples" in wanted:
+        report["samples"] = run_samples(options.cache / "models", options.embedder)
+    left_out = []
+    filings = options.data / "qa" / "sec-10-q"
+    if "filings" in wanted and filings.is_dir():
+        report["filings"] = _run_filings(filings, options)
+    elif "filings" in wanted:
+        left_out.append("questions on quarterly reports (qa/sec-10-q)")
+    if wanted & {"passages", "spans"} and (options.data / "retrieval").is_dir():
+        report |= _run_retrieval(options, wanted)
+    elif wanted & {"passages", "spans"}:
+        left_out.append("the public retrieval sets (retrieval)")
+    if left_out:
+        print(f"Left out, not in {options.data}: {'; '.join(left_out)}.")
+    if options.out is not None:
+        options.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return 0
+
+
+def run_samples(models: Path, embedder: str = "onnx") -> dict[str, Any]:
+    """Ask the questions on the sample documents, ingested into a home of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = sorted((_ROOT / "data" / "samples").iterdir())
+        with open_library(Path(folder), files, models=models, embedder=embedder) as library:
+            questions = load_questions(_ROOT / "data" / "eval" / "questions.jsonl")
+            kept, skipped = readable(questions, library)
+            summary = summarize([judge(question, library) for question in kept])
+            report = summary | {"skipped": skipped, "unread": dict(library.unread)}
+    _print_samples(report)
+    return report
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.evaluate")
+    parser.add_argument("parts", nargs="*", choices=PARTS, help="default: all")
     parser.add_argument("--data", type=Path, default=_ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, help="write the report as JSON")
     parser.add_argument("--embedder", default="onnx")
     parser.add_argument(
-        "--cache", type=Path, default=_ROOT / "build" / "eval", help="models and vectors"
+        "--cache",
+        type=Path,
+        default=_ROOT / "build" / "eval",
+        help="models, vectors and ingested reports, kept between runs",
     )
     parser.add_argument(
         "--contracts", type=int, default=20, help="how many contracts to chunk (-1: all)"
     )
-    options = parser.parse_args(arguments)
-    if not (options.data / "retrieval").is_dir():
-        print(f"no data sets in {options.data}; name their folder with --data", file=sys.stderr)
-        return 1
+    return parser.parse_args(arguments)
+
+
+def _run_filings(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    home = options.cache / "filings"
+    files = sorted((folder / "docs").iterdir())
+    models = options.cache / "models"
+    with open_library(home, files, models=models, embedder=options.embedder) as library:
+        report = run_filings(load_filings(folder), library)
+    _print_table(f"quarterly reports ({len(files)} files)", report)
+    return report
+
+
+def _run_retrieval(options: argparse.Namespace, wanted: set[str]) -> dict[str, Any]:
     embedder = CachedEmbedder(
         open_embedder(options.embedder, cache=options.cache / "models"),
         options.cache / "vectors.sqlite",
     )
-    contracts = None if options.contracts < 0 else options.contracts
-    run_retrieval_eval(options.data, embedder, options.out, contracts)
-    embedder.close()
-    return 0
+    try:
+        contracts = None if options.contracts < 0 else options.contracts
+        return run_retrieval_eval(
+            options.data,
+            embedder,
+            passages="passages" in wanted,
+            contracts=contracts if "spans" in wanted else 0,
+        )
+    finally:
+        embedder.close()
+
+
+def _print_samples(report: Mapping[str, Any]) -> None:
+    _print_table("sample documents", report["all"])
+    for group in ("format", "language", "type"):
+        columns = ("document@8", "quote@8", "answer", "cited", "on quote", "found")
+        _print_table(f"by {group}", report[group], columns)
+    for question in report["questions"]:
+        if question["cause"]:
+            print(f"{question['id']} {question['cause']}: {question['question']}")
+    if report["skipped"]:
+        print(f"\nNot asked, {len(report['skipped'])}: {', '.join(report['skipped'])}")
+    for name, reason in report["unread"].items():
+        print(f"Not read: {name}: {reason}")
+
+
+def _print_table(
+    title: str, groups: Mapping[str, Mapping[str, Any]], columns: Sequence[str] = ()
+) -> None:
+    """One row a group; a single group is turned, one row a score, with intervals."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 0, 0, 1))
+    console = Console(width=_WIDTH)
+    if len(groups) == 1:
+        (scores,) = groups.values()
+        for column in ("", "mean", "95 %"):
+            table.add_column(column, justify="right")
+        for name in (name for name in scores if name != "questions"):
+            table.add_row(name, *_shown(scores[name]))
+    else:
+        names = columns or [name for name in next(iter(groups.values())) if name != "questions"]
+        for column in ("", "n", *names):
+            table.add_column(column, justify="right")
+        for group, scores in groups.items():
+            cells = [f"{scores[name]['mean']:.2f}" if name in scores else "-" for name in names]
+            table.add_row(group, str(scores["questions"]), *cells)
+    console.print(table)
+
+
+def _shown(value: Mapping[str, float]) -> tuple[str, str]:
+    return f"{value['mean']:.3f}", f"{value['low']:.3f}-{value['high']:.3f}"
 
 
 if __name__ == "__main__":

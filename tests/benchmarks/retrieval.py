@@ -6,7 +6,6 @@ common BM25, reciprocal rank fusion and convex combination.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -76,15 +75,15 @@ class Searchable:
 
 
 def run_retrieval_eval(
-    data: Path, embedder: Embedder, out: Path | None = None, contracts: int | None = 20
+    data: Path, embedder: Embedder, *, passages: bool = True, contracts: int | None = 20
 ) -> dict[str, Any]:
-    """Rank every set under ``data/retrieval``; print tables, write JSON to ``out``.
+    """Rank the sets under ``data/retrieval`` and print tables.
 
     ``contracts`` is how many of CUAD's are searched (``None``: all, 0: none); embedding them
     is what takes the time.
     """
     report: dict[str, Any] = {"embedder": embedder.id, "passages": {}, "spans": {}}
-    for name in REFERENCE:
+    for name in REFERENCE if passages else ():
         folder = data / "retrieval" / name
         if folder.is_dir():
             report["passages"][name] = evaluate_passages(load_retrieval(folder, name), embedder)
@@ -92,8 +91,6 @@ def run_retrieval_eval(
     if folder.is_dir() and contracts != 0:
         report["spans"]["cuad-spans"] = evaluate_spans(load_contracts(folder, contracts), embedder)
     print_report(report)
-    if out is not None:
-        out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
 
 
