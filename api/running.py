@@ -14,6 +14,7 @@ import uvicorn
 
 from api.app import create_app
 from api.home import Home
+from api.server import Server
 from api.services import Services, open_services
 from api.settings import Settings
 from rag.errors import ConfigurationError, HomeBusy
@@ -65,7 +66,7 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
         with Home(path=settings.home).owned():  # raises, and says who owns it
             raise HomeBusy
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((settings.host, settings.port))
@@ -93,7 +94,7 @@ def serve_until_stopped(
     """
     signal.signal(signal.SIGINT, _leave)
 
-    class Server(uvicorn.Server):
+    class Announced(Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
@@ -105,7 +106,7 @@ def serve_until_stopped(
         timeout_graceful_shutdown=_STREAMS_MAY_END_S,
         server_header=False,
     )
-    Server(config).run(sockets=[listener])
+    Announced(app, config).run(sockets=[listener])
 
 
 def leave_on_sigterm() -> None:

@@ -17,7 +17,9 @@ import pytest
 import uvicorn
 
 from api.door import Door
+from api.running import listening
 from api.server import Server
+from api.settings import Settings
 from tests.integration.conftest import Opened, Rest
 
 HEAD = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
@@ -76,20 +78,19 @@ class Running:
 def running(open_rest: Callable[..., Opened]) -> Iterator[Running]:
     """A listening service in which accepted jobs wait, and uploads end at 2 MB."""
     with open_rest(max_upload_mb=2) as rest:
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
         app: Any = rest.client.app
         server = Server(app, uvicorn.Config(app, log_config=None, access_log=False))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
-        thread.start()
-        while not server.started:
-            time.sleep(0.005)
-        running = Running(rest, listener.getsockname()[1], server)
-        yield running
-        running.close()
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
+        with listening(Settings(home=rest.services.home.path, port=0)) as listener:
+            thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+            thread.start()
+            while not server.started:
+                time.sleep(0.005)
+            running = Running(rest, listener.getsockname()[1], server)
+            yield running
+            running.close()
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()
 
 
 def until(what: Callable[[], bool]) -> None:
@@ -103,6 +104,16 @@ def test_an_upload_without_a_length_is_taken_as_it_comes(running: Running) -> No
     status, body = running.send_form(iter([MEGABYTE[:300_000]] * 5))
     assert status == 202
     assert body["document"]["size"] == 1_500_000
+
+
+def test_replies_are_sent_at_once(running: Running) -> None:
+    """Without TCP_NODELAY each reply waits 40 ms for the client to acknowledge its head."""
+    connection = running.connect()
+    connection.request("GET", "/health")
+    running.reply(connection).read()
+    (protocol,) = running.server.server_state.connections
+    served = protocol.transport.get_extra_info("socket")  # type: ignore[union-attr]
+    assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_too_much_is_refused_while_it_comes_and_nothing_stays(running: Running) -> None:
