@@ -79,6 +79,7 @@ def open_sqlite(path: Path) -> Database:
         connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
         # SQLite's JSON paths find a key only as it is written, not through its escapes.
         json_serializer=partial(json.dumps, ensure_ascii=False),
+        hide_parameters=True,  # error messages get logged, and documents do not belong in logs
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -99,7 +100,7 @@ def open_database(url: str) -> Database:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return open_sqlite(Path(parsed.database or "catalog.db"))
-    return Database(sa.create_engine(parsed, pool_pre_ping=True))
+    return Database(sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
 
 
 HEAD = "0001"

@@ -20,6 +20,9 @@ from api.door import Door
 from api.running import listening
 from api.server import Server
 from api.settings import Settings
+from rag.errors import StoreDamaged
+from rag.models.engine import Context
+from rag.models.tasks import AnswerTask
 from tests.integration.conftest import Opened, Rest
 
 HEAD = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
@@ -216,3 +219,25 @@ def test_a_client_that_stops_listening_is_forgotten(running: Running) -> None:
     connection.sock.shutdown(socket.SHUT_RDWR)
     connection.close()
     until(lambda: watcher.watching == 0)
+
+
+def test_a_client_that_leaves_an_answer_frees_its_place(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def stuck(_task: AnswerTask, _context: Context) -> None:
+        go_on.wait(30)
+        raise StoreDamaged
+
+    monkeypatch.setattr(running.rest.services.engine, "run", stuck)
+    for _ in range(3):
+        connection = running.connect()
+        body = json.dumps({"question": "Where?", "stream": True})
+        connection.request("POST", "/v1/ask", body, {"content-type": "application/json"})
+        assert running.reply(connection).readline() == b"event: passages\n"
+        assert running.door.searches.inside >= 1
+        connection.sock.shutdown(socket.SHUT_RDWR)
+        connection.close()
+    go_on.set()
+    until(lambda: running.door.searches.inside == 0)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -307,3 +308,10 @@ def test_idempotency_keys_replay_and_refuse(catalog: Catalog) -> None:
     assert requests.claim("other tenant", "k", "f") is None
     requests.release_unsettled()
     assert requests.claim("other tenant", "k", "g") is None
+
+
+def test_database_errors_quote_no_documents(catalog: Catalog) -> None:
+    catalog.answers.put(TENANT, "ans_1", {"text": "a secret sentence"})
+    with pytest.raises(sa.exc.IntegrityError) as caught:
+        catalog.answers.put(TENANT, "ans_1", {"text": "a secret sentence"})
+    assert "secret" not in str(caught.value)
