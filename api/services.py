@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from api.home import Home
 from api.settings import Settings
+from ingest.chunk import open_chunker
 from ingest.intake import Incoming, receive
 from ingest.originals import Originals
 from ingest.pipeline import Pipeline
@@ -16,7 +18,7 @@ from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
-from rag.errors import ConfigurationError, Conflict, NotFound
+from rag.errors import ConfigurationError, Conflict, InvalidRequest, NotFound
 from rag.indexes import Indexes
 from rag.models.engine import Engine
 from rag.models.offline.engine import OfflineEngine
@@ -25,7 +27,8 @@ from rag.types import Collection, Document
 from rag.vectors.faiss import FaissIndex
 
 DEFAULT_COLLECTION = "default"
-DEFAULT_CHUNKING = {"strategy": "recursive", "size": 200, "overlap": 32}
+_CHUNK_SIZE = 200
+_CHUNK_OVERLAP = 32
 _DELETED_AT_ONCE = 100
 
 
@@ -43,6 +46,25 @@ class Services:
     retriever: Retriever
     engine: Engine
 
+    def chunking(self, size: int | None = None, overlap: int | None = None) -> dict[str, Any]:
+        """A collection's chunking, by default as small as the embedding model's window asks.
+
+        Raises:
+            InvalidRequest: chunks would be longer than the window, or the overlap than chunks.
+        """
+        window = self.embedder.window
+        if size is not None and size > window:
+            raise InvalidRequest(
+                f"size: the embedding model reads {window} tokens at a time, and would not see "
+                f"the rest of a chunk of {size}.",
+                param="chunking.size",
+            )
+        size = min(_CHUNK_SIZE, window) if size is None else size
+        overlap = min(_CHUNK_OVERLAP, size // 4) if overlap is None else overlap
+        chunking = {"strategy": "recursive", "size": size, "overlap": overlap}
+        open_chunker(chunking)
+        return chunking
+
     def collection(self, tenant: str, name_or_id: str | None) -> Collection:
         """The named collection; the default one is made when it is first asked for.
 
@@ -55,7 +77,7 @@ class Services:
         if name == DEFAULT_COLLECTION:
             with suppress(Conflict):  # another request may be making it at this moment
                 self.catalog.collections.create(
-                    tenant, name, embedder=self.embedder.id, chunking=DEFAULT_CHUNKING
+                    tenant, name, embedder=self.embedder.id, chunking=self.chunking()
                 )
         return self.catalog.collections.find(tenant, name)
 

@@ -11,7 +11,6 @@ from api.door import Door, DoorDep, TenantDep, check_id
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.schemas.collections import CollectionCreate, CollectionOut, CollectionUpdate
 from api.schemas.common import After, Deleted, Limit, ListOf, Order, failures, page
-from ingest.chunk import open_chunker
 from rag.types import Collection
 
 router = APIRouter(prefix="/collections", tags=["Collections"])
@@ -36,8 +35,7 @@ def create_collection(
     key: IdempotencyKey = None,
 ) -> Response:
     """Make an empty collection with a chunking and a metadata schema of its own."""
-    chunking = body.chunking.model_dump()
-    open_chunker(chunking)  # refuses what makes no sense, before a document meets it
+    chunking = door.services.chunking(body.chunking.size, body.chunking.overlap)
 
     def create() -> Reply:
         collection = door.services.catalog.collections.create(

@@ -43,15 +43,27 @@ class Chunking(Strict):
     """How documents are cut into the pieces that are embedded and searched."""
 
     strategy: Literal["recursive"] = "recursive"
-    size: int = Field(200, description="Most tokens in a chunk.", ge=8, le=8192)
-    overlap: int = Field(32, description="Tokens that neighbours share.", ge=0, le=4096)
+    size: int | None = Field(
+        None,
+        description="Most tokens in a chunk; 200, or the embedding model's window if smaller.",
+        ge=8,
+        le=8192,
+        examples=[200],
+    )
+    overlap: int | None = Field(
+        None,
+        description="Tokens that neighbours share; 32, or a quarter of the size if smaller.",
+        ge=0,
+        le=4096,
+        examples=[32],
+    )
 
 
 class CollectionCreate(Strict):
     """A new collection."""
 
     name: Name
-    chunking: Chunking = Chunking(size=200, overlap=32)
+    chunking: Chunking = Chunking(size=None, overlap=None)
     metadata_schema: MetadataSchema = Field({}, max_length=100)
 
     model_config = ConfigDict(

@@ -155,6 +155,13 @@ REQUESTS: list[tuple[str, str, dict[str, Any], int, str]] = [
     (
         "POST",
         "/v1/collections",
+        {"json": {"name": "x", "chunking": {"size": 1000}}},
+        422,
+        "invalid_request",
+    ),
+    (
+        "POST",
+        "/v1/collections",
         {"json": {"name": "x", "metadata_schema": {"a": "date"}}},
         422,
         "invalid_request",
