@@ -52,7 +52,7 @@ class JobStore:
 
     def start(self) -> None:
         """Open the store and take up every unfinished job."""
-        logging.getLogger("dbos").setLevel(logging.ERROR)
+        _join_our_log()
         self._engine = _open_engine(self._path)
         config = DBOSConfig(
             name="ibidem",
@@ -196,6 +196,14 @@ class JobStore:
 
 class _Stopped(BaseException):
     """Leaves a workflow unfinished. Not an ``Exception``: the store would record its end."""
+
+
+def _join_our_log() -> None:
+    """Send the engine's messages where ours go; its own handler would keep this stderr for ever."""
+    log = logging.getLogger("dbos")
+    log.handlers[:] = [logging.NullHandler()]  # with none, the engine would add its own
+    log.propagate = True
+    log.setLevel(logging.ERROR)
 
 
 def _workflow_id(job_id: str, attempt: int) -> str:

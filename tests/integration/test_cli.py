@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,6 @@ class Terminal:
         self.out = self.err = ""
 
     def run(self, *arguments: str) -> int:
-        # The workflow engine's log handler keeps the stderr of when it was started first.
-        logging.getLogger("dbos").handlers.clear()
         code = cli.invoke(arguments)
         self.out, self.err = self._capsys.readouterr()
         return code
