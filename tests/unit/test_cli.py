@@ -47,6 +47,11 @@ def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> 
     assert done.stderr == "[]\n"
 
 
+def test_commands_that_bring_no_work_are_spared_the_workflow_engine() -> None:
+    done = python("import api.running, api.client\nprint('dbos' in sys.modules)")
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.invoke([command, "--help"]) == 0
