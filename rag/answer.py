@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from rag.cite import Source, cite
+from rag.errors import NotFound
 from rag.models.engine import Context, Engine
 from rag.models.tasks import AnswerTask, Statement
+from rag.sentences import split
 from rag.types import Answer, Citation, Passage, Sentence
 
 NOT_FOUND = "Not found in these documents."
+# Code points of a sentence that may lie outside its passage.
+_LONGEST_REST = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ def stream(
 
     Args:
         question: The question as asked.
-        passages: What was retrieved for it, best first.
+        passages: What was retrieved for it, best first; sentences cut by them are completed.
         engine: What reads the passages.
         source: The stored documents, in which every quote is looked up.
         context: For whom; the default tenant when not given.
@@ -86,7 +90,8 @@ def stream(
     Yields:
         The passages, then for each sentence its text and citations, then the answer.
     """
-    task = AnswerTask(question=question, passages=tuple(passages))
+    whole = tuple(_in_whole_sentences(passage, source) for passage in passages)
+    task = AnswerTask(question=question, passages=whole)
     yield PassagesFound(passages=task.passages)
     started = time.perf_counter()
     outcome = engine.run(task, context or Context())
@@ -122,6 +127,33 @@ def stream(
             timings={**outcome.timings, "engine": engine_ms, "locate": locate_ms},
         )
     )
+
+
+def _in_whole_sentences(passage: Passage, source: Source) -> Passage:
+    """The passage from the start of its first sentence to the end of its last.
+
+    Chunks end where the model's window does, often inside a sentence. A sentence that goes on
+    for longer than a passage is wide is left as it was cut.
+    """
+    first = max(0, passage.start - _LONGEST_REST)
+    try:
+        text = source.read(passage.document_id, first, passage.end + _LONGEST_REST)
+    except NotFound:
+        return passage
+    touched = [
+        span
+        for span in split(text)
+        if first + span.start < passage.end and passage.start < first + span.end
+    ]
+    if not touched:
+        return passage
+    start, end = first + touched[0].start, first + touched[-1].end
+    if touched[0].start == 0 and first:  # it may have begun still earlier
+        start = passage.start
+    if touched[-1].end == len(text) and len(text) == passage.end + _LONGEST_REST - first:
+        end = passage.end
+    start, end = min(start, passage.start), max(end, passage.end)
+    return replace(passage, start=start, end=end, text=text[start - first : end - first])
 
 
 def _ground(

@@ -37,6 +37,11 @@ _MONTHS = frozenset(
 )
 # Words before a German ordinal such as "am 3. Quartal".
 _BEFORE_ORDINAL = frozenset("am im der dem den des die das zum vom bis seit ab und".split())
+# A sentence, a heading or an item does not end with one of these.
+_OPEN = frozenset(
+    "a an the of on in at by to for from with and or nor as than that which is are was were be "
+    "der die das des dem den von im am und oder mit für".split()
+)
 # Words before the number of a heading such as "Item 1. Business".
 _NUMBERED = frozenset("item note section article chapter part table figure exhibit".split())
 
@@ -45,13 +50,12 @@ _STOP = re.compile(
     r"|(?:[.!?…؟۔।॥‽]+)(?:[\"'”’»)\]]*)(?:\[\d{1,3}\])*(?=\s)"
 )
 _LINE = re.compile(r"[^\r\n\f\v\x85\u2028\u2029]+")
-_ITEM = re.compile(
-    r"\s*(?:[•‣▪●○◦■□–—*·-]\s+\S|#{1,6}\s|\|"
-    r"|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{2,5})\)\s|\d{1,2}(?:\.\d{1,2}){0,3}\.?\s+\D)"
-)
+_MARKED = re.compile(r"[•‣▪●○◦■□–—*·-]\s+\S|#{1,6}\s|\||\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{2,5})\)\s")
+_NUMBERED_ITEM = re.compile(r"(?!0)\d{1,2}(?:(?:\.\d{1,2}){1,3}\.?|\.|(?=\s+[^\W\d_a-z]))\s+\D")
 _ENUMERATOR = re.compile(r"\s*\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{2,5})$")
 _ROW = re.compile(r"\t|\S\s*\|\s*\S|\S {3,}\S.*\S {3,}\S")
 _AMOUNT = re.compile(r"[-(]?[$€£¥]?\d[\d.,]*%?\)?(?=\s|$)|(?<!\S)[—–-](?!\S)")
+_MONEY = re.compile(r"\s[-(]?[$€£¥]?\d[\d,]*[.,]\d\d\)?$")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _WORD_BEFORE = re.compile(r"[^\W_](?:[\w.'’-]*\w)?$")
 _TOKEN_AFTER = re.compile(r"\s*[\"'“‘„«(\[]*([\w]+)")
@@ -95,18 +99,22 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
 def _breaks(text: str, line: tuple[int, int], following: tuple[int, int], full: int) -> bool:
     """Whether the end of a line also ends what it says."""
     gap = text[line[1] : following[0]]
-    if "\f" in gap or gap.replace("\r\n", "\n").count("\n") > 1:
-        return True
     here, after = text[slice(*line)].strip(), text[slice(*following)].strip()
-    if not here or not after:
+    if not here or not after or "\f" in gap or gap.replace("\r\n", "\n").count("\n") > 2:
         return True
-    if _is_row(here) or _is_row(after) or _ITEM.match(after) or here.startswith("#"):
+    if _is_row(here) or _is_row(after) or _MARKED.match(after) or here.startswith("#"):
+        return True
+    # Wide line spacing may look like the end of a paragraph.
+    if here[-1] in ",-–(/&" or here.rpartition(" ")[2].casefold() in _OPEN:
+        return False
+    if gap.replace("\r\n", "\n").count("\n") > 1:
+        return True
+    short = len(here) < 0.6 * full
+    if _NUMBERED_ITEM.match(after) and (short or here[-1] in ".:;?!)"):
         return True
     if here.isupper() != after.isupper() and len(here) > 3 and not after[0].islower():
         return True
-    if here[-1] in ",;-–—(/&" or after[0].islower():
-        return False
-    return len(here) < 0.6 * full
+    return short and here[-1] not in ";—" and not after[0].islower()
 
 
 def _is_row(line: str) -> bool:
@@ -114,7 +122,8 @@ def _is_row(line: str) -> bool:
     if _ROW.search(line):
         return True
     amounts = len(_AMOUNT.findall(line))
-    return amounts >= 2 and amounts * 3 >= len(line.split()) and line[-1] not in ".;"
+    enough = amounts >= 2 or _MONEY.search(line) is not None
+    return enough and amounts * 3 >= len(line.split()) and line[-1] not in ".;"
 
 
 def _stops(text: str, start: int, end: int) -> Iterator[int]:
@@ -147,8 +156,8 @@ def _ends(text: str, first: int, stop: re.Match[str], end: int) -> bool:
 def _ends_after(word: str, following: str, before: str) -> bool:
     """Whether a full stop after ``word`` ends a sentence, by the words on both sides."""
     low, after = word.casefold(), following.casefold()
-    if low in ("no", "nos", "art", "mar", "sec", "fig", "nr", "ch", "abs"):
-        return not following[:1].isdigit() and low in ("no", "art")
+    if low in ("no", "art"):  # a word or a number's name: "He said no. Then", "Order No. A-5"
+        return not following[:1].isdigit() and not (word[0].isupper() and before.strip())
     if low in _INNER:
         return False
     if low in _EITHER or (len(word) == 1 and word.isalpha()) or re.fullmatch(r"(?:\w\.)+\w", word):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -154,3 +155,33 @@ def test_the_engine_learns_for_whom_it_works() -> None:
     answer("Why?", passages=[], engine=engine, source=SOURCE)
     answer("Why?", passages=[], engine=engine, source=SOURCE, context=Context(tenant="acme"))
     assert [context.tenant for context in engine.contexts] == ["default", "acme"]
+
+
+@pytest.mark.parametrize(
+    ("cut", "whole"),
+    [
+        ("by 5% in 2023. Costs fell", "Revenue rose by 5% in 2023. Costs fell by 2%."),
+        ("Costs fell by 2%.", "Costs fell by 2%."),
+        ("dividend", "The dividend is 50 cents."),
+    ],
+)
+def test_cut_sentences_are_completed(cut: str, whole: str) -> None:
+    start = TEXT.index(cut)
+    passage = replace(PASSAGES[0], start=start, end=start + len(cut), text=cut)
+    found = answer("Why?", passages=[passage], engine=Scripted([]), source=SOURCE)
+    completed = found.passages[0]
+    assert completed.text == whole == TEXT[completed.start : completed.end]
+
+
+def test_endless_sentences_stay_cut() -> None:
+    text = "word" * 1_000
+    passage = replace(PASSAGES[0], start=2_000, end=2_400, text=text[2_000:2_400])
+    source = MemorySource({"doc_1": text})
+    found = answer("Why?", passages=[passage], engine=Scripted([]), source=source)
+    assert found.passages == (passage,)
+
+
+def test_passages_of_a_deleted_document_give_nothing() -> None:
+    engine = Scripted([said("Costs fell.", "Costs fell")])
+    found = answer("Why?", passages=PASSAGES, engine=engine, source=MemorySource({}))
+    assert (found.found, found.dropped_citations) == (False, 1)

@@ -20,6 +20,7 @@ def sentences(text: str) -> list[str]:
         ["It ended.", "It began again."],
         ["Apple Inc. reported $5.2 million to Mr. J. Smith.", "It was good."],
         ["He works at Apple Inc.", "The company grew."],
+        ["This agreement No. PMA-2023 holds.", "He said no.", "No.", "That was all."],
         ["See Section 7.2 of the Agreement and No. 5 thereof.", "It holds."],
         ["He left the U.S. at 5 p.m. on Friday.", "Nobody saw it, e.g. at night."],
         ["Sales fell in 2023.", "They rose in 2024."],
@@ -78,6 +79,24 @@ def test_headings_rows_and_items_stand_alone() -> None:
         "This chapter says in a good many words, over a full line, what there is.",
     ]
     assert sentences("\n".join(lines)) == lines
+
+
+def test_wide_line_spacing_is_no_end() -> None:
+    text = (
+        "It is governed by the law of Norway; the United Nations Convention on\n\nContracts stays."
+    )
+    assert len(sentences(text)) == 1
+    assert len(sentences(text.replace(" on\n", " holds\n"))) == 2
+
+
+def test_amounts_at_the_start_of_a_wrapped_line_are_no_items() -> None:
+    text = (
+        "With a correlation of 0.94 between the two we would recommend a margin of about\n"
+        "0.8 m for cold water, and this paper was accepted for print in the journal on\n"
+        "14 August 2024 without changes. It has since been read by a good many people as\n"
+        "5 Pumps were tested."
+    )
+    assert len(sentences(text)) == 2
 
 
 def test_tab_and_pipe_rows_stand_alone() -> None:

@@ -86,8 +86,10 @@ def _of_passage(position: int, passage: Passage) -> list[Candidate]:
 def _is_row(text: str) -> bool:
     if _DENSE.search(text):
         return "\t" in text or " | " in text
+    if "\t" in text or " | " in text:
+        return True
     amounts = len(_AMOUNT.findall(text))
-    return "\t" in text or " | " in text or amounts * 3 >= len(text.split()) > 1
+    return amounts * 3 >= len(text.split()) > 1 and _CLOSED.search(text) is None
 
 
 def _names_columns(row: str) -> bool:

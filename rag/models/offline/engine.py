@@ -28,9 +28,10 @@ MOST_EMBEDDED = 20
 LONGEST_EMBEDDED = 400
 MOST_SENTENCES = 3
 # Further sentences may be this much less likely than the best, in log odds.
-MARGIN = 0.7
-# At least this probability that the passages answer, or nothing is said.
-THRESHOLD = 0.5
+MARGIN = 1.0
+# At least this probability that what would be said answers, or nothing is said. A sentence that
+# does not answer is seen to be wrong at its place; an answer not given is not seen at all.
+THRESHOLD = 0.4
 # Sentences that share this much of their words say the same.
 _SAME = 0.6
 
@@ -39,8 +40,8 @@ class OfflineEngine:
     """Answers with the one to three sentences of the passages that do so best.
 
     Sentences are compared with the question by embedding and by words; a fitted model turns
-    that into the probability that the passages answer at all, which is the confidence. Below
-    one half the passages do not say.
+    that into the probability that the selected ones answer, which is the confidence. Below
+    a threshold the passages do not say.
     """
 
     def __init__(self, embedder: Embedder) -> None:

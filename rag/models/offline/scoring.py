@@ -1,8 +1,8 @@
 """How well sentences answer a question: features, and the two fitted models over them.
 
 Both models are logistic regressions over a few features. One ranks sentences; the other,
-over what is known of the best sentence, says how likely it is that the passages answer the
-question at all. Their coefficients lie in ``weights.json``; the script
+over what is known of the best sentence, says how likely it is that the selected sentences
+answer the question. Their coefficients lie in ``weights.json``; the script
 ``tests/benchmarks/answers.py --fit`` makes that file and says on what data.
 """
 
@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.models.offline.candidates import Candidate
-from rag.models.offline.words import Asked, asked, gives, names, telling, words
+from rag.models.offline.words import Asked, asked, gives, names, periods, telling, words
 from rag.types import FloatVector, Passage
 
 Features: TypeAlias = NDArray[np.float64]
@@ -32,7 +33,8 @@ SENTENCE_FEATURES = (
     "coverage",  # what the sentence adds to that
     "near",  # what heading, header and the sentence before add
     "passage",  # what the whole passage adds
-    "names",  # share of the question's names and numbers in all of these
+    "names",  # share of the question's names and numbers in title, sentence and near it
+    "conflict",  # years and quarters asked for while title and sentence have others only
     "pairs",  # share of the question's neighbouring words that are neighbours here
     "type",  # 1: has the kind of expression asked for; -1: has not; 0: unknown
     "length",  # logarithm of the number of words
@@ -48,6 +50,7 @@ ANSWER_FEATURES = (
     "passage",
     "missing",  # weight of the question's words that no passage has
     "names",
+    "conflict",
     "type",
     "retrieved",
 )
@@ -119,7 +122,7 @@ def sentence_features(
     passages: Sequence[Passage],
 ) -> Features:
     """One row per candidate, shape (n, len(SENTENCE_FEATURES))."""
-    titles = [frozenset(words(passage.document_title)) for passage in passages]
+    titles = [frozenset(words(_called(passage))) for passage in passages]
     whole = [frozenset(words(passage.text)) for passage in passages]
     rows = []
     for candidate, similarity in zip(found, similarities.tolist(), strict=True):
@@ -131,6 +134,7 @@ def sentence_features(
         for more in (candidate.words, candidate.near, whole[at]):
             known = known | more
             covered.append(coverage(question, known))
+        about = titles[at] | candidate.words | candidate.near
         spelled = words(candidate.text)
         has = 0.0
         if question.kind is not Asked.OTHER:
@@ -140,7 +144,8 @@ def sentence_features(
                 similarity,
                 covered[0],
                 *(after - before for before, after in pairwise(covered)),
-                _share(question.names, known),
+                _share(question.names, about),
+                float(_conflicts(question, about)),
                 _share(question.pairs, set(pairwise(spelled))),
                 has,
                 math.log1p(len(spelled)),
@@ -149,6 +154,17 @@ def sentence_features(
             )
         )
     return np.array(rows, dtype=np.float64).reshape(-1, len(SENTENCE_FEATURES))
+
+
+def _conflicts(question: Question, about: Set[str]) -> int:
+    """How many kinds of periods are asked for where only others of that kind are known."""
+    pairs = zip(periods(question.rarity.keys()), periods(about), strict=True)
+    return sum(bool(wanted and known and not wanted & known) for wanted, known in pairs)
+
+
+def _called(passage: Passage) -> str:
+    """What a document is called: its title, and its file's name without the ending."""
+    return f"{passage.document_title} {PurePath(passage.document_name).stem.replace('_', ' ')}"
 
 
 def answer_features(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from enum import Enum
 from functools import lru_cache
 
@@ -40,6 +40,13 @@ _IRREGULAR = dict(
     "driven>drive knew>know known>know ran>run saw>see seen>see spoke>speak stood>stand "
     "struck>strike wore>wear worn>wear shot>shoot met>meet died>die death>die".split()
 )
+# Reports say "third quarter" or "Q3", as it happens.
+_ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4} | {
+    "erstes": 1, "zweites": 2, "drittes": 3, "viertes": 4,
+    "ersten": 1, "zweiten": 2, "dritten": 3, "vierten": 4,
+}  # fmt: skip
+_QUARTER = re.compile(rf"\b({'|'.join(_ORDINALS)}) (?:quarter|quartal)s?\b", re.I)
+_PERIODS = (re.compile(r"(?:19|20)\d\d"), re.compile(r"q[1-4]"))
 _ENDINGS = ("ingly", "edly", "ing", "ied", "ies", "ed", "es", "ly", "s", "e", "y")
 
 
@@ -66,6 +73,11 @@ def names(question: str) -> list[str]:
     return list(dict.fromkeys(_stem(w.casefold()) for w in kept if w.casefold() not in _STOP))
 
 
+def periods(found: Set[str]) -> tuple[frozenset[str], ...]:
+    """The years and the quarters among these words."""
+    return tuple(frozenset(filter(kind.fullmatch, found)) for kind in _PERIODS)
+
+
 def _stems(text: str) -> Iterator[tuple[str, str]]:
     for word, dense in _spelled(text):
         if dense:
@@ -79,6 +91,7 @@ def _stems(text: str) -> Iterator[tuple[str, str]]:
 def _spelled(text: str) -> Iterator[tuple[str, bool]]:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
+    text = _QUARTER.sub(lambda match: f"Q{_ORDINALS[match.group(1).casefold()]}", text)
     for match in _WORD.finditer(text):
         yield match.group(), match.group("dense") is not None
 
