@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 
 from ingest.parse.encoding import looks_like_text, unicode_encoding
@@ -41,6 +42,9 @@ _ZIPPED: tuple[tuple[bytes, str], ...] = (
     (b"application/epub+zip", "an EPUB book"),
     (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
 )
+
+# A block of header fields with this one in it. Read as text it would be lines of base64.
+_MAIL = re.compile(rb"(?:[!-9;-~]+:.*\n(?:[ \t].*\n)*)*?MIME-Version:", re.IGNORECASE)
 
 
 def detect(path: Path, name: str, declared: str | None) -> str:
@@ -103,6 +107,8 @@ def _refuse_foreign(sample: Sample, name: str) -> None:
     if sample.head.startswith(b"PK"):
         kinds = [kind for mark, kind in _ZIPPED if mark in sample.head or mark in sample.tail]
         raise UnsupportedType(f"'{name}' is {(kinds or ['a zip archive'])[0]}; {_readable()}")
+    if _MAIL.match(sample.head):
+        raise UnsupportedType(f"'{name}' is an e-mail; {_readable()}")
     for magic, kind in _FOREIGN:
         if not sample.head.startswith(magic):
             continue
