@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rag.catalog import Catalog
+from rag.catalog.indexed import DocumentTexts
 from rag.catalog.texts import ChunkText
 from rag.embedding import Embedder
 from rag.errors import Conflict, StoreDamaged
@@ -19,6 +20,11 @@ from rag.vectors import VectorIndex
 
 OpenVectors: TypeAlias = Callable[[int], VectorIndex]
 """Makes an empty vector index for a dimension."""
+
+OPENING_WEIGHT = 0.4
+"""Of the vector of a document's first chunk in the vectors of the others. A document says what
+it is at its beginning: the parties, the company, the quarter. On contracts, quarterly reports
+and the samples together, 0.3 to 0.5 measured best."""
 
 _BATCH_DOCUMENTS = 64
 
@@ -78,10 +84,9 @@ class Indexes:
 
     def _catch_up(self, collection: Collection, indexes: CollectionIndexes) -> None:
         if indexes.seq == 0:
-            seq, documents = self._catalog.texts.visible(collection.id)
+            seq, documents = self._catalog.indexed.visible(collection.id)
             for start in range(0, len(documents), _BATCH_DOCUMENTS):
-                batch = documents[start : start + _BATCH_DOCUMENTS]
-                self._add(collection, indexes, [chunk for chunks in batch for chunk in chunks])
+                self._add(collection, indexes, documents[start : start + _BATCH_DOCUMENTS])
             indexes.seq = seq
             return
         for change in self._catalog.collections.changes_after(collection.id, indexes.seq):
@@ -92,20 +97,29 @@ class Indexes:
                 indexes.vectors.remove(ids)
                 indexes.lexical.remove(ids)
             else:
-                chunks = self._catalog.texts.published_chunks(
-                    change.document_id, change.generation, change.first_chunk_id
-                )
-                self._add(collection, indexes, chunks)
+                found = self._catalog.indexed.published(change.document_id, change.generation)
+                self._add(collection, indexes, [found] if found else [])
             indexes.seq = change.seq
 
     def _add(
-        self, collection: Collection, indexes: CollectionIndexes, chunks: Sequence[ChunkText]
+        self,
+        collection: Collection,
+        indexes: CollectionIndexes,
+        documents: Sequence[DocumentTexts],
     ) -> None:
-        if not chunks:
+        documents = [document for document in documents if document.chunks]
+        if not documents:
             return
+        chunks = [chunk for document in documents for chunk in document.chunks]
+        contexts = [context for document in documents for context in document.contexts]
         ids = np.array([chunk.id for chunk in chunks], dtype=np.int64)
-        indexes.vectors.add(ids, self._vectors_of(collection, chunks))
-        indexes.lexical.add(ids, [chunk.text for chunk in chunks])
+        vectors = self._vectors_of(collection, chunks)
+        firsts = np.cumsum([0, *(len(document.chunks) for document in documents)])
+        parts = np.split(vectors, firsts[1:-1])
+        indexes.vectors.add(ids, np.concatenate([with_opening(part) for part in parts]))
+        indexes.lexical.add(
+            ids, [with_context(c, chunk.text) for c, chunk in zip(contexts, chunks, strict=True)]
+        )
 
     def _vectors_of(self, collection: Collection, chunks: Sequence[ChunkText]) -> FloatMatrix:
         hashes = [chunk.text_sha256 for chunk in chunks]
@@ -116,3 +130,15 @@ class Indexes:
                 "run `ibidem audit --repair`."
             )
         return np.stack([found[key] for key in hashes])
+
+
+def with_context(context: str, text: str) -> str:
+    """The words by which a chunk is found: its own, and those of what it stands in."""
+    return f"{context}\n{text}" if context else text
+
+
+def with_opening(vectors: FloatMatrix) -> FloatMatrix:
+    """Vectors of one document's chunks, each drawn towards the first; L2-normalized again."""
+    drawn: FloatMatrix = vectors + np.float32(OPENING_WEIGHT) * vectors[0]
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    return drawn

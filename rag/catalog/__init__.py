@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rag.catalog.collections import Collections
 from rag.catalog.database import Database, migrate
 from rag.catalog.documents import Documents
+from rag.catalog.indexed import Indexed
 from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
 from rag.catalog.records import Answers, Requests
@@ -31,6 +32,7 @@ class Catalog:
         self.versions = Versions(database, vectors)
         self.staging = Staging(database, self.versions)
         self.texts = Texts(database)
+        self.indexed = Indexed(database)
         self.jobs = Jobs(database)
         self.answers = Answers(database)
         self.requests = Requests(database)

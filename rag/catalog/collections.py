@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.errors import Conflict, NotFound
-from rag.types import Collection
+from rag.types import Collection, Document
 
 _SEQ = sa.select(t.collections.c.seq).where(t.collections.c.id == sa.bindparam("collection"))
 
@@ -191,7 +191,7 @@ class Collections:
             return [Collection(**row) for row in connection.execute(query).mappings()]
 
 
-def log_change(connection: sa.Connection, op: str, document: Mapping[str, Any]) -> None:
+def log_change(connection: sa.Connection, op: str, document: Document) -> None:
     """Append to the collection's commit log within the caller's write transaction.
 
     The transaction holds the collection's row (or the whole SQLite file) until it commits,
@@ -200,18 +200,18 @@ def log_change(connection: sa.Connection, op: str, document: Mapping[str, Any]) 
     c = t.collections.c
     seq = connection.execute(
         sa.update(t.collections)
-        .where(c.id == document["collection_id"])
+        .where(c.id == document.collection_id)
         .values(seq=c.seq + 1)
         .returning(c.seq)
     ).scalar_one()
     connection.execute(
         sa.insert(t.changes).values(
-            collection_id=document["collection_id"],
+            collection_id=document.collection_id,
             seq=seq,
             op=op,
-            document_id=document["id"],
-            generation=document["generation"],
-            first_chunk_id=document["first_chunk_id"],
-            chunk_count=document["chunk_count"],
+            document_id=document.id,
+            generation=document.generation,
+            first_chunk_id=document.first_chunk_id,
+            chunk_count=document.chunk_count,
         )
     )

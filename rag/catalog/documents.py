@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
+from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
 from rag.catalog.jobs import insert_job
@@ -145,7 +146,7 @@ class Documents:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Document:
-        """Rename, or replace the metadata.
+        """Rename, or replace the metadata. Indexes hold the name and are told.
 
         Raises:
             NotFound: the tenant has no such document.
@@ -157,6 +158,9 @@ class Documents:
             values["metadata"] = dict(metadata)
         with self._db.write() as connection:
             where = _is(tenant, document_id)
+            before = self._get(connection, where)
+            if name not in (None, before.name) and before.generation is not None:
+                log_change(connection, "add", before)
             connection.execute(sa.update(t.documents).where(where).values(values))
             return self._get(connection, where)
 

@@ -35,9 +35,10 @@ _SEGMENTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkText:
-    """A chunk with its id and the hash under which its vector is kept."""
+    """A chunk with its id, its place and the hash under which its vector is kept."""
 
     id: int
+    start: int
     text: str
     text_sha256: bytes
 
@@ -137,30 +138,6 @@ class Texts:
             ]
         return np.concatenate(runs) if runs else np.empty(0, dtype=np.int64)
 
-    def visible(self, collection_id: str) -> tuple[int, Sequence[Sequence[ChunkText]]]:
-        """A snapshot: the committed seq, and every visible chunk by document."""
-        c = t.documents.c
-        with self._db.read() as connection:
-            seq = connection.execute(
-                sa.select(t.collections.c.seq).where(t.collections.c.id == collection_id)
-            ).scalar()
-            documents = connection.execute(
-                sa.select(c.id, c.generation, c.first_chunk_id)
-                .where(c.collection_id == collection_id, c.generation.is_not(None))
-                .order_by(c.first_chunk_id)
-            ).all()
-            return int(seq or 0), [
-                list(chunk_texts(connection, d.id, d.generation, None, d.first_chunk_id))
-                for d in documents
-            ]
-
-    def published_chunks(
-        self, document_id: str, generation: int, first_chunk_id: int
-    ) -> Sequence[ChunkText]:
-        """The chunks of one generation with their ids; empty when it is gone meanwhile."""
-        with self._db.read() as connection:
-            return list(chunk_texts(connection, document_id, generation, None, first_chunk_id))
-
 
 def _version(table: sa.Table, document_id: str, generation: int) -> sa.ColumnElement[bool]:
     return (table.c.document_id == document_id) & (table.c.generation == generation)
@@ -218,6 +195,7 @@ def chunk_texts(
     for row in rows:
         yield ChunkText(
             id=first_id + row.position,
+            start=row.start,
             text=text[row.start - origin : row.end - origin],
             text_sha256=row.text_sha256,
         )

@@ -94,7 +94,7 @@ class Versions:
                     "the document has to be read again."
                 )
             if before.generation is not None:
-                log_change(connection, "remove", _identity(before))
+                log_change(connection, "remove", before)
                 _drop(connection, before, keep=generation)
             _set(
                 connection,
@@ -106,7 +106,7 @@ class Versions:
                 title=title,
                 **counts,
             )
-            log_change(connection, "add", _identity(_get(connection, document_id)))
+            log_change(connection, "add", _get(connection, document_id))
             update_job(connection, generation, status=JobStatus.COMPLETED)
 
     def fail(self, document_id: str, generation: int, error: Mapping[str, Any]) -> None:
@@ -126,7 +126,7 @@ class Versions:
         with self._db.write() as connection:
             document = _get(connection, document_id, tenant)
             if document.generation is not None:
-                log_change(connection, "remove", _identity(document))
+                log_change(connection, "remove", document)
             _drop(connection, document, keep=None)
             connection.execute(sa.delete(t.documents).where(t.documents.c.id == document_id))
             cancel_job(connection, document.job_id)
@@ -246,11 +246,6 @@ def _set(connection: sa.Connection, document_id: str, **values: Any) -> None:
         .where(t.documents.c.id == document_id)
         .values(updated_at=time.time(), **values)
     )
-
-
-def _identity(document: Document) -> Mapping[str, Any]:
-    names = ("id", "collection_id", "generation", "first_chunk_id", "chunk_count")
-    return {name: getattr(document, name) for name in names}
 
 
 def _counts(connection: sa.Connection, document_id: str, generation: int) -> dict[str, int]:

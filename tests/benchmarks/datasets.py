@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class SpanSet:
 
     name: str
     documents: Mapping[str, str]
+    titles: Mapping[str, str]
     questions: Mapping[str, str]
     gold: Mapping[str, tuple[Place, ...]]
 
@@ -56,12 +58,8 @@ def load_retrieval(folder: Path, name: str) -> RetrievalSet:
 
 def load_contracts(folder: Path, most_documents: int | None = None) -> SpanSet:
     """CUAD's contracts and questions with gold spans; the first ``most_documents`` of them."""
-    documents = {
-        row["_id"]: row["text"]
-        for _, row in zip(
-            range(most_documents or 10**9), rows(folder / "corpus.jsonl.gz"), strict=False
-        )
-    }
+    contracts = list(islice(rows(folder / "corpus.jsonl.gz"), most_documents))
+    documents = {row["_id"]: row["text"] for row in contracts}
     gold = {
         row["query_id"]: tuple(Place(row["doc_id"], *span) for span in row["spans"])
         for row in rows(folder / "qrels_spans.jsonl.gz")
@@ -70,7 +68,13 @@ def load_contracts(folder: Path, most_documents: int | None = None) -> SpanSet:
     questions = {
         row["_id"]: row["text"] for row in rows(folder / "queries.jsonl.gz") if row["_id"] in gold
     }
-    return SpanSet(name="cuad-spans", documents=documents, questions=questions, gold=gold)
+    return SpanSet(
+        name="cuad-spans",
+        documents=documents,
+        titles={row["_id"]: row["title"] for row in contracts},
+        questions=questions,
+        gold=gold,
+    )
 
 
 def rows(path: Path) -> Iterator[Any]:

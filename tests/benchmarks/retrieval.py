@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich import box
@@ -23,6 +23,7 @@ from rag import evaluate
 from rag.embedding import Embedder
 from rag.evaluate import Place
 from rag.fuse import DEPTH, fuse_rrf, search_hybrid
+from rag.indexes import with_context, with_opening
 from rag.lexical import LexicalIndex
 from rag.types import Ids, ParsedDocument
 from rag.vectors.faiss import FaissIndex
@@ -30,6 +31,7 @@ from tests.benchmarks.datasets import RetrievalSet, SpanSet, load_contracts, loa
 
 RANKINGS = ("bm25", "dense", "rrf", "convex")
 DEFAULT = "convex"
+_CHUNK_SIZE = 200  # as collections have it unless they are made otherwise
 METRICS: Mapping[str, Callable[[Sequence[str], Mapping[str, float]], float]] = {
     "ndcg@10": lambda ranked, grades: evaluate.ndcg_at(ranked, grades, 10),
     "recall@10": lambda ranked, grades: evaluate.recall_at(ranked, _relevant(grades), 10),
@@ -45,20 +47,32 @@ REFERENCE: Mapping[str, Mapping[str, float]] = {
 """nDCG@10. The default must come within 0.005 of the best of each row."""
 
 
-class Searchable:
-    """Texts in both indexes of the product; results are keys, best first."""
+class Piece(NamedTuple):
+    """A text to search, by key; ``context`` names what it stands in."""
 
-    def __init__(self, texts: Mapping[str, str], embedder: Embedder) -> None:
-        self._keys = list(texts)
+    key: str
+    text: str
+    context: str = ""
+
+
+class Searchable:
+    """Documents, each a row of pieces, in both indexes of the product; results are keys."""
+
+    def __init__(self, documents: Sequence[Sequence[Piece]], embedder: Embedder) -> None:
+        pieces = [piece for document in documents for piece in document]
+        self._keys = [piece.key for piece in pieces]
         self._embedder = embedder
         self._vectors = FaissIndex(embedder.dimension)
         self._lexical = LexicalIndex()
-        ids = np.arange(len(self._keys))
-        self._vectors.add(ids, embedder.embed_passages(list(texts.values())))
-        self._lexical.add(ids, list(texts.values()))
+        ids = np.arange(len(pieces))
+        vectors = embedder.embed_passages([piece.text for piece in pieces])
+        firsts = np.cumsum([len(document) for document in documents])[:-1]
+        parts = [with_opening(part) for part in np.split(vectors, firsts)]
+        self._vectors.add(ids, np.concatenate(parts))
+        self._lexical.add(ids, [with_context(piece.context, piece.text) for piece in pieces])
 
     def rank(self, question: str) -> dict[str, list[str]]:
-        """The first 100 keys of each ranking."""
+        """The first 100 keys of each ranking, best first."""
         vector = self._embedder.embed_query(question)
         dense = partial(self._vectors.search, vector)
         lexical = partial(self._lexical.search, question)
@@ -97,7 +111,7 @@ def run_retrieval_eval(
 def evaluate_passages(data: RetrievalSet, embedder: Embedder) -> dict[str, Any]:
     """Every metric of every ranking, and the default's nDCG@10 less that of the best other."""
     started = time.perf_counter()
-    searchable = Searchable(data.passages, embedder)
+    searchable = Searchable([[Piece(*one)] for one in data.passages.items()], embedder)
     built = time.perf_counter()
     rankings = {key: searchable.rank(question) for key, question in data.questions.items()}
     finished = time.perf_counter()
@@ -123,15 +137,18 @@ def evaluate_passages(data: RetrievalSet, embedder: Embedder) -> dict[str, Any]:
 
 def evaluate_spans(data: SpanSet, embedder: Embedder) -> dict[str, Any]:
     """Character recall, precision and IoU of the first 5,000 characters read in rank order."""
-    chunker, places = RecursiveChunker(), {}
-    texts = {}
+    chunker = RecursiveChunker(size=_CHUNK_SIZE)
+    places: dict[str, Place] = {}
+    documents = []
     for document_id, text in data.documents.items():
         parsed = ParsedDocument(text=text, media_type="text/plain")
+        pieces = []
         for chunk in chunker.chunk(parsed, embedder.token_offsets):
             key = f"{document_id}#{chunk.position}"
             places[key] = Place(document_id, chunk.start, chunk.end)
-            texts[key] = chunk.text
-    searchable = Searchable(texts, embedder)
+            pieces.append(Piece(key, chunk.text, data.titles[document_id]))
+        documents.append(pieces)
+    searchable = Searchable(documents, embedder)
     values: dict[str, dict[str, list[float]]] = {
         ranking: {f"character_{name}": [] for name in ("recall", "precision", "iou")}
         for ranking in RANKINGS
@@ -143,7 +160,7 @@ def evaluate_spans(data: SpanSet, embedder: Embedder) -> dict[str, Any]:
                 values[ranking][f"character_{name}"].append(value)
     return {
         "documents": len(data.documents),
-        "chunks": len(texts),
+        "chunks": len(places),
         "questions": len(data.questions),
         "budget": evaluate.BUDGET,
         "metrics": _estimates(values),

@@ -118,6 +118,26 @@ def test_a_deleted_document_is_gone_from_the_next_search(services: Services) -> 
         services.delete(TENANT, gone.id)
 
 
+def test_words_of_name_title_and_headings_find_what_stands_under_them(
+    services: Services,
+) -> None:
+    prose = " ".join(f"Item {n} was checked and found in order." for n in range(60))
+    sections = "".join(f"## {name}\n\n{prose}\n\n" for name in ("Boilers", "Cranes", "Lifts"))
+    document = upload(services, "survey-helsinki.md", f"# Yearly survey\n\n{sections}".encode())
+    other = upload(services, "survey-tampere.md", f"# Yearly survey\n\n{prose}".encode())
+    run_jobs(services)
+    lifts = search(services, "lifts", mode=Mode.LEXICAL)
+    text = services.catalog.texts.read(document.id, 0, document.text_length or 10**6)
+    assert len(lifts) > 0
+    assert all(passage.end > text.index("## Lifts") for passage in lifts)
+    assert {p.document_id for p in search(services, "Tampere", mode=Mode.LEXICAL)} == {other.id}
+
+    services.catalog.documents.update(TENANT, other.id, name="survey-vaasa.md")
+    assert search(services, "Tampere", mode=Mode.LEXICAL) == []
+    assert {p.document_id for p in search(services, "Vaasa", mode=Mode.LEXICAL)} == {other.id}
+    assert audit(services) == []
+
+
 def test_delete_then_upload_is_new_work(services: Services) -> None:
     content = PARAGRAPH.format("Heron", "7", "oil").encode()
     first = upload(services, "a.txt", content)

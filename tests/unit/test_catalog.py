@@ -131,7 +131,7 @@ def test_nothing_is_visible_before_it_is_published(catalog: Catalog) -> None:
     catalog.staging.stage(document.id, job.number, parsed, chunked("hello"))
     with pytest.raises(NotFound, match="no text yet"):
         catalog.texts.read(document.id, 0, 5)
-    assert catalog.texts.visible(collection.id) == (0, [])
+    assert catalog.indexed.visible(collection.id) == (0, [])
 
 
 def test_text_reads_the_same_across_segments(catalog: Catalog) -> None:
@@ -258,7 +258,7 @@ def test_reading_while_writing_sees_one_moment(catalog: Catalog) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            seq, documents = catalog.texts.visible(collection.id)
+            seq, documents = catalog.indexed.visible(collection.id)
             if seq != len(documents):
                 torn.append((seq, len(documents)))
 

@@ -1,0 +1,98 @@
+"""What indexes are made of: the chunks of visible documents, and what each stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+from rag.catalog.database import Database
+from rag.catalog.texts import ChunkText, chunk_texts, read_text
+from rag.types import BlockKind
+
+_LONGEST_HEADING = 200
+_DOCUMENTS = sa.select(
+    t.documents.c.id,
+    t.documents.c.name,
+    t.documents.c.title,
+    t.documents.c.generation,
+    t.documents.c.first_chunk_id,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentTexts:
+    """A visible document's chunks, and for each the names of what it stands in, one a line.
+
+    These are the document's title and file name and the headings above the chunk.
+    """
+
+    chunks: Sequence[ChunkText]
+    contexts: Sequence[str]
+
+
+class Indexed:
+    """Reads what belongs into the indexes of a collection."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def visible(self, collection_id: str) -> tuple[int, Sequence[DocumentTexts]]:
+        """A snapshot: the committed seq, and every visible document."""
+        c = t.documents.c
+        mine = (c.collection_id == collection_id) & c.generation.is_not(None)
+        with self._db.read() as connection:
+            seq = connection.execute(
+                sa.select(t.collections.c.seq).where(t.collections.c.id == collection_id)
+            ).scalar()
+            rows = connection.execute(_DOCUMENTS.where(mine).order_by(c.first_chunk_id)).all()
+            return int(seq or 0), [_read(connection, row) for row in rows]
+
+    def published(self, document_id: str, generation: int) -> DocumentTexts | None:
+        """One document; ``None`` when this generation of it is gone meanwhile."""
+        c = t.documents.c
+        mine = (c.id == document_id) & (c.generation == generation)
+        with self._db.read() as connection:
+            row = connection.execute(_DOCUMENTS.where(mine)).first()
+            return None if row is None else _read(connection, row)
+
+
+def _read(connection: sa.Connection, document: Any) -> DocumentTexts:
+    """The texts of a row of ``_DOCUMENTS``."""
+    chunks = list(
+        chunk_texts(connection, document.id, document.generation, None, document.first_chunk_id)
+    )
+    following = _headings(connection, document)[::-1]
+    above: list[tuple[int, str]] = []  # the last heading of each level that still holds
+    contexts = []
+    for chunk in chunks:
+        while following and following[-1][0] <= chunk.start:
+            _, level, words = following.pop()
+            above = [*(one for one in above if one[0] < level), (level, words)]
+        names = (document.title or "", document.name, *(words for _, words in above))
+        contexts.append("\n".join(filter(None, names)))
+    return DocumentTexts(chunks=chunks, contexts=contexts)
+
+
+def _headings(connection: sa.Connection, document: Any) -> list[tuple[int, int, str]]:
+    """Start, level and words of each heading, in order."""
+    c = t.blocks.c
+    rows = connection.execute(
+        sa.select(c.start, c.end, c.level)
+        .where(
+            c.document_id == document.id,
+            c.generation == document.generation,
+            c.kind == BlockKind.HEADING,
+        )
+        .order_by(c.start)
+    ).all()
+    if not rows:
+        return []
+    text = read_text(connection, document.id, document.generation, 0, rows[-1].end)
+    return [
+        (start, level, text[start : min(end, start + _LONGEST_HEADING)])
+        for start, end, level in rows
+    ]
