@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from rag.errors import HomeBusy
+
+_ASKING_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +57,11 @@ class Home:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "owner").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            if not _lock(file):
                 raise HomeBusy(
                     f"Another process ({_describe(self.owner())}) is using {self.path}. "
                     "Stop it, or set IBIDEM_HOME to another folder."
-                ) from error
+                )
             file.truncate(0)
             file.write(json.dumps({"pid": os.getpid(), "address": address}))
             file.flush()
@@ -79,6 +81,20 @@ class Home:
                 return {}
         except (FileNotFoundError, ValueError):
             return {}
+
+
+def _lock(file: IO[str]) -> bool:
+    """Lock for ourselves; somebody who is only asking who owns the folder holds it for a moment."""
+    deadline = time.monotonic() + _ASKING_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def _describe(owner: dict[str, object]) -> str:

@@ -1,0 +1,45 @@
+"""One owner for each home."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from pathlib import Path
+
+import pytest
+
+from api.home import Home
+from rag.errors import HomeBusy
+
+
+def test_a_home_has_one_owner_that_says_where_it_listens(tmp_path: Path) -> None:
+    home = Home(path=tmp_path / "new" / "home")
+    assert home.owner() == {}
+    with home.owned(address="http://127.0.0.1:8000"):
+        assert home.owner()["address"] == "http://127.0.0.1:8000"
+        with pytest.raises(HomeBusy, match=r"a service on http://127.0.0.1:8000") as caught:
+            home.owned().__enter__()
+        assert str(home.path) in caught.value.message
+    assert home.owner() == {}
+    with home.owned():
+        assert home.owner()["address"] is None
+
+
+def test_an_owner_that_just_starts_is_an_owner(tmp_path: Path) -> None:
+    home = Home(path=tmp_path)
+    with (tmp_path / "owner").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert home.owner() == {"pid": None}
+        with pytest.raises(HomeBusy, match="just starting"):
+            home.owned().__enter__()
+
+
+def test_who_only_asks_does_not_keep_an_owner_out(tmp_path: Path) -> None:
+    home = Home(path=tmp_path)
+    with (tmp_path / "owner").open("w") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        release = threading.Timer(0.05, fcntl.flock, (asking, fcntl.LOCK_UN))
+        release.start()
+        with home.owned():
+            assert home.owner() != {}
+        release.join()
