@@ -117,13 +117,12 @@ def _print_samples(report: Mapping[str, Any]) -> None:
     for group in ("format", "language", "type"):
         columns = ("document@8", "quote@8", "answer", "cited", "on quote", "found")
         _print_table(f"by {group}", report[group], columns)
-    for question in report["questions"]:
-        if question["cause"]:
-            print(f"{question['id']} {question['cause']}: {question['question']}")
+    lines = [f"{q['id']} {q['cause']}: {q['question']}" for q in report["questions"] if q["cause"]]
     if report["skipped"]:
-        print(f"\nNot asked, {len(report['skipped'])}: {', '.join(report['skipped'])}")
-    for name, reason in report["unread"].items():
-        print(f"Not read: {name}: {reason}")
+        lines.append(f"\nNot asked, {len(report['skipped'])}: {', '.join(report['skipped'])}")
+    lines += [f"Not read: {name}: {reason}" for name, reason in report["unread"].items()]
+    for line in lines:
+        Console(width=_WIDTH).print(line, markup=False, highlight=False)
 
 
 def _print_table(
