@@ -491,7 +491,7 @@ def report(name: str, rows: Sequence[Row], examples: int) -> None:
         ]
         print(f"  {label:20s} @1 {rates[0]:.3f}  @2 {rates[1]:.3f}  @3 {rates[2]:.3f}")
     print(f"  {'in the shortlist':20s}    {np.mean([row.right.any() for row in known]):.3f}")
-    for margin in (0.0, 0.4, MARGIN, 1.0, 1.5):
+    for margin in (0.0, 0.5, MARGIN, 1.5):
         hits, shown = [], []
         for row in known:
             chosen = select(row.found, sentence.logit(row.features), margin)
@@ -556,12 +556,13 @@ def _calibration(rows: Sequence[Row], confident: dict[str, scoring.Features]) ->
     )
     bins = np.minimum((p * 10).astype(int), 9)
     error = sum(abs((w * (y - p))[bins == b].sum()) for b in range(10)) / w.sum()
-    shown = w * (p >= THRESHOLD)
-    print(
-        f"  shown and right: {(shown * y).sum() / shown.sum():.3f} of what is shown, "
-        f"{(shown * y).sum() / (w * y).sum():.3f} of what could be; "
-        f"calibration error {error:.3f}; in the mix of the fit"
-    )
+    print(f"  in the mix of the fit: calibration error {error:.3f}; by threshold")
+    for threshold in (0.3, THRESHOLD, 0.5, 0.6):
+        shown = w * (p >= threshold)
+        print(
+            f"    {threshold:.1f}: right {(shown * y).sum() / shown.sum():.3f} of what is shown; "
+            f"shown {(shown * y).sum() / (w * y).sum():.3f} of what would be right"
+        )
 
 
 def _probability(answer: scoring.Weights, summary: scoring.Features) -> float:
