@@ -115,7 +115,7 @@ def documents(service: Service) -> dict[str, str]:
 def found_by(service: Service, word: str) -> list[str]:
     """Documents among the hits whose text contains the word."""
     query = {"query": f"code word {word}", "top_k": 10}
-    hits = httpx2.post(f"{service.url}/v1/search", json=query, timeout=10).json()["data"]
+    hits = httpx2.post(f"{service.url}/v1/search", json=query, timeout=10).json()["passages"]
     return [hit["document_id"] for hit in hits if word in hit["text"]]
 
 
