@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     elif wanted & {"passages", "spans"}:
         left_out.append("the public retrieval sets (retrieval)")
     if left_out:
-        print(f"Left out, not in {options.data}: {'; '.join(left_out)}.")
+        _say(f"Left out, not in {options.data}: {'; '.join(left_out)}.")
     if options.out is not None:
         options.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return 0
@@ -69,7 +69,9 @@ def run_samples(models: Path, embedder: str = "onnx") -> dict[str, Any]:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.evaluate")
-    parser.add_argument("parts", nargs="*", choices=PARTS, help="default: all")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; default: all"
+    )
     parser.add_argument("--data", type=Path, default=_ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, help="write the report as JSON")
     parser.add_argument("--embedder", default="onnx")
@@ -82,7 +84,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--contracts", type=int, default=20, help="how many contracts to chunk (-1: all)"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.parts) - set(PARTS)):
+        parser.error(f"no such part: {', '.join(unknown)}; known are {', '.join(PARTS)}")
+    return options
 
 
 def _run_filings(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -122,7 +127,7 @@ def _print_samples(report: Mapping[str, Any]) -> None:
         lines.append(f"\nNot asked, {len(report['skipped'])}: {', '.join(report['skipped'])}")
     lines += [f"Not read: {name}: {reason}" for name, reason in report["unread"].items()]
     for line in lines:
-        Console(width=_WIDTH).print(line, markup=False, highlight=False)
+        _say(line)
 
 
 def _print_table(
@@ -145,6 +150,10 @@ def _print_table(
             cells = [f"{scores[name]['mean']:.2f}" if name in scores else "-" for name in names]
             table.add_row(group, str(scores["questions"]), *cells)
     console.print(table)
+
+
+def _say(line: str) -> None:
+    Console(width=_WIDTH).print(line, markup=False, highlight=False)
 
 
 def _shown(value: Mapping[str, float]) -> tuple[str, str]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.evaluate import run_samples
+from tests.benchmarks.evaluate import main
 
 
-def test_the_samples_are_found_and_cited(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = run_samples(models)
+def test_the_samples_are_found_and_cited(
+    tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "models").symlink_to(models)
+    out = tmp_path / "report.json"
+    folders = ["--cache", str(tmp_path), "--data", str(tmp_path / "none"), "--out", str(out)]
+    assert main(folders) == 0
+    report = json.loads(out.read_text("utf-8"))["samples"]
     scores = {
         name: value["mean"] for name, value in report["all"]["all"].items() if name != "questions"
     }
@@ -24,3 +31,10 @@ def test_the_samples_are_found_and_cited(models: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 100
     assert all(name in printed for name in report["unread"])
+    assert "qa/sec-10-q" in printed
+
+
+def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["sample"])
+    assert "known are samples" in capsys.readouterr().err
