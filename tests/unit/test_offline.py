@@ -170,6 +170,26 @@ def test_repeating_the_title_is_no_merit() -> None:
     assert (features[:, SENTENCE_FEATURES.index("names")] == 1).all()
 
 
+def test_other_periods_and_other_documents_count_against_a_sentence() -> None:
+    text = "The dividend is 46 cents."
+    given = passages(text, text + " ", titles=("Acme report 2023", "Bolt report Q3 2024"))
+    found = candidates(given)
+    question = take_apart("What dividend did Bolt pay in the third quarter of 2024?", found)
+    features = sentence_features(question, found, np.zeros(2, np.float32), given)
+    assert features[:, SENTENCE_FEATURES.index("conflict")].tolist() == [1, 0]
+    elsewhere = features[:, SENTENCE_FEATURES.index("elsewhere")]
+    assert elsewhere[0] > 0 == elsewhere[1]
+
+
+def test_what_ends_in_a_colon_announces_the_rows_below() -> None:
+    text = (
+        "The following table shows net sales by reportable segment in millions:\nPumps 1,210 1,115"
+    )
+    found = candidates(passages(text))
+    assert [candidate.announces for candidate in found] == [True, False]
+    assert "segment" in found[1].near
+
+
 def test_weights_have_every_feature() -> None:
     sentence, answers = load_weights()
     assert len(sentence.coefficients) == len(SENTENCE_FEATURES)

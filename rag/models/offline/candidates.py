@@ -12,6 +12,7 @@ from rag.types import Passage
 
 _AMOUNT = re.compile(r"[-(]?[$€£¥]?\d[\d.,]*%?\)?(?=\s|$)")
 _CLOSED = re.compile(r"[.!?…。！？؟۔।॥:;][\"'”’»)\]」』]*(?:\[\d+\])*$")  # noqa: RUF001
+_ANNOUNCING = re.compile(r"(?i)\b(?:follow(?:s|ing)|below|folgend\w*)\b|如下|下表")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _HEADING_WORDS = 12
 # Amounts say nothing about tables, and a missing stop nothing about headings, in scripts
@@ -100,10 +101,12 @@ def _names_columns(row: str) -> bool:
 
 
 def _is_heading(text: str) -> bool:
-    """Whether a sentence only announces others: short, and closed by no mark or a colon."""
+    """Whether a sentence only announces others: it says so, or it is short and unclosed."""
+    if text.endswith((":", "\uff1a")) and _ANNOUNCING.search(text):
+        return True
     return (
         0 < len(text.split()) <= _HEADING_WORDS
-        and _UNSTOPPED.search(text) is None
         and len(text) < 100
+        and _UNSTOPPED.search(text) is None
         and (_CLOSED.search(text) is None or text.endswith(":"))
     )

@@ -35,6 +35,7 @@ SENTENCE_FEATURES = (
     "passage",  # what the whole passage adds
     "names",  # share of the question's names and numbers in title, sentence and near it
     "conflict",  # years and quarters asked for while title and sentence have others only
+    "elsewhere",  # share of the question's words in other documents' titles, and not here
     "pairs",  # share of the question's neighbouring words that are neighbours here
     "type",  # 1: has the kind of expression asked for; -1: has not; 0: unknown
     "length",  # logarithm of the number of words
@@ -51,6 +52,7 @@ ANSWER_FEATURES = (
     "missing",  # weight of the question's words that no passage has
     "names",
     "conflict",
+    "elsewhere",
     "type",
     "retrieved",
 )
@@ -124,6 +126,7 @@ def sentence_features(
     """One row per candidate, shape (n, len(SENTENCE_FEATURES))."""
     titles = [frozenset(words(_called(passage))) for passage in passages]
     whole = [frozenset(words(passage.text)) for passage in passages]
+    others = frozenset[str]().union(*titles)
     rows = []
     for candidate, similarity in zip(found, similarities.tolist(), strict=True):
         at = candidate.passage
@@ -146,6 +149,7 @@ def sentence_features(
                 *(after - before for before, after in pairwise(covered)),
                 _share(question.names, about),
                 float(_conflicts(question, about)),
+                coverage(question, others - about),
                 _share(question.pairs, set(pairwise(spelled))),
                 has,
                 math.log1p(len(spelled)),
