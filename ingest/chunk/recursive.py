@@ -60,7 +60,7 @@ class RecursiveChunker:
         while cut < len(found):
             last = self._cut(levels, first, cut)
             chunk, last = self._fitting(text, tokens, found, (first, last, cut), levels)
-            if chunk is not None:
+            if chunk is not None and (not chunks or chunk[1] > chunks[-1].end):
                 chunks.append(
                     Chunk(
                         position=len(chunks),

@@ -110,6 +110,7 @@ def test_chunks_are_spans_that_fit_and_cover(make: Callable[[], Tokens]) -> None
     @example("a" * 5000, 16, 0.5)
     @example("\u200b" * 5000 + "end", 16, 0.2)
     @example(" " * 5000 + "end", 16, 0.2)
+    @example("0" * 16 + " ", 16, 0.5)  # after the overlap nothing but space is left
     @example("😀" * 300, 16, 0.5)
     @example("x" + "\u0301" * 3000, 16, 0.5)
     def holds(text: str, size: int, share: float) -> None:
