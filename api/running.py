@@ -17,6 +17,7 @@ from api.home import Home
 from api.server import Server
 from api.services import Services, open_services
 from api.settings import Settings
+from api.worker import Worker
 from rag.errors import ConfigurationError, HomeBusy
 
 if TYPE_CHECKING:
@@ -43,14 +44,13 @@ def opened(settings: Settings, *, work: bool, address: str | None = None) -> Ite
 
 @contextmanager
 def _working(services: Services) -> Iterator[FastAPI]:
-    from api.jobs import JobStore
-
-    jobs = JobStore(services.home.jobs, services.pipeline, workers=services.settings.workers)
-    jobs.start()
+    worker = Worker(services)
+    app = create_app(services, worker)
+    worker.start()
     try:
-        yield create_app(services, jobs)
+        yield app
     finally:
-        jobs.stop()
+        worker.stop()
 
 
 @contextmanager

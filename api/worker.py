@@ -1,0 +1,57 @@
+"""The job store, started beside the service instead of before it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from api.services import Services
+
+if TYPE_CHECKING:
+    from api.jobs import JobStore
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Carries out jobs from a little after the start on.
+
+    Loading the workflow engine takes longer than everything else together, and questions need
+    none of it. Until it runs, uploads are acknowledged as ever: the store takes up what the
+    catalog wants done when it starts.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._store: JobStore | None = None
+        self._starting = threading.Thread(target=self._start, name="worker-start")
+
+    def start(self) -> None:
+        """Begin to load the job store."""
+        self._starting.start()
+
+    def submit(self, job_id: str) -> None:
+        """Take up a new job."""
+        if self._store is not None:
+            self._store.submit(job_id)
+
+    def stop(self) -> None:
+        """Finish the steps under way and leave the rest to the next process."""
+        self._starting.join()
+        if self._store is not None:
+            self._store.stop()
+
+    def _start(self) -> None:
+        from api.jobs import JobStore
+
+        services = self._services
+        store = JobStore(services.home.jobs, services.pipeline, workers=services.settings.workers)
+        try:
+            store.start()
+        except Exception:
+            _log.exception("the job store did not start; stopping")
+            signal.raise_signal(signal.SIGTERM)
+            return
+        self._store = store
