@@ -109,17 +109,14 @@ class JobStore:
         return ingest
 
     def _run(self, job_id: str) -> None:
-        """The workflow: one step to prepare, one for each batch of chunks, one to commit."""
+        """The workflow: one step to prepare, and one for each batch of chunks."""
         prepared = DBOS.run_step({"name": "prepare"}, self._prepare, job_id)
         if "error" in prepared:
             self._fail(job_id, prepared["error"])
             return
-        total = prepared["chunks"]
-        for first in range(0, total, line.EMBED_BATCH):
+        for first in range(0, prepared["chunks"], line.EMBED_BATCH):
             self._go_on()
-            DBOS.run_step({"name": "embed"}, self._embed, job_id, first, total)
-        self._go_on()
-        DBOS.run_step({"name": "commit"}, self._commit, job_id, prepared)
+            DBOS.run_step({"name": "embed"}, self._embed, job_id, first, prepared)
 
     def _go_on(self) -> None:
         if self._stopping.is_set():
@@ -132,11 +129,8 @@ class JobStore:
             return {"error": dict(error.as_dict())}
         return asdict(prepared)
 
-    def _embed(self, job_id: str, first: int, total: int) -> None:
-        line.embed(self._pipeline, self._job(job_id), first, total)
-
-    def _commit(self, job_id: str, prepared: Mapping[str, Any]) -> None:
-        line.commit(self._pipeline, self._job(job_id), Prepared(**prepared))
+    def _embed(self, job_id: str, first: int, prepared: Mapping[str, Any]) -> None:
+        line.embed(self._pipeline, self._job(job_id), first, Prepared(**prepared))
 
     def _fail(self, job_id: str, error: Mapping[str, Any]) -> None:
         line.fail(self._pipeline, self._job(job_id), error)

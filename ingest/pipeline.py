@@ -1,7 +1,7 @@
-"""Parse, chunk, embed, commit: plain functions that a loop and the job store both call.
+"""Parse, chunk, embed, publish: plain functions that a loop and the job store both call.
 
 Each may be repeated after a crash: it replaces what an interrupted attempt left behind.
-Nothing is visible before ``commit``.
+Nothing is visible before the last batch is embedded.
 """
 
 from __future__ import annotations
@@ -58,13 +58,24 @@ def prepare(pipeline: Pipeline, job: Job) -> Prepared:
     return Prepared(chunks=len(chunks), title=parsed.title)
 
 
-def embed(pipeline: Pipeline, job: Job, first: int, total: int) -> None:
-    """Embed one batch of staged chunks; texts that have a vector are not embedded again."""
+def embed(pipeline: Pipeline, job: Job, first: int, prepared: Prepared) -> None:
+    """Embed the batch of staged chunks from ``first`` on; the last makes the document visible.
+
+    Texts that have a vector are not embedded again.
+
+    Raises:
+        NotFound: the document was deleted meanwhile.
+        StoreDamaged: not everything that was prepared is there; it has to be read again.
+    """
     document, collection = _subject(pipeline.catalog, job)
+    versions = pipeline.catalog.versions
     batch = pipeline.catalog.staging.chunks(document.id, job.number, first, EMBED_BATCH)
     store = missing_vectors(pipeline, collection, batch)
-    done = min(first + EMBED_BATCH, total)
-    pipeline.catalog.versions.advance(document.id, job.number, done=done, total=total, store=store)
+    done = min(first + EMBED_BATCH, prepared.chunks)
+    versions.advance(document.id, job.number, done=done, total=prepared.chunks, store=store)
+    if done == prepared.chunks:
+        versions.publish(document.id, job.number, title=prepared.title, chunks=prepared.chunks)
+        versions.collect_garbage(pipeline.originals.discard)
 
 
 def missing_vectors(
@@ -79,15 +90,6 @@ def missing_vectors(
         return lambda: None
     vectors = pipeline.embedder.embed_passages([texts[key] for key in missing])
     return lambda: pipeline.catalog.vectors.put(*space, missing, vectors)
-
-
-def commit(pipeline: Pipeline, job: Job, prepared: Prepared) -> None:
-    """Make the staged document visible."""
-    document, _ = _subject(pipeline.catalog, job)
-    pipeline.catalog.versions.publish(
-        document.id, job.number, title=prepared.title, chunks=prepared.chunks
-    )
-    pipeline.catalog.versions.collect_garbage(pipeline.originals.discard)
 
 
 def fail(pipeline: Pipeline, job: Job, error: Mapping[str, Any]) -> None:
@@ -106,8 +108,7 @@ def ingest(pipeline: Pipeline, job: Job) -> None:
     try:
         prepared = prepare(pipeline, job)
         for first in range(0, prepared.chunks, EMBED_BATCH):
-            embed(pipeline, job, first, prepared.chunks)
-        commit(pipeline, job, prepared)
+            embed(pipeline, job, first, prepared)
     except DocumentError as error:
         fail(pipeline, job, error.as_dict())
 

@@ -15,6 +15,11 @@ from rag.catalog.database import Database
 from rag.errors import Conflict, NotFound
 from rag.types import Collection, Document
 
+_COLUMNS = [c for c in t.collections.c if c.name not in ("owner", "next_chunk_id")]
+_BY_ID = sa.select(*_COLUMNS).where(
+    t.collections.c.tenant == sa.bindparam("tenant"),
+    t.collections.c.id == sa.bindparam("collection"),
+)
 _SEQ = sa.select(t.collections.c.seq).where(t.collections.c.id == sa.bindparam("collection"))
 
 
@@ -77,11 +82,12 @@ class Collections:
         Raises:
             NotFound: the tenant has none.
         """
-        where = (t.collections.c.tenant == tenant) & (t.collections.c.id == collection_id)
-        found = self._select(where)
-        if not found:
+        values = {"tenant": tenant, "collection": collection_id}
+        with self._db.read() as connection:
+            row = connection.execute(_BY_ID, values).mappings().first()
+        if row is None:
             raise NotFound(f"No collection {collection_id!r}.", param="collection")
-        return found[0]
+        return Collection(**row)
 
     def find(self, tenant: str, name_or_id: str) -> Collection:
         """The collection with this id or name.
@@ -173,20 +179,7 @@ class Collections:
 
     def _select(self, where: sa.ColumnElement[bool]) -> list[Collection]:
         c = t.collections.c
-        query = (
-            sa.select(
-                c.id,
-                c.tenant,
-                c.name,
-                c.embedder,
-                c.chunking,
-                c.metadata_schema,
-                c.seq,
-                c.created_at,
-            )
-            .where(where)
-            .order_by(c.created_at, c.id)
-        )
+        query = sa.select(*_COLUMNS).where(where).order_by(c.created_at, c.id)
         with self._db.read() as connection:
             return [Collection(**row) for row in connection.execute(query).mappings()]
 

@@ -18,6 +18,9 @@ from rag.catalog.jobs import insert_job
 from rag.errors import NotFound
 from rag.types import Collection, Document, DocumentStatus
 
+_COLUMNS = [column for column in t.documents.c if column.name != "owner"]
+_BY_ID = sa.select(*_COLUMNS).where(t.documents.c.id == sa.bindparam("document"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDocument:
@@ -55,7 +58,7 @@ class Documents:
             store()
             status = connection.execute(sa.select(c.status).where(c.id == new.id)).scalar()
             if status not in (None, DocumentStatus.FAILED):
-                return self._get(connection, c.id == new.id), False
+                return document_by_id(connection, new.id), False
             job_id = insert_job(
                 connection,
                 tenant=new.collection.tenant,
@@ -79,7 +82,7 @@ class Documents:
                         updated_at=time.time(),
                     )
                 )
-            return self._get(connection, c.id == new.id), True
+            return document_by_id(connection, new.id), True
 
     def get(self, tenant: str, document_id: str) -> Document:
         """The document with this id.
@@ -88,12 +91,13 @@ class Documents:
             NotFound: the tenant has none.
         """
         with self._db.read() as connection:
-            return self._get(connection, _is(tenant, document_id))
+            return document_by_id(connection, document_id, tenant)
 
     def find(self, document_id: str) -> Document | None:
         """The document with this id of any tenant, for the worker."""
         with self._db.read() as connection:
-            return next(iter(select_documents(connection, t.documents.c.id == document_id)), None)
+            row = connection.execute(_BY_ID, {"document": document_id}).mappings().first()
+            return None if row is None else _document(row)
 
     def page(
         self,
@@ -123,7 +127,7 @@ class Documents:
             where &= place < mark if newest_first else place > mark
         order = (c.created_at.desc(), c.id.desc()) if newest_first else (c.created_at, c.id)
         with self._db.read() as connection:
-            return select_documents(connection, where, order=order, limit=limit)
+            return _select(connection, where, order=order, limit=limit)
 
     def counts(self, collection_id: str) -> Mapping[str, int]:
         """Number of documents by status, and of visible chunks."""
@@ -158,18 +162,11 @@ class Documents:
             values["metadata"] = dict(metadata)
         with self._db.write() as connection:
             where = _is(tenant, document_id)
-            before = self._get(connection, where)
+            before = document_by_id(connection, document_id, tenant)
             if name not in (None, before.name) and before.generation is not None:
                 log_change(connection, "add", before)
             connection.execute(sa.update(t.documents).where(where).values(values))
-            return self._get(connection, where)
-
-    @staticmethod
-    def _get(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Document:
-        found = select_documents(connection, where)
-        if not found:
-            raise NotFound("No such document.", param="document")
-        return found[0]
+            return document_by_id(connection, document_id, tenant)
 
 
 def _is(tenant: str, document_id: str) -> sa.ColumnElement[bool]:
@@ -199,23 +196,31 @@ def _row(new: NewDocument, job_id: str) -> dict[str, Any]:
     }
 
 
-def select_documents(
+def document_by_id(
+    connection: sa.Connection, document_id: str, tenant: str | None = None
+) -> Document:
+    """The document with this id, of one tenant or any, within the caller's transaction.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = connection.execute(_BY_ID, {"document": document_id}).mappings().first()
+    if row is None or tenant not in (None, row["tenant"]):
+        raise NotFound(f"No document {document_id!r}.", param="document")
+    return _document(row)
+
+
+def _select(
     connection: sa.Connection,
     where: sa.ColumnElement[bool],
     *,
     order: Sequence[sa.ColumnElement[Any]] = (),
     limit: int | None = None,
 ) -> list[Document]:
-    """The documents that a condition selects, within the caller's transaction."""
-    columns = [column for column in t.documents.c if column.name != "owner"]
-    query = sa.select(*columns).where(where).order_by(*order).limit(limit)
-    return [
-        Document(
-            **{
-                **row,
-                "status": DocumentStatus(row["status"]),
-                "warnings": tuple(row["warnings"]),
-            }
-        )
-        for row in connection.execute(query).mappings()
-    ]
+    query = sa.select(*_COLUMNS).where(where).order_by(*order).limit(limit)
+    return [_document(row) for row in connection.execute(query).mappings()]
+
+
+def _document(row: Mapping[Any, Any]) -> Document:
+    status, warnings = DocumentStatus(row["status"]), tuple(row["warnings"])
+    return Document(**{**row, "status": status, "warnings": warnings})

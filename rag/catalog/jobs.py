@@ -14,6 +14,7 @@ from rag.catalog.database import Database
 from rag.errors import NotFound
 from rag.types import Job, JobStatus
 
+_BY_ID = sa.select(t.jobs).where(t.jobs.c.id == sa.bindparam("job"))
 UNFINISHED = (JobStatus.QUEUED, JobStatus.IN_PROGRESS, JobStatus.CANCELLING)
 
 
@@ -36,8 +37,9 @@ class Jobs:
 
     def find(self, job_id: str) -> Job | None:
         """The job with this id of any tenant, for the worker; ``None`` when it is gone."""
-        found = self._select(t.jobs.c.id == job_id)
-        return found[0] if found else None
+        with self._db.read() as connection:
+            row = connection.execute(_BY_ID, {"job": job_id}).mappings().first()
+        return None if row is None else _job(row)
 
     def page(
         self,

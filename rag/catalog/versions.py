@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.collections import log_change
 from rag.catalog.database import Database
-from rag.catalog.documents import select_documents
+from rag.catalog.documents import document_by_id
 from rag.catalog.jobs import cancel_job, update_job
 from rag.catalog.vectors import VectorStore
 from rag.errors import NotFound, StoreDamaged
@@ -84,7 +84,7 @@ class Versions:
             StoreDamaged: not all ``chunks`` are staged, as after a power failure.
         """
         with self.writing(document_id, generation, durable=True) as connection:
-            before = _get(connection, document_id)
+            before = document_by_id(connection, document_id)
             if before.generation == generation:
                 return
             counts = _counts(connection, document_id, generation)
@@ -106,13 +106,13 @@ class Versions:
                 title=title,
                 **counts,
             )
-            log_change(connection, "add", _get(connection, document_id))
+            log_change(connection, "add", document_by_id(connection, document_id))
             update_job(connection, generation, status=JobStatus.COMPLETED)
 
     def fail(self, document_id: str, generation: int, error: Mapping[str, Any]) -> None:
         """Give a document up: what was staged is removed, the reason is kept."""
         with self.writing(document_id, generation, durable=True) as connection:
-            document = _get(connection, document_id)
+            document = document_by_id(connection, document_id)
             _drop(connection, document, keep=document.generation)
             _set(connection, document_id, status=DocumentStatus.FAILED, error=dict(error))
             update_job(connection, generation, status=JobStatus.FAILED, error=dict(error))
@@ -124,7 +124,7 @@ class Versions:
             NotFound: the tenant has no such document.
         """
         with self._db.write() as connection:
-            document = _get(connection, document_id, tenant)
+            document = document_by_id(connection, document_id, tenant)
             if document.generation is not None:
                 log_change(connection, "remove", document)
             _drop(connection, document, keep=None)
@@ -228,16 +228,6 @@ def _discard_unshared(
     shared = t.documents.c.sha256 == sha256
     if not connection.execute(sa.select(sa.exists().where(shared))).scalar():
         discard(sha256)
-
-
-def _get(connection: sa.Connection, document_id: str, tenant: str | None = None) -> Document:
-    where = t.documents.c.id == document_id
-    if tenant is not None:
-        where &= t.documents.c.tenant == tenant
-    found = select_documents(connection, where)
-    if not found:
-        raise NotFound(f"No document {document_id!r}.", param="document")
-    return found[0]
 
 
 def _set(connection: sa.Connection, document_id: str, **values: Any) -> None:
