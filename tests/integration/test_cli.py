@@ -198,7 +198,7 @@ def test_documents_are_listed_shown_and_removed(
     assert terminal.run("docs", "rm", document_id) == 0
     assert terminal.out == f"Deleted {document_id}.\n"
     assert terminal.run("docs", "show", document_id) == 1
-    assert terminal.err == "error: No such document.\n"
+    assert terminal.err == f"error: No document {document_id!r}.\n"
     assert terminal.json("search", "gate code", "--collection", "notes")["passages"] == []
 
 
