@@ -109,7 +109,10 @@ def ask(
 
 @router.get("/answers/{answer_id}", tags=["Ask"], summary="Show an answer", responses=failures(404))
 def get_answer(answer_id: str, door: DoorDep, tenant: TenantDep) -> AnswerOut:
-    """An answer as it was given, with what was asked and what was read for it."""
+    """An answer as it was given, with what was asked and what was read for it.
+
+    Kept for 30 days, and not beyond any document that it was read from.
+    """
     check_id("ans", answer_id, "answer")
     return AnswerOut(**door.services.catalog.answers.get(tenant, answer_id))
 
@@ -159,7 +162,10 @@ class _Asked:
         )
         shown.timings |= {"retrieve": self._retrieve_ms, "total": _since(self._started)}
         self._door.services.catalog.answers.put(
-            self._tenant, shown.id, shown.model_dump(mode="json")
+            self._tenant,
+            shown.id,
+            shown.model_dump(mode="json"),
+            documents={passage.document_id for passage in answer.passages},
         )
         self._door.metrics.answers.labels(str(shown.found).lower()).inc()
         return shown

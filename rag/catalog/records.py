@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,19 +13,33 @@ from rag.catalog.database import Database
 from rag.errors import Conflict, NotFound
 
 _IDEMPOTENCY_DAY_S = 86_400
+_ANSWERS_KEPT_S = 30 * 86_400
 
 
 class Answers:
-    """Answers as they were returned, to be read again."""
+    """Answers as they were returned, to be read again for 30 days.
+
+    An answer repeats text of documents, and goes when one of them is deleted.
+    """
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def put(self, tenant: str, answer_id: str, body: Mapping[str, Any]) -> None:
-        """Keep an answer."""
-        row = {"id": answer_id, "tenant": tenant, "body": dict(body), "created_at": time.time()}
+    def put(
+        self, tenant: str, answer_id: str, body: Mapping[str, Any], *, documents: Set[str]
+    ) -> None:
+        """Keep an answer with text of these documents, unless one was deleted meanwhile."""
+        now = time.time()
+        row = {"id": answer_id, "tenant": tenant, "body": dict(body), "created_at": now}
+        present = sa.select(sa.func.count()).where(t.documents.c.id.in_(documents))
         with self._db.write() as connection:
+            _forget(connection, t.answers.c.created_at < now - _ANSWERS_KEPT_S)
+            if connection.execute(present).scalar() != len(documents):
+                return
             connection.execute(sa.insert(t.answers).values(row))
+            if documents:
+                rows = [{"answer_id": answer_id, "document_id": one} for one in documents]
+                connection.execute(sa.insert(t.answer_documents), rows)
 
     def get(self, tenant: str, answer_id: str) -> Mapping[str, Any]:
         """The answer with this id.
@@ -80,15 +94,19 @@ class Requests:
             )
         return int(row["status"]), row["body"]
 
-    def settle(self, tenant: str, key: str, status: int, body: Any) -> None:
-        """Keep the reply for repetitions."""
+    def settle(
+        self, tenant: str, key: str, status: int, body: Any, *, answer_id: str | None = None
+    ) -> None:
+        """Keep the reply for repetitions; one that holds an answer only as long as the answer."""
         c = t.requests.c
+        mine = (c.tenant == tenant) & (c.key == key)
+        kept = sa.select(t.answers.c.id).where(t.answers.c.id == answer_id)
         with self._db.write() as connection:
-            connection.execute(
-                sa.update(t.requests)
-                .where(c.tenant == tenant, c.key == key)
-                .values(status=status, body=body)
-            )
+            if answer_id is not None and connection.execute(kept).first() is None:
+                connection.execute(sa.delete(t.requests).where(mine))
+                return
+            values = {"status": status, "body": body, "answer_id": answer_id}
+            connection.execute(sa.update(t.requests).where(mine).values(values))
 
     def release(self, tenant: str, key: str) -> None:
         """Give the key back: its request failed and may be sent again."""
@@ -100,3 +118,18 @@ class Requests:
         """Give back every key whose request died with an earlier process."""
         with self._db.write() as connection:
             connection.execute(sa.delete(t.requests).where(t.requests.c.status.is_(None)))
+
+
+def forget_answers(connection: sa.Connection, document_id: str) -> None:
+    """Remove every answer with text of a document, within the caller's transaction."""
+    c = t.answer_documents.c
+    _forget(
+        connection, t.answers.c.id.in_(sa.select(c.answer_id).where(c.document_id == document_id))
+    )
+
+
+def _forget(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
+    """Remove answers, and the replies to repeated requests that hold them."""
+    ids = sa.select(t.answers.c.id).where(which)
+    connection.execute(sa.delete(t.requests).where(t.requests.c.answer_id.in_(ids)))
+    connection.execute(sa.delete(t.answers).where(which))

@@ -153,6 +153,8 @@ jobs = sa.Table(
     sa.Column("collection_id", sa.Text),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
+    # Times a worker began to read the document without coming to an end, of any kind.
+    sa.Column("begun", sa.Integer, nullable=False),
     sa.Column("done", sa.Integer, nullable=False),
     sa.Column("total", sa.Integer),
     sa.Column("error", Json),
@@ -179,7 +181,9 @@ requests = sa.Table(
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("status", sa.Integer),
     sa.Column("body", Json),
+    sa.Column("answer_id", sa.Text, comment="The answer that the body holds; goes with it."),
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("requests_answer_id", "answer_id"),
 )
 
 answers = sa.Table(
@@ -189,4 +193,14 @@ answers = sa.Table(
     sa.Column("tenant", sa.Text, nullable=False),
     sa.Column("body", Json, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("answers_created_at", "created_at"),
+)
+
+answer_documents = sa.Table(
+    "answer_documents",
+    metadata,
+    sa.Column("answer_id", sa.ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("document_id", sa.Text, primary_key=True),
+    sa.Index("answer_documents_document_id", "document_id"),
+    comment="Whose text an answer repeats; the answer goes with the first of them.",
 )

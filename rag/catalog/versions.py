@@ -18,6 +18,7 @@ from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.documents import document_by_id
 from rag.catalog.jobs import cancel_job, update_job
+from rag.catalog.records import forget_answers
 from rag.catalog.vectors import VectorStore
 from rag.errors import NotFound, StoreDamaged
 from rag.types import Document, DocumentStatus, JobStatus
@@ -56,11 +57,18 @@ class Versions:
                 )
             yield connection
 
-    def start(self, document_id: str, generation: int) -> None:
-        """Note that a worker has taken the document up."""
+    def start(self, document_id: str, generation: int) -> int:
+        """Note that a worker has taken the document up; returns how often one did in vain before.
+
+        The note stands before anything is read, so that it outlives a process that the
+        document brings down.
+        """
         with self.writing(document_id, generation) as connection:
             _set(connection, document_id, status=DocumentStatus.PROCESSING)
-            update_job(connection, generation, status=JobStatus.IN_PROGRESS)
+            mine = t.jobs.c.number == generation
+            begun = connection.execute(sa.select(t.jobs.c.begun).where(mine)).scalar_one()
+            update_job(connection, generation, status=JobStatus.IN_PROGRESS, begun=begun + 1)
+            return int(begun)
 
     def advance(
         self,
@@ -118,7 +126,9 @@ class Versions:
             update_job(connection, generation, status=JobStatus.FAILED, error=dict(error))
 
     def delete(self, tenant: str, document_id: str) -> None:
-        """Remove a document and all rows derived from it; the next search does not find it.
+        """Remove a document, all rows derived from it and the answers that repeat its text.
+
+        The next search does not find it.
 
         Raises:
             NotFound: the tenant has no such document.
@@ -128,6 +138,7 @@ class Versions:
             if document.generation is not None:
                 log_change(connection, "remove", document)
             _drop(connection, document, keep=None)
+            forget_answers(connection, document_id)
             connection.execute(sa.delete(t.documents).where(t.documents.c.id == document_id))
             cancel_job(connection, document.job_id)
             _discard(connection, document.tenant, _ORIGINAL, [bytes.fromhex(document.sha256)])

@@ -65,6 +65,15 @@ def test_every_sentence_of_an_answer_opens_at_its_place(rest: Rest, lease: str) 
     assert again["passages"]
 
 
+def test_an_answer_goes_with_the_document_that_it_quotes(rest: Rest) -> None:
+    document = rest.ready("heron.txt", b"The heron pump hums at ninety hertz in winter.")
+    asked = {"question": "At how many hertz does the heron pump hum?"}
+    answer = rest.client.post("/v1/ask", json=asked).json()
+    assert "ninety hertz" in answer["text"]
+    rest.client.delete(f"/v1/documents/{document}")
+    assert rest.client.get(f"/v1/answers/{answer['id']}").status_code == 404
+
+
 def test_what_the_documents_do_not_say_is_not_found(rest: Rest, lease: str, pump: str) -> None:
     question = "Which football club won the cup final in Lisbon?"
     answer = rest.client.post("/v1/ask", json={"question": question}).json()

@@ -311,7 +311,44 @@ def test_idempotency_keys_replay_and_refuse(catalog: Catalog) -> None:
 
 
 def test_database_errors_quote_no_documents(catalog: Catalog) -> None:
-    catalog.answers.put(TENANT, "ans_1", {"text": "a secret sentence"})
+    catalog.answers.put(TENANT, "ans_1", {"text": "a secret sentence"}, documents=set())
     with pytest.raises(sa.exc.IntegrityError) as caught:
-        catalog.answers.put(TENANT, "ans_1", {"text": "a secret sentence"})
+        catalog.answers.put(TENANT, "ans_1", {"text": "a secret sentence"}, documents=set())
     assert "secret" not in str(caught.value)
+
+
+def test_an_answer_goes_with_any_document_that_it_repeats(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    first, second = (add(catalog, collection, name).id for name in "ab")
+    catalog.answers.put(TENANT, "both", {"text": "both"}, documents={first, second})
+    catalog.answers.put(TENANT, "second", {"text": "second"}, documents={second})
+    for key, answer in (("k1", "both"), ("k2", "second")):
+        catalog.requests.claim(TENANT, key, "f")
+        catalog.requests.settle(TENANT, key, 200, answer, answer_id=answer)
+    catalog.versions.delete(TENANT, first)
+    with pytest.raises(NotFound):
+        catalog.answers.get(TENANT, "both")
+    assert catalog.answers.get(TENANT, "second") == {"text": "second"}
+    assert catalog.requests.claim(TENANT, "k1", "f") is None
+    assert catalog.requests.claim(TENANT, "k2", "f") == (200, "second")
+
+
+def test_an_answer_from_a_document_deleted_meanwhile_is_not_kept(catalog: Catalog) -> None:
+    document = add(catalog, make_collection(catalog), "a")
+    catalog.requests.claim(TENANT, "k", "f")
+    catalog.versions.delete(TENANT, document.id)
+    catalog.answers.put(TENANT, "late", {"text": "late"}, documents={document.id})
+    catalog.requests.settle(TENANT, "k", 200, "late", answer_id="late")
+    with pytest.raises(NotFound):
+        catalog.answers.get(TENANT, "late")
+    assert catalog.requests.claim(TENANT, "k", "f") is None
+
+
+def test_answers_are_kept_for_a_month(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = add(catalog, make_collection(catalog), "a").id
+    catalog.answers.put(TENANT, "old", {"text": "old"}, documents={document})
+    monkeypatch.setattr("rag.catalog.records._ANSWERS_KEPT_S", 0)
+    catalog.answers.put(TENANT, "new", {"text": "new"}, documents={document})
+    assert catalog.answers.get(TENANT, "new") == {"text": "new"}
+    with pytest.raises(NotFound):
+        catalog.answers.get(TENANT, "old")

@@ -21,6 +21,18 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("answers_created_at", "answers", ["created_at"], unique=False)
+    op.create_table(
+        "answer_documents",
+        sa.Column("answer_id", sa.Text(), nullable=False),
+        sa.Column("document_id", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["answer_id"], ["answers.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("answer_id", "document_id"),
+        comment="Whose text an answer repeats; the answer goes with the first of them.",
+    )
+    op.create_index(
+        "answer_documents_document_id", "answer_documents", ["document_id"], unique=False
+    )
     op.create_table(
         "blocks",
         sa.Column("document_id", sa.Text(), nullable=False),
@@ -93,6 +105,7 @@ def upgrade() -> None:
         sa.Column("collection_id", sa.Text(), nullable=True),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("begun", sa.Integer(), nullable=False),
         sa.Column("done", sa.Integer(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=True),
         sa.Column("error", Json, nullable=True),
@@ -123,9 +136,16 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("body", Json, nullable=True),
+        sa.Column(
+            "answer_id",
+            sa.Text(),
+            nullable=True,
+            comment="The answer that the body holds; goes with it.",
+        ),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "key"),
     )
+    op.create_index("requests_answer_id", "requests", ["answer_id"], unique=False)
     op.create_table(
         "segments",
         sa.Column("document_id", sa.Text(), nullable=False),
