@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +25,28 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, Wo
 
 from ingest import pipeline as line
 from ingest.pipeline import Pipeline, Prepared
-from rag.errors import DocumentError, IbidemError, NotFound
+from rag.errors import Conflict, DocumentError, EmbeddingFailed, NotFound, StorageError
 from rag.types import Job
 
 _log = logging.getLogger(__name__)
 _QUEUE = "ingest"
 _RECONCILE_S = 2.0
-_MOST_ATTEMPTS = 5
+_LONGEST_PAUSE_S = 60.0
+_STOP_S = 10.0
+_SWEEP_S = 600.0
+_KEPT_S = 3600.0
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+_NOT_THE_DOCUMENT = (StorageError, EmbeddingFailed, Conflict, OSError, sa.exc.OperationalError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """When a job may be tried again, and how long it waits for that. In seconds."""
+
+    until: float
+    length: float
 
 
 class JobStore:
@@ -41,7 +58,11 @@ class JobStore:
         self._workers = workers
         self._executor_id = uuid.uuid4().hex
         self._mine: set[str] = set()
+        self._pauses: dict[str, _Pause] = {}
+        self._swept = time.monotonic()
+        self._running = 0
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
         self._stopping = threading.Event()
         self._reconciler: threading.Thread | None = None
         self._engine: sa.Engine | None = None
@@ -51,8 +72,23 @@ class JobStore:
         self._workflow: Callable[[str, int], None] | None = None
 
     def start(self) -> None:
-        """Open the store and take up every unfinished job."""
+        """Open the store and take up every unfinished job.
+
+        A store that is damaged is put aside: the catalog knows what is to be done.
+        """
         _join_our_log()
+        try:
+            self._launch()
+        except sa.exc.DatabaseError:
+            _log.exception("the job store %s is damaged; starting a new one", self._path)
+            self._close()
+            _put_aside(self._path)
+            self._launch()
+        self._reconcile()
+        self._reconciler = threading.Thread(target=self._keep_up, name="reconciler", daemon=True)
+        self._reconciler.start()
+
+    def _launch(self) -> None:
         self._engine = _open_engine(self._path)
         config = DBOSConfig(
             name="ibidem",
@@ -68,9 +104,6 @@ class JobStore:
         self._workflow = self._register()
         DBOS.launch()
         DBOS.register_queue(_QUEUE, worker_concurrency=self._workers)
-        self._reconcile()
-        self._reconciler = threading.Thread(target=self._keep_up, name="reconciler", daemon=True)
-        self._reconciler.start()
 
     def submit(self, job_id: str) -> None:
         """Take up a new job at once; the reconciler would find it a little later."""
@@ -81,11 +114,19 @@ class JobStore:
         self._begin(job_id, 1)
 
     def stop(self) -> None:
-        """Finish the steps under way and leave the rest to the next process."""
+        """Finish the steps under way and leave the rest to the next process.
+
+        A step that takes longer than some seconds is left as after a crash.
+        """
         self._stopping.set()
-        self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         if self._reconciler is not None:
-            self._reconciler.join(timeout=10)
+            self._reconciler.join(timeout=_STOP_S)
+        with self._idle:
+            self._idle.wait_for(lambda: not self._running, timeout=_STOP_S)
+        self._close()
+
+    def _close(self) -> None:
         DBOS.destroy(destroy_registry=True)
         if self._engine is not None:
             self._engine.dispose()
@@ -95,16 +136,20 @@ class JobStore:
 
         @DBOS.workflow(name="ingest")
         def ingest(job_id: str, attempt: int) -> None:
+            with self._lock:
+                self._running += 1
             try:
                 self._run(job_id)
             except NotFound:
                 _log.info("job %s: its document is gone", job_id)
+                self._pipeline.catalog.jobs.cancel(job_id)
             except Exception as error:
-                _log.warning("job %s, attempt %d failed", job_id, attempt, exc_info=True)
-                if attempt >= _MOST_ATTEMPTS:
-                    self._fail(job_id, _last_words(error))
+                self._try_later(job_id, attempt, error)
             finally:
                 self._release(job_id)
+                with self._idle:
+                    self._running -= 1
+                    self._idle.notify_all()
 
         return ingest
 
@@ -117,6 +162,21 @@ class JobStore:
         for first in range(0, prepared["chunks"], line.EMBED_BATCH):
             self._go_on()
             DBOS.run_step({"name": "embed"}, self._embed, job_id, first, prepared)
+
+    def _try_later(self, job_id: str, attempt: int, error: Exception) -> None:
+        """Pause the job, longer each time. What is not the document's fault is tried for ever.
+
+        What is nobody's known fault was counted when the document was taken up, and ends with
+        the pipeline's refusal to begin once more.
+        """
+        _log.warning("job %s, attempt %d failed", job_id, attempt, exc_info=error)
+        with self._lock:
+            before = self._pauses.get(job_id, _Pause(until=0.0, length=_RECONCILE_S / 2))
+            length = min(_LONGEST_PAUSE_S, before.length * 2)
+            self._pauses[job_id] = _Pause(until=time.monotonic() + length, length=length)
+        if isinstance(error, _NOT_THE_DOCUMENT):
+            with suppress(Exception):  # counted in vain; the disk may be full
+                self._pipeline.catalog.jobs.forgive(job_id)
 
     def _go_on(self) -> None:
         if self._stopping.is_set():
@@ -149,19 +209,44 @@ class JobStore:
         while not self._stopping.wait(_RECONCILE_S):
             try:
                 self._reconcile()
+                self._sweep()
             except Exception:
                 _log.exception("looking for unfinished jobs failed; trying again")
 
     def _reconcile(self) -> None:
         """Start, resume or repeat the workflow of every unfinished job that is not running."""
+        unfinished = self._pipeline.catalog.jobs.unfinished()
+        now = time.monotonic()
         with self._lock:
-            jobs = [
-                job for job in self._pipeline.catalog.jobs.unfinished() if job.id not in self._mine
-            ]
+            wanted = {job.id for job in unfinished}
+            self._pauses = {i: pause for i, pause in self._pauses.items() if i in wanted}
+            paused = {i for i, pause in self._pauses.items() if pause.until > now}
+            jobs = [job for job in unfinished if job.id not in self._mine | paused]
             self._mine.update(job.id for job in jobs)
-        found = _find_workflows([_workflow_id(job.id, job.attempt) for job in jobs])
-        for job in jobs:
-            self._take_up(job, found.get(_workflow_id(job.id, job.attempt)))
+        waiting = [job.id for job in jobs]
+        try:
+            found = _find_workflows([_workflow_id(job.id, job.attempt) for job in jobs])
+            for job in jobs:
+                self._take_up(job, found.get(_workflow_id(job.id, job.attempt)))
+                waiting.remove(job.id)
+        finally:
+            for job_id in waiting:  # not taken up; the next round tries again
+                self._release(job_id)
+
+    def _sweep(self) -> None:
+        """Forget workflows that ended a while ago; the catalog keeps what they did."""
+        if time.monotonic() - self._swept < _SWEEP_S:
+            return
+        self._swept = time.monotonic()
+        before = datetime.now(UTC) - timedelta(seconds=_KEPT_S)
+        ended = DBOS.list_workflows(
+            status=list(_ENDED),
+            completed_before=before.isoformat(),
+            limit=10_000,
+            load_input=False,
+            load_output=False,
+        )
+        DBOS.delete_workflows([workflow.workflow_id for workflow in ended])
 
     def _take_up(self, job: Job, found: WorkflowStatus | None) -> None:
         if found is None:
@@ -186,6 +271,7 @@ class JobStore:
             _log.info("job %s goes on with the next start", job_id)
         except Exception:
             _log.exception("job %s, attempt %d was lost by the job store", job_id, attempt)
+            self._release(job_id)
 
 
 class _Stopped(BaseException):
@@ -214,13 +300,10 @@ def _find_workflows(workflow_ids: Sequence[str]) -> dict[str, WorkflowStatus]:
     return found
 
 
-def _last_words(error: Exception) -> dict[str, Any]:
-    if isinstance(error, IbidemError):
-        return dict(error.as_dict())
-    return {
-        "code": "internal_error",
-        "message": f"Reading the document failed {_MOST_ATTEMPTS} times; the log says why.",
-    }
+def _put_aside(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        if not file.name.endswith(".damaged"):
+            file.replace(file.with_name(f"{file.name}.damaged"))
 
 
 def _open_engine(path: Path) -> sa.Engine:

@@ -18,7 +18,7 @@ from api.server import Server
 from api.services import Services, open_services
 from api.settings import Settings
 from api.worker import Worker
-from rag.errors import ConfigurationError, HomeBusy
+from rag.errors import ConfigurationError, HomeBusy, StorageError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -51,6 +51,8 @@ def _working(services: Services) -> Iterator[FastAPI]:
         yield app
     finally:
         worker.stop()
+        if worker.failed:
+            raise StorageError("The job store did not start; the log says why.")
 
 
 @contextmanager

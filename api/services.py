@@ -81,10 +81,25 @@ class Services:
                 )
         return self.catalog.collections.find(tenant, name)
 
+    def check_embedder(self, collection: Collection) -> None:
+        """Refuse documents that this process would embed with another model than the others.
+
+        Raises:
+            Conflict: the collection's model is not this process's.
+        """
+        if collection.embedder != self.embedder.id:
+            raise Conflict(
+                f"Collection {collection.name!r} is embedded with {collection.embedder}, and this "
+                f"service uses {self.embedder.id}; set IBIDEM_EMBEDDER back, or use a new "
+                "collection.",
+                param="collection",
+            )
+
     def upload(
         self, collection: Collection, incoming: Incoming, parts: Iterable[bytes]
     ) -> tuple[Document, bool]:
         """Store a document; true when there is new work for the job store. See `receive`."""
+        self.check_embedder(collection)
         limit = self.settings.max_upload_bytes
         return receive(self.catalog, self.originals, collection, incoming, parts, limit=limit)
 

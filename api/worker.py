@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ class Worker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._store: JobStore | None = None
+        self.failed = False
         self._starting = threading.Thread(target=self._start, name="worker-start")
 
     def start(self) -> None:
@@ -52,6 +54,7 @@ class Worker:
             store.start()
         except Exception:
             _log.exception("the job store did not start; stopping")
-            signal.raise_signal(signal.SIGTERM)
+            self.failed = True
+            os.kill(os.getpid(), signal.SIGTERM)
             return
         self._store = store

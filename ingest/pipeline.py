@@ -16,11 +16,14 @@ from ingest.parse import parse
 from rag.catalog import Catalog
 from rag.catalog.texts import ChunkText
 from rag.embedding import Embedder
-from rag.errors import DocumentError, EmptyDocument, NotFound
+from rag.errors import Conflict, DocumentError, EmptyDocument, NotFound, ParserLimit
 from rag.types import Collection, Document, Job
 
 EMBED_BATCH = 128
 """Chunks embedded and stored as one step; about four seconds of work on two cores."""
+
+MOST_BEGINNINGS = 8
+"""A document that is begun as often in vain is given up: it may be what ends the process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,11 @@ def prepare(pipeline: Pipeline, job: Job) -> Prepared:
     """
     document, collection = _subject(pipeline.catalog, job)
     catalog = pipeline.catalog
-    catalog.versions.start(document.id, job.number)
+    if catalog.versions.start(document.id, job.number) >= MOST_BEGINNINGS:
+        raise ParserLimit(
+            f"Reading the document was begun {MOST_BEGINNINGS} times and never came to an end; "
+            "the log says why. Upload it again to try once more."
+        )
     parsed = parse(pipeline.originals.path(document.sha256), document.media_type)
     chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder.token_offsets)
     if not chunks:
@@ -81,7 +88,17 @@ def embed(pipeline: Pipeline, job: Job, first: int, prepared: Prepared) -> None:
 def missing_vectors(
     pipeline: Pipeline, collection: Collection, chunks: Sequence[ChunkText]
 ) -> Callable[[], None]:
-    """Embed the texts that have no vector yet; the returned call keeps the new vectors."""
+    """Embed the texts that have no vector yet; the returned call keeps the new vectors.
+
+    Raises:
+        Conflict: the collection is embedded with another model than this process has.
+        EmbeddingFailed: the model could not encode them.
+    """
+    if collection.embedder != pipeline.embedder.id:
+        raise Conflict(
+            f"Collection {collection.name!r} is embedded with {collection.embedder}, and this "
+            f"process uses {pipeline.embedder.id}; set IBIDEM_EMBEDDER back."
+        )
     texts = {chunk.text_sha256: chunk.text for chunk in chunks}
     space = (collection.tenant, collection.embedder)
     present = pipeline.catalog.vectors.present(*space, list(texts))

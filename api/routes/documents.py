@@ -116,6 +116,7 @@ def _admit(door: Door, tenant: str, form: UploadForm, upload: Upload) -> Reply:
         metadata=_metadata(form.fields.get("metadata", "")),
     )
     collection = services.collection(tenant, name)
+    services.check_embedder(collection)
     document, is_new = admit(services.catalog, services.originals, collection, incoming, upload)
     if is_new:
         _submit(door, document.job_id)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
-from rag.catalog.jobs import UNFINISHED, insert_job
+from rag.catalog.jobs import UNFINISHED, cancel_job, insert_job
 from rag.catalog.texts import ChunkText, chunk_texts, read_text
 from rag.catalog.versions import VERSIONED, delete_rows
 from rag.types import DocumentStatus
@@ -127,8 +127,9 @@ class Inspection:
         c = t.documents.c
         with self._db.write() as connection:
             row = connection.execute(
-                sa.select(c.tenant, c.collection_id).where(c.id == document_id)
+                sa.select(c.tenant, c.collection_id, c.job_id).where(c.id == document_id)
             ).one()
+            cancel_job(connection, row.job_id)
             job_id = insert_job(
                 connection,
                 tenant=row.tenant,

@@ -14,7 +14,8 @@ from rag.catalog.database import Database
 from rag.errors import NotFound
 from rag.types import Job, JobStatus
 
-_BY_ID = sa.select(t.jobs).where(t.jobs.c.id == sa.bindparam("job"))
+_COLUMNS = [column for column in t.jobs.c if column.name != "begun"]
+_BY_ID = sa.select(*_COLUMNS).where(t.jobs.c.id == sa.bindparam("job"))
 UNFINISHED = (JobStatus.QUEUED, JobStatus.IN_PROGRESS, JobStatus.CANCELLING)
 
 
@@ -70,6 +71,16 @@ class Jobs:
         with self._db.read() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def cancel(self, job_id: str) -> None:
+        """Give up a job whose document is gone; finished jobs stay as they are."""
+        with self._db.write() as connection:
+            cancel_job(connection, job_id)
+
+    def forgive(self, job_id: str) -> None:
+        """Do not count the last beginning: that it failed was not the document's fault."""
+        with self._db.write() as connection:
+            _update(connection, t.jobs.c.id == job_id, {"begun": 0})
+
     def next_attempt(self, job_id: str) -> int:
         """Count another attempt, so that its workflow gets an id of its own."""
         query = (
@@ -89,7 +100,7 @@ class Jobs:
         limit: int | None = None,
     ) -> list[Job]:
         query = (
-            sa.select(t.jobs)
+            sa.select(*_COLUMNS)
             .where(where)
             .order_by(t.jobs.c.number if order is None else order)
             .limit(limit)
@@ -113,6 +124,7 @@ def insert_job(
             collection_id=collection_id,
             status=JobStatus.QUEUED,
             attempt=1,
+            begun=0,
             done=0,
             created_at=now,
             updated_at=now,

@@ -1,0 +1,207 @@
+"""The job store under faults: nothing that the catalog wants done is ever forgotten."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from dbos import DBOS
+
+import api.jobs
+from api.jobs import JobStore
+from api.services import Services, open_services
+from api.settings import Settings
+from ingest import pipeline as line
+from ingest.intake import Incoming
+from rag.errors import Conflict, EmbeddingFailed, StorageFull
+from rag.types import Document, DocumentStatus, JobStatus
+
+TENANT = "default"
+ENOUGH_S = 30
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    with open_services(Settings(home=tmp_path / "home")) as services:
+        yield services
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.jobs, "_RECONCILE_S", 0.05)
+    monkeypatch.setattr(api.jobs, "_LONGEST_PAUSE_S", 0.1)
+
+
+@contextmanager
+def working(services: Services) -> Iterator[JobStore]:
+    store = JobStore(services.home.jobs, services.pipeline, workers=2)
+    store.start()
+    try:
+        yield store
+    finally:
+        store.stop()
+
+
+def upload(services: Services, text: str = "The pump is blue.") -> Document:
+    incoming = Incoming(name="a.txt", metadata={})
+    collection = services.collection(TENANT, None)
+    return services.upload(collection, incoming, [text.encode()])[0]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + ENOUGH_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def wait_until_idle(services: Services) -> None:
+    wait_for(lambda: services.catalog.jobs.count_unfinished() == 0)
+
+
+def status(services: Services, document: Document) -> DocumentStatus:
+    return services.catalog.documents.get(TENANT, document.id).status
+
+
+@pytest.mark.parametrize("error", [StorageFull(), EmbeddingFailed(), OSError("no space")])
+def test_what_is_not_the_documents_fault_is_tried_until_it_works(
+    services: Services, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    calls = 0
+    real = line.embed
+
+    def failing(*arguments: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls <= line.MOST_BEGINNINGS + 2:
+            raise error
+        real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(line, "embed", failing)
+    document = upload(services)
+    with working(services):
+        wait_until_idle(services)
+    assert status(services, document) is DocumentStatus.READY
+    assert calls == line.MOST_BEGINNINGS + 3
+
+
+def test_what_always_fails_is_given_up(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+
+    def broken(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(line, "embed", broken)
+    document = upload(services)
+    with working(services):
+        wait_until_idle(services)
+    failed = services.catalog.documents.get(TENANT, document.id)
+    assert failed.status is DocumentStatus.FAILED
+    assert failed.error is not None
+    assert "never came to an end" in failed.error["message"]
+    assert calls == line.MOST_BEGINNINGS
+
+
+def test_a_failing_look_at_the_store_strands_no_job(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = DBOS.list_workflows
+    failures = iter([True, True])
+
+    def sometimes(*arguments: object, **options: object) -> object:
+        if next(failures, False):
+            raise OSError("busy")
+        return real(*arguments, **options)  # type: ignore[arg-type]
+
+    with working(services):
+        monkeypatch.setattr(DBOS, "list_workflows", sometimes)
+        document = upload(services)
+        wait_until_idle(services)
+    assert status(services, document) is DocumentStatus.READY
+
+
+def test_a_damaged_store_is_put_aside(services: Services) -> None:
+    document = upload(services)
+    services.home.jobs.write_bytes(b"not a database " * 1000)
+    with working(services):
+        wait_until_idle(services)
+    assert status(services, document) is DocumentStatus.READY
+    assert services.home.jobs.with_name("jobs.db.damaged").exists()
+
+
+def test_a_lost_store_loses_no_job(services: Services) -> None:
+    with working(services):
+        first = upload(services)
+        wait_until_idle(services)
+    second = upload(services, "Another text.")
+    for file in services.home.path.glob("jobs.db*"):
+        file.unlink()
+    with working(services):
+        wait_until_idle(services)
+    assert {status(services, d) for d in (first, second)} == {DocumentStatus.READY}
+
+
+def test_repairing_twice_leaves_one_job(services: Services) -> None:
+    document = upload(services)
+    with working(services):
+        wait_until_idle(services)
+    services.catalog.inspection.ingest_again(document.id)
+    services.catalog.inspection.ingest_again(document.id)
+    assert services.catalog.jobs.count_unfinished() == 1
+    with working(services):
+        wait_until_idle(services)
+    states = [job.status for job in services.catalog.jobs.page(TENANT)]
+    assert sorted(states) == [JobStatus.CANCELLED, JobStatus.COMPLETED, JobStatus.COMPLETED]
+
+
+def test_a_job_whose_document_is_gone_ends(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = upload(services)
+    real = line.prepare
+
+    def deleted_meanwhile(*arguments: object) -> object:
+        services.delete(TENANT, document.id)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(line, "prepare", deleted_meanwhile)
+    with working(services):
+        wait_until_idle(services)
+    assert services.catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED
+
+
+def test_another_model_embeds_nothing_into_a_collection(services: Services, tmp_path: Path) -> None:
+    document = upload(services)
+    other = replace(services.pipeline, embedder=OtherModel(services.embedder))
+    store = JobStore(tmp_path / "other.db", other, workers=1)
+    store.start()
+    try:
+        wait_for(lambda: services.catalog.jobs.find(document.job_id).attempt > 2)  # type: ignore[union-attr]
+    finally:
+        store.stop()
+    assert list(services.catalog.vectors.all_keys()) == []
+    with working(services):
+        wait_until_idle(services)
+    assert status(services, document) is DocumentStatus.READY
+    with pytest.raises(Conflict, match="IBIDEM_EMBEDDER"):
+        replace(services, embedder=OtherModel(services.embedder)).upload(
+            services.collection(TENANT, None), Incoming(name="b.txt", metadata={}), [b"text"]
+        )
+
+
+class OtherModel:
+    """The same vectors under another name."""
+
+    id = "other"
+
+    def __init__(self, embedder: object) -> None:
+        self._embedder = embedder
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._embedder, name)
