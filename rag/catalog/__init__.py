@@ -25,6 +25,9 @@ class Catalog:
 
     def __init__(self, database: Database, vectors: VectorStore) -> None:
         migrate(database)
+        # A process that died may have left deleted rows in the logs.
+        database.scrub()
+        vectors.scrub()
         self._database = database
         self.vectors = vectors
         self.collections = Collections(database)
@@ -47,5 +50,6 @@ class Catalog:
         return self.texts.pages(document_id, span)
 
     def close(self) -> None:
-        """Close the database's connections."""
+        """Close the databases' connections."""
         self._database.close()
+        self.vectors.close()

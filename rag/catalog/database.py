@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from rag.errors import StorageError, StorageFull
 
 _BUSY_TIMEOUT_S = 30
+_log = logging.getLogger(__name__)
 
 
 class Database:
@@ -28,6 +30,7 @@ class Database:
         self.engine = engine
         self._writing = threading.Lock()
         self._is_sqlite = engine.dialect.name == "sqlite"
+        self._log_has_residue = False
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -36,6 +39,7 @@ class Database:
             if self._is_sqlite:
                 connection.exec_driver_sql("BEGIN")
             yield connection
+        self._empty_log()
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
@@ -66,6 +70,32 @@ class Database:
             except BaseException:
                 connection.rollback()
                 raise
+        self._empty_log()
+
+    def scrub(self) -> None:
+        """See to it that deleted rows can no longer be read in SQLite's write-ahead log.
+
+        The log is emptied now, or, while somebody still reads an older moment from it, after
+        the first transaction that finds it free.
+        """
+        self._log_has_residue = self._is_sqlite
+        self._empty_log()
+
+    def _empty_log(self) -> None:
+        if not self._log_has_residue or not self._writing.acquire(blocking=False):
+            return
+        try:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA busy_timeout=0")
+                try:
+                    busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+                finally:
+                    connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_S * 1000}")
+            self._log_has_residue = bool(busy)
+        except sa.exc.DBAPIError as error:  # what was asked for is done; this is tried again
+            _log.warning("the write-ahead log was not emptied: %s", error.orig)
+        finally:
+            self._writing.release()
 
     def close(self) -> None:
         """Close every pooled connection."""

@@ -74,6 +74,14 @@ class VectorStore:
             with self._db.write() as connection:
                 connection.execute(sa.delete(_vectors).where(_in(tenant, embedder, batch)))
 
+    def scrub(self) -> None:
+        """Leave nothing readable of vectors that were deleted."""
+        self._db.scrub()
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._db.close()
+
     def all_keys(self) -> Iterator[tuple[str, str, bytes]]:
         """Every key held, for the audit."""
         c = _vectors.c

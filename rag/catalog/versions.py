@@ -149,6 +149,8 @@ class Versions:
         Holding the write lock keeps out uploads that might begin to use them.
         """
         c = t.garbage.c
+        if not self._has_garbage():
+            return
         while self._has_garbage():
             with self._db.write(durable=False) as connection:
                 rows = connection.execute(sa.select(c.tenant, c.embedder, c.key).limit(_BATCH))
@@ -167,6 +169,8 @@ class Versions:
                             c.tenant == tenant, c.embedder == embedder, c.key.in_(keys)
                         )
                     )
+        self._vectors.scrub()
+        self._db.scrub()
 
     def _has_garbage(self) -> bool:
         with self._db.read() as connection:

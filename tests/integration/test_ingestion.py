@@ -112,10 +112,54 @@ def test_a_deleted_document_is_gone_from_the_next_search(services: Services) -> 
     assert {p.document_id for p in search(services, "Linnet brine")} == {kept.id}
     assert list(services.originals.all()) == [kept.sha256]
     assert audit(services) == []
-    for file in services.home.path.glob("*.db"):
-        assert b"brine" not in file.read_bytes()
+    assert _files_with(services, b"brine") == []
     with pytest.raises(NotFound):
         services.delete(TENANT, gone.id)
+
+
+def _files_with(services: Services, word: bytes) -> list[str]:
+    """Databases, and their write-ahead logs, in which a word stands."""
+    files = [file for file in services.home.path.glob("*.db*") if file.is_file()]
+    assert len(files) > 2
+    return [file.name for file in files if word in file.read_bytes()]
+
+
+def test_a_deleted_text_is_in_no_file_of_a_working_service(services: Services) -> None:
+    jobs = JobStore(services.home.jobs, services.pipeline, workers=2)
+    jobs.start()
+    try:
+        document = upload(services, "b.txt", PARAGRAPH.format("Linnet", "9", "brine").encode())
+        jobs.submit(document.job_id)
+        deadline = time.monotonic() + 60
+        while services.catalog.jobs.count_unfinished() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        key = services.catalog.vectors.get(TENANT, services.embedder.id, _hashes(services))
+        vector = next(iter(key.values())).tobytes()
+        assert _files_with(services, b"brine")
+        assert _files_with(services, vector)
+        services.delete(TENANT, document.id)
+        assert _files_with(services, b"brine") == []
+        assert _files_with(services, vector) == []
+    finally:
+        jobs.stop()
+
+
+def _hashes(services: Services) -> list[bytes]:
+    return [key for _, _, key in services.catalog.vectors.all_keys()]
+
+
+def test_a_text_deleted_under_a_reader_goes_when_the_reader_has_gone(services: Services) -> None:
+    document = upload(services, "b.txt", PARAGRAPH.format("Linnet", "9", "brine").encode())
+    run_jobs(services)
+    database = services.catalog._database
+    with database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(t.segments)).scalar()
+        started = time.monotonic()
+        services.delete(TENANT, document.id)
+        assert time.monotonic() - started < 2
+        assert _files_with(services, b"brine")
+    services.catalog.documents.page(TENANT)
+    assert _files_with(services, b"brine") == []
 
 
 def test_words_of_name_title_and_headings_find_what_stands_under_them(

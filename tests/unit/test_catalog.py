@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,16 @@ def test_a_commit_is_on_disk_before_it_returns(catalog: Catalog) -> None:
     with catalog._database.write() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_catalog_opens_with_an_empty_log(catalog: Catalog) -> None:
+    database = catalog._database
+    add(catalog, make_collection(catalog), "a")
+    log = Path(f"{database.engine.url.database}-wal")
+    assert log.stat().st_size > 0
+    again = Catalog(open_sqlite(Path(str(database.engine.url.database))), catalog.vectors)
+    assert log.stat().st_size == 0
+    again.close()
 
 
 def test_the_same_bytes_are_the_same_document(catalog: Catalog) -> None:
