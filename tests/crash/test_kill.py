@@ -12,9 +12,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from ingest.pipeline import EMBED_BATCH
 from tests.crash.service import Service
 
 DOCUMENTS = 50
+LONG = (7, 23, 41)
+"""These are embedded in several steps."""
 KILLS = 20
 GIVE_UP_S = 240
 
@@ -34,9 +37,10 @@ def marker(number: int) -> str:
 def body(number: int) -> bytes:
     """A text of several chunks that names its marker in the first."""
     rng = random.Random(number)
+    lines = 2_500 if number in LONG else rng.randint(20, 90)
     words = ["pump", "valve", "seal", "shaft", "rotor", "casing", "bearing", "flow", "head"]
-    lines = [" ".join(rng.choices(words, k=14)) + "." for _ in range(rng.randint(20, 90))]
-    return f"The code word is {marker(number)}.\n\n{' '.join(lines)}\n".encode()
+    text = [" ".join(rng.choices(words, k=14)) + "." for _ in range(lines)]
+    return f"The code word is {marker(number)}.\n\n{' '.join(text)}\n".encode()
 
 
 @dataclass
@@ -119,6 +123,12 @@ def found_by(service: Service, word: str) -> list[str]:
     return [hit["document_id"] for hit in hits if word in hit["text"]]
 
 
+def chunks(service: Service, document_id: str) -> int:
+    """Number of visible chunks of a document."""
+    shown = httpx2.get(f"{service.url}/v1/documents/{document_id}", timeout=10).json()
+    return int(shown["chunk_count"])
+
+
 def settle(service: Service, wanted: set[str]) -> dict[str, str]:
     """Wait until every document that is wanted is ready or failed."""
     deadline = time.monotonic() + GIVE_UP_S
@@ -162,6 +172,8 @@ def test_twenty_kills(service: Service, lose_job_store: bool) -> None:
     wanted = caller.ledger.wanted
     states = settle(service, set(wanted.values()))
     assert states == dict.fromkeys(wanted.values(), "ready")
+    long = [number for number in LONG if number in wanted]
+    assert all(chunks(service, wanted[number]) > EMBED_BATCH for number in long)
     for number, document_id in caller.ledger.uploaded.items():
         expected = [] if number in caller.ledger.deleted else [document_id]
         assert found_by(service, marker(number)) == expected
