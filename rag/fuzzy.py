@@ -1,18 +1,19 @@
 """Approximate places of a quote, and whether such a place still says the same.
 
-Edit distance alone accepts "revenue increased" for "revenue decreased". So a place found
-with edits counts only when numbers and negations are the same on both sides and every other
-difference looks like a slip of print or of copying.
+Edit distance alone accepts "revenue increased" for "revenue decreased", and without a
+dictionary nothing tells "adopted" for "adapted" from a misprint. So a place found with edits
+counts only where both sides have the same words, but for articles and for the few misprints
+that seldom make another word: letters that scanners confuse or that typists double, in long
+words and not in their endings. In doubt the quote is not there.
 """
 
-# Word lists read best as strings, and the punctuation of other scripts is meant.
+# Word lists read best as strings.
 # ruff: noqa: SIM905
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 
 # At most this share of the quote's characters may be edited.
 _MOST_EDITS = 0.15
@@ -30,16 +31,23 @@ _DENSE_LETTER = re.compile(
     "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff]"
 )
-_NEGATIONS = frozenset(
-    "no not never none nor neither without cannot nothing nobody nowhere hardly except unless "
-    "nicht kein keine keinen keinem keiner keines nie niemals ohne weder "
-    "ne pas sans jamais aucun aucune ni nunca sin jamás ninguno ninguna non né mai senza "
-    "não nem sem нет не без никогда ни لا لم لن ليس غير بدون नहीं न बिना".split()
+# What may be missing on one side. Words that are something else in another of these languages
+# (die, as, son) are left out.
+_UNIMPORTANT = frozenset(
+    "a an the of that der das den dem des le la les du el los las del il gli".split()
 )
-_TURNING = _NEGATIONS | frozenset(
-    "only if or before after above below more less over under up down in out on off may must "
-    "shall should could might first last all some any each every than most least".split()
-)
+# A few are some, few are hardly any.
+_TURNED_BY_ARTICLE = frozenset({"few", "little"})
+# Words that mean something else when written together: every day, over look, care less.
+_APART = frozenset("anti every less over self some then under".split())
+_SHORTEST_PART = 4
+_SHORTEST_MISPRINT = 8
+_BROKEN = re.compile(r"(?<=[^\W\d_])[-\u2010\u2011\u00ad\x02\ufffe]+\s+(?=[^\W\d_])")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff\x02\ufffe]")
+_DOUBLED = re.compile(r"(.)\1+")
+_INNER_CAPITAL_I = re.compile(r"(?<=[^\W\d_])I")
+# Accents that prints lose. Not the diaeresis: Forderung and Förderung are two things.
+_ACCENTS = re.compile("[\u0300-\u0303\u0327]")
 _PLAIN = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2212": "-", "\u2013": "-", "\u2011": "-"})
 
 
@@ -107,76 +115,110 @@ def _distances(pattern: str, text: str, *, anchored: bool) -> list[int]:
     return distances
 
 
-def same_statement(quote: str, text: str) -> bool:
+def same_statement(quote: str, text: str, source: str) -> bool:
     """Whether two wordings differ only in ways that do not change what is said.
 
-    Numbers with their signs and currencies, and negations, must be the same in the same
-    order. Words may differ by one letter or by a misread one, and unimportant words may
-    be missing; words of scripts without spaces may not differ at all.
+    Numbers with their signs and currencies, and the vowel signs of scripts that have them,
+    must be the same in the same order; so must words, but for unimportant ones and misprints.
+
+    Args:
+        quote: What is quoted.
+        text: What stands at the place found.
+        source: All the text searched; a word that it has elsewhere is no misprint.
     """
     quote, text = _plain(quote), _plain(text)
-    if _NUMBERS.findall(quote) != _NUMBERS.findall(text):
+    if _NUMBERS.findall(quote) != _NUMBERS.findall(text) or _marks(quote) != _marks(text):
         return False
-    ours, theirs = _words(quote), _words(text)
-    if list(filter(None, map(_negation, ours))) != list(filter(None, map(_negation, theirs))):
-        return False
-    matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
-    return all(
-        tag == "equal" or _slip(ours[i1:i2], theirs[j1:j2])
-        for tag, i1, i2, j1, j2 in matcher.get_opcodes()
-    )
+    return _same_sequence(_words(quote), _words(text), source)
+
+
+def _same_sequence(ours: list[str], theirs: list[str], source: str) -> bool:
+    # The side whose word was just passed over is kept: of two articles none stands for the other.
+    paths, seen = [(0, 0, 0)], set()
+    while paths:
+        i, j, side = path = paths.pop()
+        if i == len(ours) and j == len(theirs):
+            return True
+        if path in seen:
+            continue
+        seen.add(path)
+        if side >= 0 and _may_miss(ours, i):
+            paths.append((i + 1, j, 1))
+        if side <= 0 and _may_miss(theirs, j):
+            paths.append((i, j + 1, -1))
+        width = _same_start(ours[i : i + 2], theirs[j : j + 2], source)
+        if width is not None:
+            paths.append((i + width[0], j + width[1], 0))
+    return False
 
 
 def _plain(text: str) -> str:
-    text = unicodedata.normalize("NFC", text.translate(_PLAIN)).lower()
-    return re.sub(r"(?<=[^\W\d_])-?[\u00ad-]\s+(?=[^\W\d_])|\u00ad", "", text)
+    text = unicodedata.normalize("NFC", text.translate(_PLAIN))
+    return _INVISIBLE.sub("", _BROKEN.sub("", text))
 
 
 def _words(text: str) -> list[str]:
     spaced = _DENSE_LETTER.sub(lambda match: f" {match.group()} ", text)
-    return _WORD.findall(spaced)
+    return [unicodedata.normalize("NFKC", word) for word in _WORD.findall(spaced)]
 
 
-def _negation(word: str) -> str:
-    if word.endswith("n't") or word == "cannot":
-        return "not"
-    return word if word in _NEGATIONS else ""
+def _marks(text: str) -> list[str]:
+    """Combining characters that are no accents: the vowels of many scripts."""
+    return [char for char in text if char > "\u036f" and unicodedata.category(char).startswith("M")]
 
 
-def _slip(ours: list[str], theirs: list[str]) -> bool:
-    """Whether a stretch of differing words may be a misprint or an unimportant omission."""
-    one, two = "".join(ours), "".join(theirs)
-    if _DENSE_LETTER.search(one + two):
+def _may_miss(words: list[str], at: int) -> bool:
+    word = words[at] if at < len(words) else ""
+    if word.lower() not in _UNIMPORTANT or word == "A":  # hepatitis A
         return False
-    if not one or not two:
-        return _TURNING.isdisjoint(ours + theirs) and not any(map(str.isdigit, one + two))
-    if _misread(one) == _misread(two):
+    before, after = ["", *words][at], [*words, ""][at + 1]
+    if before[:1].isdigit() or after[:1].isdigit():  # 2 of 3, the 5 members
+        return False
+    return after.lower() not in _TURNED_BY_ARTICLE
+
+
+def _same_start(ours: list[str], theirs: list[str], source: str) -> tuple[int, int] | None:
+    """How many of the next two words of either side are the same, if any are."""
+    if not ours or not theirs:
+        return None
+    if _same_word(ours[0], theirs[0], source):
+        return 1, 1
+    if _joined(ours, theirs[0]):
+        return 2, 1
+    return (1, 2) if _joined(theirs, ours[0]) else None
+
+
+def _joined(parts: list[str], whole: str) -> bool:
+    parts = [part.lower() for part in parts]
+    return (
+        "".join(parts) == whole.lower()
+        and len(parts) == 2
+        and min(map(len, parts)) >= _SHORTEST_PART
+        and _APART.isdisjoint(parts)
+        and not _DENSE_LETTER.search(whole)
+    )
+
+
+def _same_word(one: str, two: str, source: str) -> bool:
+    """Whether the first of two words is the second, misprinted or its misprint corrected."""
+    if one.lower() == two.lower() or _capital_i(one) == _capital_i(two):
         return True
-    if len(ours) == len(theirs):
-        return all(map(_misprint, ours, theirs))
-    return _misprint(one, two)
+    one, two = one.lower(), two.lower()
+    if min(len(one), len(two)) < _SHORTEST_MISPRINT or one[-2:] != two[-2:]:
+        return False
+    return _misread(one) == _misread(two) and not _has_word(source, one)
+
+
+def _capital_i(word: str) -> str:
+    """A word in which scanners took l for I: feII."""
+    return word.lower() if word.isupper() else _INNER_CAPITAL_I.sub("l", word).lower()
 
 
 def _misread(word: str) -> str:
-    """A form that is the same for letters which scanners confuse, without accents."""
-    letters = (char for char in unicodedata.normalize("NFKD", word) if char.isalnum())
-    return "".join(letters).translate({ord("i"): "l"}).replace("rn", "m").replace("vv", "w")
+    """A form that is the same for what scanners confuse and typists double."""
+    word = _ACCENTS.sub("", unicodedata.normalize("NFD", word))
+    return _DOUBLED.sub(r"\1", word.replace("rn", "m").replace("vv", "w"))
 
 
-def _misprint(one: str, two: str) -> bool:
-    """Whether two words differ by one letter, and not in a way that makes another word.
-
-    The first two letters must agree: prefixes turn a word round (increase, decrease;
-    lawful, unlawful). So must the endings that name the parties to a contract.
-    """
-    if one == two or _misread(one) == _misread(two):
-        return True
-    if min(len(one), len(two)) < 4 or one[:2] != two[:2] or not (one + two).isalpha():
-        return False
-    if not _TURNING.isdisjoint((one, two)) or one.endswith("ee") != two.endswith("ee"):
-        return False
-    while one and two and one[0] == two[0]:
-        one, two = one[1:], two[1:]
-    while one and two and one[-1] == two[-1]:
-        one, two = one[:-1], two[:-1]
-    return max(len(one), len(two)) <= 1 or (len(one) == 2 and one == two[::-1])
+def _has_word(source: str, word: str) -> bool:
+    return re.search(rf"(?i)(?<!\w){re.escape(word)}(?!\w)", source) is not None

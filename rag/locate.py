@@ -3,7 +3,7 @@
 A place is only reported where the quote says what the text says. A quote never starts or
 ends inside a word or a number ("5 million" is not in "15 million", "lawful" is not in
 "unlawful"), and a place found with edits must agree with the quote in every number and
-every negation (`rag.fuzzy`). Scripts written without spaces have no such borders.
+every word that matters (`rag.fuzzy`). Scripts written without spaces have no such borders.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _similar(quote: Folded, text: Folded, near: int) -> Location | None:
                 return Location(*span, Located.NORMALIZED)
     for first, last in alignments(quote.text, text.text, near):
         span = _whole_words(text.original, text.starts[first], text.ends[last - 1])
-        if span and same_statement(quote.original, text.original[slice(*span)]):
+        if span and same_statement(quote.original, text.original[slice(*span)], text.original):
             return Location(*span, Located.FUZZY)
     return None
 

@@ -139,9 +139,135 @@ def test_the_opposite_is_not_located(quote: str, text: str) -> None:
     assert locate(text, text) == Location(0, len(text), Located.EXACT)
 
 
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (
+            "The seller will replace defective pumps",
+            "The seller will refuse to replace defective pumps",
+        ),
+        (
+            "The insurer shall pay the premium to the broker",
+            "The insured shall pay the premium to the broker",
+        ),
+        (
+            "The claim must be filed within eight days of it",
+            "The claim must be filed within eighty days of it",
+        ),
+        (
+            "It is false that the auditors found any errors",
+            "It is that the auditors found any errors",
+        ),
+        (
+            "The backup pump rarely fails in the cold season",
+            "The backup pump fails in the cold season",
+        ),
+        (
+            "The complaint against the bank was dismissed",
+            "The complaint against the bank was almost dismissed",
+        ),
+        (
+            "The supplier complied with the order of the court",
+            "The supplier partly complied with the order of the court",
+        ),
+        (
+            "The director of the company was found guilty then",
+            "The director of the company was acquitted, found guilty then",
+        ),
+        (
+            "The proposal was adopted by the general assembly",
+            "The proposal was adapted by the general assembly",
+        ),
+        (
+            "The report was compliant with the rules of the fund",
+            "The report was complaint with the rules of the fund",
+        ),
+        (
+            "The filter relies on absorption of the gas in water",
+            "The filter relies on adsorption of the gas in water",
+        ),
+        ("The contract of the two parties ended", "The contact of the two parties ended"),
+        (
+            "The notices were sent to all needless parties there",
+            "The notices were sent to all needles parties there",
+        ),
+        (
+            "The price of the stock fails in the third quarter",
+            "The price of the stock falls in the third quarter",
+        ),
+        (
+            "This is a notable change of the terms of the lease",
+            "This is a not able change of the terms of the lease",
+        ),
+        (
+            "On Monday a few members agreed with the chairman",
+            "On Monday few members agreed with the chairman",
+        ),
+        (
+            "Vaccines against hepatitis A are given to all staff",
+            "Vaccines against hepatitis are given to all staff",
+        ),
+        (
+            "In the vote 2 of 3 members agreed with the chairman",
+            "In the vote 2 3 members agreed with the chairman",
+        ),
+        (
+            "Die Forderung der Gemeinde wurde gestern bewilligt",
+            "Die Förderung der Gemeinde wurde gestern bewilligt",
+        ),
+        ("समझौता कल से लागू होगी और सब पर लागू होता है", "समझौता कल से लागू होगा और सब पर लागू होता है"),
+    ],
+)
+def test_what_says_something_else_is_not_located(one: str, two: str) -> None:
+    for quote, text in ((one, two), (two, one)):
+        assert locate(quote, text) is None
+        assert locate(quote, f"Preamble. {text}, as agreed.") is None
+
+
+@pytest.mark.parametrize(
+    ("quote", "text"),
+    [
+        (
+            "The govemment shall bear the costs of the repair",
+            "The government shall bear the costs of the repair",
+        ),
+        (
+            "The comission of inquiry met on the first Monday",
+            "The commission of inquiry met on the first Monday",
+        ),
+        (
+            "The board directors met on the first Monday of May",
+            "The board of directors met on the first Monday of May",
+        ),
+        (
+            "He agreed the lease had ended before the storm came",
+            "He agreed that the lease had ended before the storm came",
+        ),
+        (
+            "Le president de la société a signé le contrat hier",
+            "Le président de la société a signé le contrat hier",
+        ),
+        (
+            "The data base was restored by the vendor on Friday",
+            "The database was restored by the vendor on Friday",
+        ),
+    ],
+)
+def test_misprints_and_missing_articles_are_forgiven(quote: str, text: str) -> None:
+    for one, two in ((quote, text), (text, quote)):
+        assert locate(one, two) == Location(0, len(two), Located.FUZZY)
+
+
+def test_a_word_that_the_source_has_elsewhere_is_no_misprint() -> None:
+    text = "The striping of the road was paid for by the city council."
+    quote = text.replace("striping", "stripping")
+    assert locate(quote, text) is not None
+    assert locate(quote, text + " The stripping of paint was not.") is None
+
+
 def test_the_agreeing_one_of_similar_sentences_is_found() -> None:
     text = " ".join(f"Net sales in Q1 {year} were $12." for year in (2022, 2023, 2024))
-    place = locate("Net salse in Q1 2024 were $12", text)
+    place = locate("Net sales in the Q1 2024 were $12", text)
     assert place == Location(62, 91, Located.FUZZY)
 
 
@@ -206,17 +332,25 @@ def test_another_print_of_the_words_is_located_at_their_place(
     assert place.located is not Located.FUZZY
 
 
-CALL_SIGNS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel"]
+CALL_SIGNS = [
+    "government",
+    "bravo",
+    "modernise",
+    "delta",
+    "concerning",
+    "foxtrot",
+    "golf",
+    "commission",
+]
 
 
 @given(st.lists(st.sampled_from(CALL_SIGNS), min_size=8, max_size=30), st.data())
 def test_one_misprint_is_forgiven(parts: list[str], data: st.DataObject) -> None:
     text = " ".join(parts)
-    at = data.draw(st.integers(3, len(text) - 1))
-    assume(text[at].isalpha() and text[at - 1].isalpha() and text[at - 2].isalpha())
-    word = text[text.rfind(" ", 0, at) + 1 :].split(" ")[0]
-    assume(len(word) > 3)
-    place = locate(text[:at] + "ÿ" + text[at + 1 :], text)
+    at = data.draw(st.integers(0, len(parts) - 1))
+    misprinted = parts[at].replace("rn", "m").replace("ss", "s")
+    assume(misprinted != parts[at])
+    place = locate(" ".join([*parts[:at], misprinted, *parts[at + 1 :]]), text)
     assert place == Location(0, len(text), Located.FUZZY)
 
 
