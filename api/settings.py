@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from rag.errors import ConfigurationError
+from rag.redact import masked_url, public_url
 
 PREFIX = "IBIDEM_"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -54,7 +55,10 @@ class Settings:
             if field.name in ("api_keys", "embedder_api_key"):
                 value = "(set)" if value else "(not set)"
             elif field.name == "database_url" and value is not None:
-                value = _without_password(str(value))
+                value = masked_url(str(value))
+            elif field.name == "embedder":
+                model, at, address = str(value).partition("@")
+                value = model + at + public_url(address)
             shown[PREFIX + field.name.upper()] = str(value) if isinstance(value, Path) else value
         return shown
 
@@ -108,10 +112,3 @@ def _read_env_file(path: Path) -> dict[str, str]:
         if equals and name.startswith(PREFIX):
             found[name] = value.strip().strip("\"'")
     return found
-
-
-def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    user = credentials.partition(":")[0]
-    return f"{scheme}{separator}{user}:***{at}{host}" if at else url

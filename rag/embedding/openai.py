@@ -13,6 +13,7 @@ import numpy as np
 
 from rag.embedding.prompts import prompts_for
 from rag.errors import ConfigurationError, EmbeddingFailed, MissingExtra
+from rag.redact import public_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -71,8 +72,8 @@ class OpenAIEmbedder:
         self._sdk = _import_sdk(model)
         if not api_key and not base_url:
             raise ConfigurationError(
-                f"The embedder openai:{model} needs an API key; set OPENAI_API_KEY, or name "
-                "another server: openai:MODEL@BASE_URL."
+                f"The embedder openai:{model} needs an API key; set "
+                "IBIDEM_EMBEDDER_API_KEY, or name another server: openai:MODEL@BASE_URL."
             )
         self._client = self._sdk.OpenAI(
             api_key=api_key or "none",
@@ -81,15 +82,18 @@ class OpenAIEmbedder:
             http_client=http_client,
         )
         self._model = model
-        self._base_url = base_url
+        self._server = f"@{public_url(base_url)}" if base_url else ""
         self._deadline = deadline
         self._prompts = prompts_for((model,), {})
         self._size = _SIZES.get(model, _OTHER)
 
     @property
     def id(self) -> str:
-        """Model and, if it is not OpenAI's, server. What a server changes behind it is unseen."""
-        return f"openai:{self._model}" + (f"@{self._base_url}" if self._base_url else "")
+        """Model and, if it is not OpenAI's, server, without credentials and query.
+
+        What a server changes behind its address is unseen.
+        """
+        return f"openai:{self._model}{self._server}"
 
     @cached_property
     def dimension(self) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rag.embedding import Embedder
 from rag.errors import ConfigurationError
+from rag.redact import public_url
 
 _NAMES = (
     "onnx",
@@ -43,8 +44,11 @@ def open_embedder(name: str, *, cache: Path, api_key: str | None = None) -> Embe
 
         model, _, base_url = model.partition("@")
         return OpenAIEmbedder(model, api_key=api_key, base_url=base_url or None)
+    model, at, address = name.partition("@")
+    shown = model + at + public_url(address)
     raise ConfigurationError(
-        f"There is no embedder {name!r}. Choose one of: {', '.join(_NAMES)}.", param="embedder"
+        f"There is no embedder {shown!r}. Choose one of: {', '.join(_NAMES)}.",
+        param="embedder",
     )
 
 

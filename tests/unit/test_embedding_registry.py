@@ -44,11 +44,20 @@ def test_a_missing_extra_says_how_to_install_it(
 
 def test_openai_needs_a_key_unless_another_server_is_named(tmp_path: Path) -> None:
     pytest.importorskip("openai")
-    with pytest.raises(ConfigurationError, match="needs an API key"):
+    with pytest.raises(ConfigurationError, match="IBIDEM_EMBEDDER_API_KEY"):
         open_embedder("openai:text-embedding-3-small", cache=tmp_path)
     local = open_embedder("openai:bge-small-en@http://127.0.0.1:9/v1", cache=tmp_path)
     assert local.id == "openai:bge-small-en@http://127.0.0.1:9/v1"
     assert local.window == 384
+
+
+def test_ids_and_errors_hold_no_secret_of_the_address(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="opnai:m@http://host") as caught:
+        open_embedder("opnai:m@http://ada:secret@host", cache=tmp_path)
+    assert "secret" not in caught.value.message
+    pytest.importorskip("openai")
+    embedder = open_embedder("openai:m@http://ada:secret@host/v1?key=secret", cache=tmp_path)
+    assert embedder.id == "openai:m@http://host/v1"
 
 
 def test_the_default_weights_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,3 +100,12 @@ def test_secrets_are_masked() -> None:
     assert "secret" not in str(shown)
     assert KEY not in str(shown)
     assert load().masked()["IBIDEM_API_KEYS"] == "(not set)"
+
+
+def test_secrets_in_addresses_are_not_shown() -> None:
+    shown = load(
+        DATABASE_URL="postgresql://db/ibidem?user=ada&password=secret",
+        EMBEDDER="openai:m@http://ada:secret@host/v1?key=secret",
+    ).masked()
+    assert shown["IBIDEM_DATABASE_URL"] == "postgresql://db/ibidem?user=ada&password=***"
+    assert shown["IBIDEM_EMBEDDER"] == "openai:m@http://host/v1"
