@@ -96,12 +96,33 @@ def _parse(field: str, name: str, value: str) -> object:
     if field == "home":
         return Path(value).expanduser().absolute()
     if field == "api_keys":
-        text = Path(value).read_text() if os.sep in value and Path(value).is_file() else value
+        text = _key_file(name, value) or value
         keys = tuple(key.strip() for key in text.replace("\n", ",").split(",") if key.strip())
         if any(len(key) < 16 for key in keys):
             raise ConfigurationError(f"{name}: a key has at least 16 characters.")
         return keys
     return value
+
+
+def _key_file(name: str, value: str) -> str | None:
+    """Content of the file that a value names; ``None`` for a value that is keys.
+
+    What begins like a path never is a key: the path of a missing file is no secret.
+    """
+    path = Path(value).expanduser()
+    meant = value.startswith(("/", "./", "../", "~"))
+    if not meant and not (os.sep in value and path.is_file()):
+        return None
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{name} names the file {value}, which cannot be read ({type(error).__name__}). "
+            "Mend the path, or give the keys themselves; a key cannot begin like a path."
+        ) from error
+    if not text.strip(", \t\r\n"):
+        raise ConfigurationError(f"{name} names the file {value}, which holds no key.")
+    return text
 
 
 def _read_env_file(path: Path) -> dict[str, str]:

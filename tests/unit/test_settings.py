@@ -62,6 +62,26 @@ def test_keys_may_lie_in_a_file(tmp_path: Path) -> None:
     assert load(API_KEYS=str(file)).api_keys == (f"{KEY}-1", f"{KEY}-2")
 
 
+@pytest.mark.parametrize(
+    "path", ["/run/no-such-folder/keys", "./no/keys-of-mine", "~/no/such/keys"]
+)
+def test_a_missing_file_of_keys_is_no_key(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="IBIDEM_API_KEYS") as caught:
+        load(API_KEYS=path)
+    assert path in caught.value.message
+
+
+def test_a_file_of_keys_holds_some(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("\n")
+    with pytest.raises(ConfigurationError, match="no key"):
+        load(API_KEYS=str(file))
+
+
+def test_keys_may_contain_slashes() -> None:
+    assert load(API_KEYS="a/key+of/base64+letters==").api_keys == ("a/key+of/base64+letters==",)
+
+
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("# ours\nexport IBIDEM_PORT='9001'\nIBIDEM_WORKERS=3\nOTHER=1\n")
