@@ -56,6 +56,7 @@ def create_app(services: Services, job_store: Submits | None) -> FastAPI:
         searches=Admission("search", running=4, waiting=16),
         uploads=Admission("upload", running=8, waiting=24),
         drawings=Admission("page images", running=2, waiting=14),
+        audits=Admission("audit", running=1, waiting=3),
     )
     app = FastAPI(
         title="Ibidem",
@@ -83,7 +84,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     door: Door = app.state.door
     limiter = anyio.to_thread.current_default_thread_limiter()
     limiter.total_tokens = _SPARE_THREADS + sum(
-        admission.capacity for admission in (door.searches, door.uploads, door.drawings)
+        admission.capacity
+        for admission in (door.searches, door.uploads, door.drawings, door.audits)
     )
     try:
         yield

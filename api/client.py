@@ -44,10 +44,10 @@ class Client:
         given = {name: value for name, value in params.items() if value is not None}
         return self._json("GET", path, params=given)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Json:
-        """Send a JSON body; members that are ``None`` are left out."""
+    def post(self, path: str, body: Mapping[str, Any], *, patient: bool = False) -> Json:
+        """Send a JSON body, members that are ``None`` left out; wait without end if ``patient``."""
         given = {name: value for name, value in body.items() if value is not None}
-        return self._json("POST", path, json=given)
+        return self._json("POST", path, json=given, timeout=None if patient else _TIMEOUT)
 
     def delete(self, path: str) -> Json:
         """Delete an object."""

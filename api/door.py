@@ -36,6 +36,7 @@ class Door:
     searches: Admission
     uploads: Admission
     drawings: Admission
+    audits: Admission
 
     def document(self, tenant: str, document_id: str) -> Document:
         """The document with this id.

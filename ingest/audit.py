@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,8 @@ from rag.catalog.texts import ChunkText
 from rag.errors import StoreDamaged
 from rag.indexes import Indexes
 from rag.types import Collection, Ids
+
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +30,24 @@ class Finding:
 
 
 def run_audit(pipeline: Pipeline, indexes: Indexes, *, repair: bool) -> list[Finding]:
-    """Check the whole store.
+    """Check the whole store, also while it is in use.
 
     Every searchable document's chunks are in both indexes and nothing else is, no vector is
     missing or zero, every span resolves, every original is there and unchanged, and nothing
-    is left of what was deleted. With ``repair``, orphans are removed, vectors embedded again,
-    broken documents queued to be read again and indexes rebuilt; a lost original is beyond
-    repair.
+    is left of what was deleted. A look may fall between two steps of what others are doing, so
+    only what is still wrong at a second look is told of.
+
+    With ``repair``, orphans are removed, vectors embedded again, broken documents queued to be
+    read again and indexes rebuilt; a lost original is beyond repair.
     """
+    first = {(finding.kind, finding.subject) for finding in _look(pipeline, indexes, False)}
+    if not first:
+        return []
+    again = _look(pipeline, indexes, repair)
+    return [finding for finding in again if (finding.kind, finding.subject) in first]
+
+
+def _look(pipeline: Pipeline, indexes: Indexes, repair: bool) -> list[Finding]:
     findings = [
         *_documents(pipeline, repair),
         *_vectors(pipeline, repair),
@@ -58,7 +71,8 @@ def _documents(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
             )
         for document in inspection.visible(collection.id):
             broken = list(inspection.broken_spans(document))
-            if broken:
+            current = pipeline.catalog.documents.find(document.id) if broken else None
+            if current is not None and current.generation == document.generation:
                 if repair:
                     inspection.ingest_again(document.id)
                 yield Finding(
@@ -70,7 +84,7 @@ def _documents(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
         yield Finding(
             kind="stranded",
             subject=document_id,
-            message="The document waits for a job that is not there.",
+            message="The document waits for a job that is not there, or has no text though ready.",
             repaired=repair,
         )
 
@@ -97,8 +111,7 @@ def _vectors(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
     unused = set(catalog.vectors.all_keys()) - catalog.inspection.used_vectors()
     if unused:
         if repair:
-            for tenant, embedder, key in unused:
-                catalog.vectors.delete(tenant, embedder, [key])
+            catalog.versions.discard_vectors(unused)
         yield Finding(
             kind="orphan_vectors",
             subject="vectors",
@@ -143,8 +156,9 @@ def _originals(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
 
 def _hash(pipeline: Pipeline, sha256: str) -> str:
     digest = hashlib.sha256()
-    for part in file_parts(pipeline.originals.path(sha256)):
-        digest.update(part)
+    with suppress(FileNotFoundError):  # deleted meanwhile
+        for part in file_parts(pipeline.originals.path(sha256)):
+            digest.update(part)
     return digest.hexdigest()
 
 
@@ -177,16 +191,19 @@ def _index_differences(
     if collection.embedder != pipeline.embedder.id:
         return  # its vectors are judged above; this process cannot search it
     try:
-        opened = indexes.of(collection)
+        sets = _settled_ids(pipeline, indexes, collection)
     except StoreDamaged as error:
         yield Finding(kind="index", subject=collection.id, message=error.message)
         return
-    wanted = [
-        np.arange(document.first_chunk_id, document.first_chunk_id + document.chunk_count)
-        for document in pipeline.catalog.inspection.visible(collection.id)
-    ]
-    expected = np.concatenate(wanted) if wanted else np.empty(0, np.int64)
-    for name, held in (("vector", opened.vectors.ids()), ("text", opened.lexical.ids())):
+    if sets is None:
+        yield Finding(
+            kind="index",
+            subject=collection.id,
+            message=f"{collection.name!r} changes too fast to be compared; try again later.",
+        )
+        return
+    expected, held_by = sets
+    for name, held in held_by.items():
         difference = _difference(expected, held)
         if difference:
             yield Finding(
@@ -194,6 +211,25 @@ def _index_differences(
                 subject=collection.id,
                 message=f"The {name} index of {collection.name!r}: {difference}.",
             )
+
+
+def _settled_ids(
+    pipeline: Pipeline, indexes: Indexes, collection: Collection
+) -> tuple[Ids, dict[str, Ids]] | None:
+    """Chunk ids as SQL and as each index has them, of one moment; ``None`` if there is none."""
+    catalog = pipeline.catalog
+    for _ in range(_TRIES):
+        opened = indexes.of(collection)
+        before = opened.seq
+        held = {"vector": opened.vectors.ids(), "text": opened.lexical.ids()}
+        runs = [
+            np.arange(document.first_chunk_id, document.first_chunk_id + document.chunk_count)
+            for document in catalog.inspection.visible(collection.id)
+        ]
+        if before == opened.seq == catalog.collections.seq(collection.id):
+            return (np.concatenate(runs) if runs else np.empty(0, np.int64)), held
+    gone = catalog.collections.seq(collection.id) < 0
+    return (np.empty(0, np.int64), {}) if gone else None
 
 
 def _difference(expected: Ids, held: Ids) -> str:

@@ -68,40 +68,28 @@ def run_service(settings: Settings, first: Callable[[Client, str], None] | None 
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Mend what can be mended.")
-@_json
-def audit(repair: bool, as_json: bool) -> int:
+@target
+def audit(repair: bool, url: str | None, as_json: bool) -> int:
     """Check the store against its promises; the exit code is 1 when something stays wrong.
 
     Every ready document's chunks are in the indexes and only those, no vector is zero, every
-    span resolves, every original is there, nothing is left of what was deleted.
+    span resolves, every original is there, nothing is left of what was deleted. While a
+    service runs, it checks itself.
     """
-    settings = load_settings()
-    announce_first_start(settings)
-    from api.services import open_services
-    from ingest.audit import run_audit
-
-    with open_services(settings) as services:
-        findings = run_audit(services.pipeline, services.indexes, repair=repair)
+    with connected(url) as client:
+        told = client.post("/v1/audit", {"repair": repair}, patient=True)
+    findings = told["findings"]
     if as_json:
-        data = [
-            {
-                "kind": one.kind,
-                "subject": one.subject,
-                "message": one.message,
-                "repaired": one.repaired,
-            }
-            for one in findings
-        ]
-        show_json({"object": "audit", "findings": data})
+        show_json(told)
     elif findings:
         rows = [
-            (one.kind, one.subject, "yes" if one.repaired else "no", one.message)
+            (one["kind"], one["subject"], "yes" if one["repaired"] else "no", one["message"])
             for one in findings
         ]
         show_table(("KIND", "SUBJECT", "REPAIRED", "WHAT"), rows)
     else:
         click.echo("Nothing found: the store keeps its promises.")
-    return 1 if any(not one.repaired for one in findings) else 0
+    return 1 if any(not one["repaired"] for one in findings) else 0
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.metadata import version
 
 from fastapi import APIRouter, Response
@@ -9,7 +10,8 @@ from fastapi import APIRouter, Response
 from api.door import DoorDep
 from api.metrics import CONTENT_TYPE
 from api.schemas.common import ListOf, failures
-from api.schemas.operations import EngineOut, Health, Ready
+from api.schemas.operations import AuditBody, AuditOut, EngineOut, FindingOut, Health, Ready
+from ingest.audit import run_audit
 from rag.models.tasks import AnswerTask
 
 VERSION = version("ibidem")
@@ -31,6 +33,20 @@ def list_engines(door: DoorDep) -> ListOf[EngineOut]:
         output_usd_per_million_tokens=0.0,
     )
     return ListOf(data=[shown], has_more=False, first_id=shown.id, last_id=shown.id)
+
+
+@router.post("/audit", summary="Check the store", responses=failures(400, 413, 503, 507))
+def audit(body: AuditBody, door: DoorDep) -> AuditOut:
+    """Hold the store, and the indexes that serve, against every promise.
+
+    Every ready document's chunks are in the indexes and only those, no vector is zero, every
+    span resolves, every original is there, nothing is left of what was deleted. It reads
+    everything, so the reply may take minutes; requests are served meanwhile.
+    """
+    services = door.services
+    with door.audits.place():
+        findings = run_audit(services.pipeline, services.indexes, repair=body.repair)
+    return AuditOut(findings=[FindingOut(**asdict(finding)) for finding in findings])
 
 
 @probes.get("/health", summary="Is the process alive?")

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from api.schemas.common import Strict
+
 
 class EngineOut(BaseModel):
     """Something that reads passages."""
@@ -16,6 +18,30 @@ class EngineOut(BaseModel):
     supports: list[str] = Field(description="Tasks it can do.", examples=[["answer"]])
     input_usd_per_million_tokens: float | None = Field(description="Null when unknown.")
     output_usd_per_million_tokens: float | None = Field(description="Null when unknown.")
+
+
+class AuditBody(Strict):
+    """Whether to mend."""
+
+    repair: bool = Field(False, description="Mend what can be mended.")
+
+
+class FindingOut(BaseModel):
+    """One thing that is not as it should be."""
+
+    kind: str = Field(examples=["original"])
+    subject: str = Field(
+        description="What it is about: an id, or a hash.", examples=["doc_0f3c9a7be1d24c55a6b8e9f0"]
+    )
+    message: str = Field(examples=["The original is gone; upload the file again."])
+    repaired: bool
+
+
+class AuditOut(BaseModel):
+    """What was found; nothing when the store keeps its promises."""
+
+    object: Literal["audit"] = "audit"
+    findings: list[FindingOut]
 
 
 class Health(BaseModel):

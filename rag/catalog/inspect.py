@@ -86,6 +86,14 @@ class Inspection:
                 yield f"{len(pages)} of {document.page_count} pages are there"
             if any(not 0 <= page.start <= page.end <= len(text) for page in pages):
                 yield "a page lies outside the text"
+            blocks = connection.execute(
+                sa.select(t.blocks.c.start, t.blocks.c.end).where(
+                    t.blocks.c.document_id == document.id,
+                    t.blocks.c.generation == document.generation,
+                )
+            ).all()
+            if any(not 0 <= block.start <= block.end <= len(text) for block in blocks):
+                yield "a block lies outside the text"
 
     def orphans(self) -> Sequence[tuple[str, int]]:
         """Versions that are neither visible nor being written: (document id, generation)."""
@@ -113,22 +121,27 @@ class Inspection:
             delete_rows(connection, document_id, only=generation)
 
     def stranded(self) -> Sequence[str]:
-        """Documents that wait for a job that is not there."""
+        """Documents that wait for a job that is not there, or are ready without a version."""
         c = t.documents.c
         wanted = sa.exists().where(t.jobs.c.id == c.job_id, t.jobs.c.status.in_(UNFINISHED))
-        query = sa.select(c.id).where(
-            c.status.in_((DocumentStatus.QUEUED, DocumentStatus.PROCESSING)), ~wanted
-        )
+        waiting = c.status.in_((DocumentStatus.QUEUED, DocumentStatus.PROCESSING)) & ~wanted
+        hollow = (c.status == DocumentStatus.READY) & c.generation.is_(None)
+        query = sa.select(c.id).where(waiting | hollow)
         with self._db.read() as connection:
             return list(connection.execute(query).scalars())
 
     def ingest_again(self, document_id: str) -> None:
-        """Give a document a new job, which will replace whatever version it has."""
+        """Give a document a new job, which will replace whatever version it has.
+
+        A no-op when it was deleted meanwhile.
+        """
         c = t.documents.c
         with self._db.write() as connection:
             row = connection.execute(
                 sa.select(c.tenant, c.collection_id, c.job_id).where(c.id == document_id)
-            ).one()
+            ).one_or_none()
+            if row is None:
+                return
             cancel_job(connection, row.job_id)
             job_id = insert_job(
                 connection,

@@ -7,7 +7,7 @@ garbage; collecting it is repeated after a crash until it is done.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -175,6 +175,19 @@ class Versions:
     def _has_garbage(self) -> bool:
         with self._db.read() as connection:
             return connection.execute(sa.select(t.garbage.c.key).limit(1)).first() is not None
+
+    def discard_vectors(self, keys: Iterable[tuple[str, str, bytes]]) -> None:
+        """Discard vectors by (tenant, embedder, text) unless a chunk uses them after all."""
+        groups: dict[tuple[str, str], list[bytes]] = {}
+        for tenant, embedder, key in keys:
+            groups.setdefault((tenant, embedder), []).append(key)
+        for (tenant, embedder), found in groups.items():
+            for start in range(0, len(found), _BATCH):
+                batch = found[start : start + _BATCH]
+                with self._db.write(durable=False) as connection:
+                    unused = _unused(connection, tenant, embedder, batch)
+                    self._vectors.delete(tenant, embedder, unused)
+        self._vectors.scrub()
 
     def discard_orphan(self, sha256: str, discard: Callable[[str], None]) -> None:
         """Discard an original unless a document has come to use it meanwhile."""

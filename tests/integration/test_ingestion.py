@@ -289,6 +289,42 @@ def test_audit_reports_a_lost_original_that_it_cannot_mend(services: Services) -
     assert audit(services, repair=True) == [("original", False)]
 
 
+def test_audit_sees_spans_outside_the_text_and_ready_documents_without_a_version(
+    services: Services,
+) -> None:
+    first = upload(services, "a.md", b"# Pumps\n\nSome text about pumps.")
+    second = upload(services, "b.txt", b"Some more text about pumps.")
+    run_jobs(services)
+    with services.catalog._database.write() as connection:
+        connection.execute(
+            sa.update(t.blocks).where(t.blocks.c.document_id == first.id).values(end=9999)
+        )
+        connection.execute(
+            sa.update(t.documents).where(t.documents.c.id == second.id).values(generation=None)
+        )
+    assert {"spans", "stranded"} <= {kind for kind, _ in audit(services)}
+    audit(services, repair=True)
+    run_jobs(services)
+    assert audit(services) == []
+
+
+def test_audit_tells_only_of_what_stays_wrong(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload whose file is there and whose row is not yet is no orphan at the second look."""
+    document = upload(services, "a.txt", b"Some text about pumps.")
+    run_jobs(services)
+    real, looks = services.catalog.inspection.contents, []
+
+    def contents() -> object:
+        looks.append(1)
+        return {} if len(looks) == 1 else real()
+
+    monkeypatch.setattr(services.catalog.inspection, "contents", contents)
+    assert audit(services, repair=True) == []
+    assert list(services.originals.all()) == [document.sha256]
+
+
 def test_audit_sees_an_index_that_differs(services: Services) -> None:
     document = upload(services, "a.txt", b"Some text about pumps.")
     run_jobs(services)
