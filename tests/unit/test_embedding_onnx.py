@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
@@ -12,6 +15,7 @@ from rag.embedding.convert import ConvertedModel, Precision, convert
 from rag.embedding.onnx import OnnxEmbedder
 from rag.embedding.tokens import Tokens
 from rag.errors import ConfigurationError, EmbeddingFailed
+from rag.types import FloatMatrix
 from tests.bert import make_bert
 
 WORDS = ["the", "cat", "sat", "on", "mat", "dog", "bird", "tax"]
@@ -52,6 +56,32 @@ def test_threads_give_the_same_vectors(model: ConvertedModel) -> None:
     one = OnnxEmbedder(model, threads=1).embed_passages(texts)
     four = OnnxEmbedder(model, threads=4).embed_passages(texts)
     np.testing.assert_allclose(one, four, atol=2e-6)
+
+
+def test_the_sentences_of_a_question_do_not_wait_behind_chunks(
+    model: ConvertedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = OnnxEmbedder(model, threads=1)
+    started, go_on = threading.Event(), threading.Event()
+    run = embedder._run
+
+    def slow(encoded: list[NDArray[np.int32]]) -> FloatMatrix:
+        if not threading.current_thread().name.startswith("embed-short"):
+            started.set()
+            assert go_on.wait(60)
+        return run(encoded)
+
+    monkeypatch.setattr(embedder, "_run", slow)
+    with ThreadPoolExecutor(2) as documents:
+        chunks = documents.submit(embedder.embed_passages, random_texts(128))
+        try:
+            assert started.wait(60)
+            question = documents.submit(embedder.embed_passages, random_texts(20))
+            assert question.result(60).shape == (20, 32)
+            assert not chunks.done()
+        finally:
+            go_on.set()
+        assert chunks.result(60).shape == (128, 32)
 
 
 def test_the_session_is_loaded_at_the_first_text(model: ConvertedModel, tmp_path: Path) -> None:
