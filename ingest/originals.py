@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,13 @@ class Originals:
         self._folder = folder
         self._incoming = folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        # Every folder is there, and known to the disk, before the first upload needs it.
+        shards = [folder / f"{number:02x}" for number in range(256)]
+        if not all(shard.is_dir() for shard in shards):
+            for shard in shards:
+                shard.mkdir(exist_ok=True)
+            _sync_folder(folder)
+        _sync_folder(folder.parent)
 
     @contextmanager
     def receive(self, parts: Iterable[bytes], *, limit: int) -> Iterator[Upload]:
@@ -65,19 +72,18 @@ class Originals:
             path.unlink(missing_ok=True)
 
     def keep(self, upload: Upload) -> None:
-        """Give the received bytes their final name; a second time is a no-op.
+        """Give the received bytes their final name, also where another file bears it.
 
+        That one may be damaged, and these bytes are known to be sound; a second call is a no-op.
         When this returns, file and directory entry survive power loss.
         """
         target = self.path(upload.sha256)
         with disk_full_is_said():
-            if not target.parent.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _sync_folder(self._folder)
-            # Somebody who sends the same bytes at this moment may have linked them already,
-            # and not synced the folder yet.
-            with suppress(FileExistsError):
+            try:
                 os.link(upload.path, target)
+            except FileExistsError:
+                if not upload.path.samefile(target):
+                    _replace(target, upload.path)
             _sync_folder(target.parent)
 
     def discard(self, sha256: str) -> None:
@@ -117,6 +123,13 @@ def disk_full_is_said() -> Iterator[None]:
                 "The disk is full; the file was not stored. Free some space and send it again."
             ) from error
         raise
+
+
+def _replace(target: Path, source: Path) -> None:
+    """Put another name of ``source`` in the place of ``target`` at once."""
+    spare = source.with_name(f"{source.name}-again")
+    os.link(source, spare)
+    spare.replace(target)
 
 
 def _sync_folder(folder: Path) -> None:
