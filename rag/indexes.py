@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -47,6 +48,7 @@ class Indexes:
         self._embedder = embedder
         self._open_vectors = open_vectors
         self._open: dict[str, CollectionIndexes] = {}
+        self._building: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def of(self, collection: Collection) -> CollectionIndexes:
@@ -62,11 +64,7 @@ class Indexes:
                 f"process uses {self._embedder.id}; set IBIDEM_EMBEDDER back, or use a new "
                 "collection."
             )
-        with self._lock:
-            indexes = self._open.get(collection.id)
-            if indexes is None:
-                indexes = self._new()
-                self._open[collection.id] = indexes
+        indexes = self._opened(collection)
         if indexes.seq != self._catalog.collections.seq(collection.id):
             with indexes.lock:
                 self._catch_up(collection, indexes)
@@ -77,18 +75,32 @@ class Indexes:
         with self._lock:
             self._open.pop(collection_id, None)
 
-    def _new(self) -> CollectionIndexes:
-        return CollectionIndexes(
+    def _opened(self, collection: Collection) -> CollectionIndexes:
+        with self._lock:
+            indexes = self._open.get(collection.id)
+            building = self._building.setdefault(collection.id, threading.Lock())
+        if indexes is not None:
+            return indexes
+        with building:
+            indexes = self._open.get(collection.id)  # somebody else may have built them
+            if indexes is None:
+                indexes = self._build(collection)
+                with self._lock:
+                    self._open[collection.id] = indexes
+        return indexes
+
+    def _build(self, collection: Collection) -> CollectionIndexes:
+        """Fresh indexes from SQL, in batches, seen by nobody before they are complete."""
+        indexes = CollectionIndexes(
             vectors=self._open_vectors(self._embedder.dimension), lexical=LexicalIndex()
         )
+        with self._catalog.indexed.visible(collection.id) as (seq, documents):
+            while batch := list(islice(documents, _BATCH_DOCUMENTS)):
+                self._add(collection, indexes, batch)
+        indexes.seq = seq
+        return indexes
 
     def _catch_up(self, collection: Collection, indexes: CollectionIndexes) -> None:
-        if indexes.seq == 0:
-            seq, documents = self._catalog.indexed.visible(collection.id)
-            for start in range(0, len(documents), _BATCH_DOCUMENTS):
-                self._add(collection, indexes, documents[start : start + _BATCH_DOCUMENTS])
-            indexes.seq = seq
-            return
         for change in self._catalog.collections.changes_after(collection.id, indexes.seq):
             ids = np.arange(
                 change.first_chunk_id, change.first_chunk_id + change.chunk_count, dtype=np.int64

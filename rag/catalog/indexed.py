@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,9 @@ class Indexed:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def visible(self, collection_id: str) -> tuple[int, Sequence[DocumentTexts]]:
-        """A snapshot: the committed seq, and every visible document."""
+    @contextmanager
+    def visible(self, collection_id: str) -> Iterator[tuple[int, Iterator[DocumentTexts]]]:
+        """A snapshot: the committed seq, and every visible document, read as it is asked for."""
         c = t.documents.c
         mine = (c.collection_id == collection_id) & c.generation.is_not(None)
         with self._db.read() as connection:
@@ -49,7 +51,7 @@ class Indexed:
                 sa.select(t.collections.c.seq).where(t.collections.c.id == collection_id)
             ).scalar()
             rows = connection.execute(_DOCUMENTS.where(mine).order_by(c.first_chunk_id)).all()
-            return int(seq or 0), [_read(connection, row) for row in rows]
+            yield int(seq or 0), (_read(connection, row) for row in rows)
 
     def published(self, document_id: str, generation: int) -> DocumentTexts | None:
         """One document; ``None`` when this generation of it is gone meanwhile."""

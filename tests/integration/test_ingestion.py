@@ -18,7 +18,14 @@ from ingest.audit import run_audit
 from ingest.intake import Incoming
 from ingest.pipeline import ingest
 from rag.catalog import schema as t
-from rag.errors import EmptyDocument, HomeBusy, NotFound, PayloadTooLarge, UnsupportedType
+from rag.errors import (
+    EmptyDocument,
+    HomeBusy,
+    NotFound,
+    PayloadTooLarge,
+    StoreDamaged,
+    UnsupportedType,
+)
 from rag.retrieve import Mode, SearchRequest
 from rag.types import Document, DocumentStatus, Passage
 
@@ -240,6 +247,30 @@ def test_bad_uploads_leave_nothing(services: Services) -> None:
 )
 def test_hostile_names_are_only_shown(services: Services, sent: str, shown: str) -> None:
     assert upload(services, sent, b"Some text.").name == shown
+
+
+def test_indexes_that_could_not_be_built_leave_nothing_half_done(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Heron", "Linnet", "Plover"):
+        upload(services, f"{name}.txt", PARAGRAPH.format(name, "7", "oil").encode())
+    run_jobs(services)
+    read, most = services.catalog.vectors.get, []
+
+    def failing(*arguments: object) -> object:
+        most.append(1)
+        if len(most) == 2:
+            raise StoreDamaged
+        return read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("rag.indexes._BATCH_DOCUMENTS", 1)
+    monkeypatch.setattr(services.catalog.vectors, "get", failing)
+    with pytest.raises(StoreDamaged):
+        search(services, "pump")
+    assert len({p.document_id for p in search(services, "pump")}) == 3
+    assert len(most) == 5  # one a document: the second build began anew
+    monkeypatch.undo()
+    assert audit(services) == []
 
 
 def test_a_home_has_one_owner(services: Services) -> None:

@@ -142,7 +142,8 @@ def test_nothing_is_visible_before_it_is_published(catalog: Catalog) -> None:
     catalog.staging.stage(document.id, job.number, parsed, chunked("hello"))
     with pytest.raises(NotFound, match="no text yet"):
         catalog.texts.read(document.id, 0, 5)
-    assert catalog.indexed.visible(collection.id) == (0, [])
+    with catalog.indexed.visible(collection.id) as (seq, documents):
+        assert (seq, list(documents)) == (0, [])
 
 
 def test_text_reads_the_same_across_segments(catalog: Catalog) -> None:
@@ -269,9 +270,10 @@ def test_reading_while_writing_sees_one_moment(catalog: Catalog) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            seq, documents = catalog.indexed.visible(collection.id)
-            if seq != len(documents):
-                torn.append((seq, len(documents)))
+            with catalog.indexed.visible(collection.id) as (seq, documents):
+                count = len(list(documents))
+            if seq != count:
+                torn.append((seq, count))
 
     reader = threading.Thread(target=read)
     reader.start()
