@@ -17,6 +17,8 @@ from rag.errors import InvalidRequest, NotFound, StoreDamaged
 from rag.types import Document, Span
 
 _FURTHEST = 2**31 - 1
+_LONGEST_TEXT = 1_000_000
+"""Code points of text in one reply."""
 _HIGHLIGHT = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
 
 router = APIRouter(prefix="/documents/{document_id}", tags=["Documents"])
@@ -64,12 +66,17 @@ def get_text(
         Query(ge=0, le=_FURTHEST, description="Behind the last code point; the end by default."),
     ] = None,
 ) -> TextOut:
-    """The stored text that all offsets count into, or a stretch of it."""
+    """The stored text that all offsets count into, or a stretch of it.
+
+    One reply holds at most 1,000,000 code points. While its `end` is less than you asked for
+    (or, without `end`, than its `text_length`), go on with `start` at that `end`.
+    """
     document = door.read_document(tenant, document_id)
     stop = document.text_length if end is None else min(end, document.text_length)
     begin = min(start, document.text_length)
     if begin > stop:
         raise InvalidRequest(f"start: {start} is behind the end, {stop}.", param="start")
+    stop = min(stop, begin + _LONGEST_TEXT)
     return TextOut(
         document_id=document.id,
         start=begin,

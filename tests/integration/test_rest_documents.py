@@ -140,7 +140,9 @@ def test_the_original_comes_back_and_cannot_run_as_a_page(idle: Rest) -> None:
     assert reply.headers["cache-control"] == "private, no-cache"
 
 
-def test_text_is_sliced_by_code_points(rest: Rest, lease: str) -> None:
+def test_text_is_sliced_by_code_points(
+    rest: Rest, lease: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = rest.client.get(f"/v1/documents/{lease}/text").json()
     assert (whole["text"], whole["text_length"]) == (LEASE, len(LEASE))
     smiley = LEASE.index("😀")
@@ -148,6 +150,15 @@ def test_text_is_sliced_by_code_points(rest: Rest, lease: str) -> None:
         f"/v1/documents/{lease}/text", params={"start": smiley, "end": smiley + 5}
     ).json()
     assert (part["start"], part["end"], part["text"]) == (smiley, smiley + 5, "😀 The")
+    with monkeypatch.context() as patched:
+        patched.setattr("api.routes.contents._LONGEST_TEXT", 100)
+        pieces = []
+        while (start := sum(map(len, pieces))) < whole["text_length"]:
+            path = f"/v1/documents/{lease}/text"
+            piece = rest.client.get(path, params={"start": start}).json()
+            assert piece["end"] == start + len(piece["text"]) <= start + 100
+            pieces.append(piece["text"])
+        assert "".join(pieces) == whole["text"]
     beyond = rest.client.get(f"/v1/documents/{lease}/text", params={"start": 10**6}).json()
     assert (beyond["start"], beyond["end"], beyond["text"]) == (len(LEASE), len(LEASE), "")
 
