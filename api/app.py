@@ -33,7 +33,8 @@ source that supports it.
 Upload with `POST /documents`, wait for the job, then `POST /ask`. Offsets count Unicode code
 points of a document's stored text, half-open. Lists are paged with `limit`, `after` and
 `order`. Every error has the form `{"error": {"type", "code", "message", "param",
-"request_id"}}`. POSTs that create take an `Idempotency-Key`. `/health`, `/ready` and
+"request_id"}}`. POSTs that create, and `POST /ask`,
+take an `Idempotency-Key`. `/health`, `/ready` and
 `/metrics` are reachable with and without the base path `/v1`.
 """
 _TAGS = [

@@ -1,4 +1,4 @@
-"""POSTs that create, carried out once per ``Idempotency-Key``."""
+"""POSTs that create or answer, carried out once per ``Idempotency-Key``."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ IdempotencyKey: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A JSON reply, byte for byte."""
+    """A JSON reply, byte for byte; one that holds an answer is kept as long as the answer."""
 
     status: int
     body: str
+    answer_id: str | None = None
 
     def response(self, *, replayed: bool = False) -> Response:
         """The reply, marked when it was given before."""
@@ -73,7 +74,7 @@ def once(
         return Reply(status=status, body=body).response(replayed=True)
     try:
         reply = create()
-        requests.settle(tenant, key, reply.status, reply.body)
+        requests.settle(tenant, key, reply.status, reply.body, answer_id=reply.answer_id)
     except BaseException:
         requests.release(tenant, key)
         raise

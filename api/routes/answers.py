@@ -7,12 +7,13 @@ import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from api import errors, events
 from api.door import Door, DoorDep, TenantDep, check_id
+from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.schemas.answers import (
     AnswerOut,
     AskBody,
@@ -82,23 +83,32 @@ def search(body: SearchBody, door: DoorDep, tenant: TenantDep) -> SearchOut:
     },
 )
 def ask(
-    body: AskBody, request: Request, door: DoorDep, tenant: TenantDep
-) -> AnswerOut | StreamingResponse:
+    body: AskBody,
+    request: Request,
+    door: DoorDep,
+    tenant: TenantDep,
+    key: IdempotencyKey = None,
+) -> Response:
     """An answer whose every sentence names the places in the documents that it rests on.
 
     With `"stream": true` the reply is a stream of server-sent events: `passages`, then for
     each sentence `delta` and its `citation`s, then `answer` (the same object that comes
     without `stream`), or `error`; `done` is always the last. Nothing is sent before its
-    quotes were located.
+    quotes were located. A stream is not repeated, so it takes no `Idempotency-Key`.
     """
     known = door.services.engine.id
     if body.engine is not None and body.engine != known:
         raise InvalidRequest(f"No engine {body.engine[:64]!r}; there is: {known}.", param="engine")
+    if body.stream and key is not None:
+        raise InvalidRequest(
+            "A stream cannot be repeated: ask without `stream`, or without an Idempotency-Key.",
+            param="Idempotency-Key",
+        )
     collections = door.collections(tenant, body.collection, body.collections)
     if not body.stream:
-        with door.searches.place():
-            asked = _Asked(door, tenant, body, collections)
-            return asked.keep(next(e.answer for e in asked if isinstance(e, line.Answered)))
+        mark = fingerprint("POST", "/ask", body.model_dump_json())
+        requests = door.services.catalog.requests
+        return once(requests, tenant, key, mark, lambda: _whole(door, tenant, body, collections))
     stream = _stream(door, tenant, body, collections)
     first = next(stream)  # what fails before the first event is an ordinary error reply
     request_id = request.state.request_id
@@ -169,6 +179,13 @@ class _Asked:
         )
         self._door.metrics.answers.labels(str(shown.found).lower()).inc()
         return shown
+
+
+def _whole(door: Door, tenant: str, body: AskBody, collections: tuple[Collection, ...]) -> Reply:
+    with door.searches.place():
+        asked = _Asked(door, tenant, body, collections)
+        shown = asked.keep(next(e.answer for e in asked if isinstance(e, line.Answered)))
+    return Reply(status=200, body=shown.model_dump_json(), answer_id=shown.id)
 
 
 def _stream(

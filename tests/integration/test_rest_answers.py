@@ -74,6 +74,23 @@ def test_an_answer_goes_with_the_document_that_it_quotes(rest: Rest) -> None:
     assert rest.client.get(f"/v1/answers/{answer['id']}").status_code == 404
 
 
+def test_a_question_under_a_key_is_answered_once(rest: Rest) -> None:
+    document = rest.ready("wren.txt", b"The wren pump weighs eleven kilos without its base.")
+
+    def ask(**body: Any) -> Any:
+        asked = {"question": "How many kilos does the wren pump weigh?", **body}
+        return rest.client.post("/v1/ask", json=asked, headers={"Idempotency-Key": "q1"})
+
+    first, again = ask(), ask()
+    assert (again.text, again.headers["idempotent-replayed"]) == (first.text, "true")
+    assert "eleven kilos" in first.json()["text"]
+    assert ask(top_k=1).status_code == 409
+    streamed = ask(stream=True)
+    assert (streamed.status_code, streamed.json()["error"]["param"]) == (422, "Idempotency-Key")
+    rest.client.delete(f"/v1/documents/{document}")
+    assert "eleven" not in ask().text
+
+
 def test_what_the_documents_do_not_say_is_not_found(rest: Rest, lease: str, pump: str) -> None:
     question = "Which football club won the cup final in Lisbon?"
     answer = rest.client.post("/v1/ask", json={"question": question}).json()
