@@ -13,7 +13,7 @@ from ingest.parse import detect
 from rag.catalog import Catalog
 from rag.catalog.documents import NewDocument
 from rag.catalog.filters import FIELD_TYPES, is_field_name, is_storable
-from rag.errors import InvalidRequest
+from rag.errors import InvalidRequest, NotFound
 from rag.types import Collection, Document
 
 _LONGEST_NAME = 255
@@ -72,7 +72,11 @@ def admit(
         size=upload.size,
         metadata=incoming.metadata,
     )
-    return catalog.documents.add(new, store=lambda: originals.keep(upload))
+    try:
+        return catalog.documents.add(new, store=lambda: originals.keep(upload))
+    except NotFound:
+        catalog.versions.discard_orphan(upload.sha256, originals.discard)
+        raise
 
 
 def display_name(name: str) -> str:

@@ -148,7 +148,9 @@ def list_documents(
     order: Order = "desc",
 ) -> ListOf[DocumentOut]:
     """Documents by time of upload, newest first, page by page."""
-    found = None if collection is None else door.services.collection(tenant, collection)
+    found = None if collection is None else door.existing(tenant, collection)
+    if collection is not None and found is None:
+        return page([], limit, DocumentOut.of)
     if after is not None:
         door.document(tenant, after)
     rows = door.services.catalog.documents.page(

@@ -52,9 +52,18 @@ class Documents:
         The same bytes again are a no-op, except that a failed document is tried once more.
         ``store`` makes sure of the original within the transaction, after deletions that
         might have removed it.
+
+        Raises:
+            NotFound: the collection was deleted meanwhile.
         """
         c = t.documents.c
+        k = t.collections.c
+        kept = sa.select(k.id).where(k.id == new.collection.id).with_for_update(read=True)
         with self._db.write() as connection:
+            if connection.execute(kept).first() is None:
+                raise NotFound(
+                    f"Collection {new.collection.name!r} was deleted meanwhile.", param="collection"
+                )
             store()
             status = connection.execute(sa.select(c.status).where(c.id == new.id)).scalar()
             if status not in (None, DocumentStatus.FAILED):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import pytest
+
+from ingest.originals import Upload
 from tests.integration.conftest import Rest
 
 
@@ -32,6 +35,35 @@ def test_a_collection_lives_and_dies_with_its_documents(rest: Rest) -> None:
     assert rest.client.get(f"/v1/documents/{document}").status_code == 404
     assert rest.client.post("/v1/search", json=body).status_code == 404
     assert not list(rest.services.originals.all())
+
+
+def test_reading_makes_no_collection(idle: Rest) -> None:
+    def empty() -> bool:
+        return idle.client.get("/v1/collections").json()["data"] == []
+
+    assert idle.client.get("/v1/documents?collection=default").json()["data"] == []
+    assert idle.client.post("/v1/search", json={"query": "a"}).json()["passages"] == []
+    assert idle.client.post("/v1/ask", json={"question": "What is a?"}).json()["found"] is False
+    assert idle.client.post("/v1/search", json={"query": "a", "collection": "b"}).status_code == 404
+    assert empty()
+    assert idle.upload("a.txt", b"a").status_code == 202
+    assert not empty()
+
+
+def test_an_upload_to_a_collection_deleted_meanwhile_is_told_so(
+    idle: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = idle.client.post("/v1/collections", json={"name": "a"}).json()["id"]
+    keep = idle.services.originals.keep
+
+    def late(upload: Upload) -> None:
+        keep(upload)
+        idle.client.delete(f"/v1/collections/{made}")
+
+    monkeypatch.setattr(type(idle.services.originals), "keep", lambda _self, upload: late(upload))
+    reply = idle.upload("a.txt", b"a", collection="a")
+    assert (reply.status_code, reply.json()["error"]["param"]) == (404, "collection")
+    assert list(idle.services.originals.all()) == []
 
 
 def test_collections_are_listed_renamed_and_unique(idle: Rest) -> None:
