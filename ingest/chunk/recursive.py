@@ -7,8 +7,9 @@ paragraphs, else between lines, sentences, words, and only then between any two 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ _BREAKS: tuple[tuple[re.Pattern[str], int], ...] = (
     (re.compile(rf"{_NEWLINE}[^\S\r\n]*{_NEWLINE}\s*"), _PARAGRAPH),
 )
 _SMALLEST = 16
+_MATCHES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,17 +132,24 @@ def _levels(document: ParsedDocument, found: Units) -> NDArray[np.int8]:
     levels = np.full(len(found) + 1, _TOKEN, np.int8)
     levels[1:-1][~found.separable] = _NEVER
     for pattern, level in _BREAKS:
-        ends = [match.end() for match in pattern.finditer(document.text)]
-        at = found.from_position(np.array(ends, dtype=np.int64))
-        at = at[levels[at] != _NEVER]
-        levels[at] = np.maximum(levels[at], level)
+        for ends in _ends(pattern, document.text):
+            at = found.from_position(ends)
+            at = at[levels[at] != _NEVER]
+            levels[at] = np.maximum(levels[at], level)
     headings = [block for block in document.blocks if block.kind is BlockKind.HEADING]
-    after = found.from_position(np.array([block.end for block in headings], dtype=np.int64))
-    before = found.from_position(np.array([block.start for block in headings], dtype=np.int64))
+    after = found.from_position(np.array([block.end for block in headings], dtype=np.int32))
+    before = found.from_position(np.array([block.start for block in headings], dtype=np.int32))
     levels[after] = np.minimum(levels[after], _WORD)  # a heading stays with what it heads
     before = before[levels[before] != _NEVER]
     levels[before] = _HEADING
     return levels
+
+
+def _ends(pattern: re.Pattern[str], text: str) -> Iterator[NDArray[np.int32]]:
+    """Ends of the matches, some at a time: of spaces there are millions."""
+    ends = (match.end() for match in pattern.finditer(text))
+    while len(some := np.fromiter(islice(ends, _MATCHES), np.int32)):
+        yield some
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

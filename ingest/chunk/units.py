@@ -22,9 +22,12 @@ _LAST_SPACE = re.compile(r"\s(?=\S*\Z)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Units:
-    """Starts of the units, ascending; ``separable[k]`` says whether unit k+1 may be cut off."""
+    """Starts of the units, ascending; ``separable[k]`` says whether unit k+1 may be cut off.
 
-    starts: NDArray[np.int64]
+    Positions are of 32 bits: a document has millions of units, and no text has 2**31 characters.
+    """
+
+    starts: NDArray[np.int32]
     separable: NDArray[np.bool_]
     length: int
 
@@ -38,7 +41,7 @@ class Units:
             return 0
         return int(self.starts[unit]) if unit < len(self.starts) else self.length
 
-    def from_position(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    def from_position(self, positions: NDArray[np.int32]) -> NDArray[np.int64]:
         """The first unit that starts at or after each code point."""
         return np.searchsorted(self.starts, positions)
 
@@ -46,11 +49,13 @@ class Units:
 def units(text: str, tokens: Callable[[str], Ids]) -> Units:
     """Units of a whole text; the tokenizer sees bounded windows that end between words."""
     spans = [
-        _refined(text, start, end, np.asarray(tokens(text[start:end]), np.int64) + start, tokens)
+        _refined(
+            text, start, end, np.asarray(tokens(text[start:end]), np.int64) + start, tokens
+        ).astype(np.int32)
         for start, end in _windows(text)
     ]
-    merged = np.concatenate(spans) if spans else np.zeros((0, 2), np.int64)
-    starts, ends = merged[:, 0], merged[:, 1]
+    starts = np.concatenate([span[:, 0] for span in spans] or [np.zeros(0, np.int32)])
+    ends = np.concatenate([span[:, 1] for span in spans] or [np.zeros(0, np.int32)])
     return Units(
         starts=starts,
         separable=(starts[1:] > starts[:-1]) & (starts[1:] >= ends[:-1]),

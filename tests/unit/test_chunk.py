@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Callable
 from functools import cache
 from importlib import metadata
@@ -214,3 +215,20 @@ def test_settings_choose_the_chunker() -> None:
     assert open_chunker({}) == RecursiveChunker(size=256, overlap=32)
     config = {"strategy": "recursive", "size": 64, "overlap": 8}
     assert open_chunker(config) == RecursiveChunker(size=64, overlap=8)
+
+
+def test_memory_per_character_is_bounded() -> None:
+    text = "of it we " * 60_000
+
+    def words(piece: str) -> Ids:
+        starts = np.flatnonzero(np.frombuffer(piece.encode(), np.uint8) == ord(" "))
+        return np.stack([np.maximum(starts - 2, 0), starts], axis=1).astype(np.int64)
+
+    tracemalloc.start()
+    try:
+        chunks = RecursiveChunker().chunk(document(text), words)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(chunks) > 700
+    assert peak < 15 * len(text)
