@@ -76,7 +76,14 @@ def _frames(request: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]
         yield {"png": len(png)}, png
         return
     module = import_module(BY_MEDIA_TYPE[request["media_type"]].module)
+    length = 0
     for part in module.parse(path):
+        length += len(part.text)
+        if length > (most := request["text_characters"]):
+            raise ParserLimit(
+                f"its text has more than {most:,} characters, the most that one document may "
+                "have; split it"
+            )
         yield part_to_frame(part)
         _limit_cpu(cpu_s)
 

@@ -47,13 +47,15 @@ class Limits:
     """What one document may cost.
 
     ``cpu_s`` counts per part (a batch of pages; a whole document of the other formats),
-    ``wall_s`` for the whole document. ``output_bytes`` bounds text and character boxes.
+    ``wall_s`` for the whole document. ``output_bytes`` bounds text and character boxes, and
+    ``text_characters`` the text alone: chunking it in the service takes some 20 bytes each.
     """
 
     memory_bytes: int = 1 << 30
     cpu_s: int = 60
     wall_s: float = 900.0
     output_bytes: int = 256 << 20
+    text_characters: int = 20_000_000
 
 
 class _Fault(Exception):

@@ -250,3 +250,12 @@ def test_impossible_spans_are_refused(part: Part) -> None:
 def test_malformed_parts_are_refused(header: dict[str, object]) -> None:
     with pytest.raises(FrameError):
         part_from_frame(header, b"")
+
+
+def test_a_text_of_too_many_characters_is_refused_with_their_number(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("ab " * 500)
+    with pytest.raises(ParserLimit, match="more than 1,499 characters"):
+        parse(path, "text/plain", limits=Limits(text_characters=1_499))
+    assert len(parse(path, "text/plain", limits=Limits(text_characters=1_500)).text) == 1_500
+    assert Limits().text_characters == 20_000_000
