@@ -48,7 +48,7 @@ class Limits:
 
     ``cpu_s`` counts per part (a batch of pages; a whole document of the other formats),
     ``wall_s`` for the whole document. ``output_bytes`` bounds text and character boxes, and
-    ``text_characters`` the text alone: chunking it in the service takes some 20 bytes each.
+    ``text_characters`` the text alone: chunking it in the service takes several bytes each.
     """
 
     memory_bytes: int = 1 << 30
