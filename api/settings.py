@@ -107,7 +107,7 @@ def _parse(field: str, name: str, value: str) -> object:
 def _key_file(name: str, value: str) -> str | None:
     """Content of the file that a value names; ``None`` for a value that is keys.
 
-    What begins like a path never is a key: the path of a missing file is no secret.
+    What begins like a path never is a key. Errors do not repeat it: it may be one all the same.
     """
     path = Path(value).expanduser()
     meant = value.startswith(("/", "./", "../", "~"))
@@ -117,11 +117,12 @@ def _key_file(name: str, value: str) -> str | None:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{name} names the file {value}, which cannot be read ({type(error).__name__}). "
+            f"{name} begins like the path of a file that cannot be read "
+            f"({type(error).__name__}). "
             "Mend the path, or give the keys themselves; a key cannot begin like a path."
         ) from error
     if not text.strip(", \t\r\n"):
-        raise ConfigurationError(f"{name} names the file {value}, which holds no key.")
+        raise ConfigurationError(f"{name} names a file that holds no key.")
     return text
 
 
