@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rag.catalog import Catalog
+from rag.catalog.filters import document_condition
 from rag.embedding import Embedder
 from rag.fuse import Search, search_hybrid
 from rag.indexes import CollectionIndexes, Indexes
@@ -68,6 +69,8 @@ class Retriever:
     def _allowed(self, request: SearchRequest) -> Ids | None:
         if not request.filter:
             return None
+        if not request.collections:
+            document_condition(request.filter, {})  # malformed is malformed, also in nothing
         parts = []
         for place, collection in enumerate(request.collections):
             ids = self._catalog.texts.allowed_chunks(collection, request.filter)

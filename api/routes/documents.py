@@ -17,6 +17,7 @@ from api.schemas.common import After, Deleted, Limit, ListOf, Order, failures, p
 from api.schemas.documents import DocumentOut, DocumentUpdate, JobOut, Uploaded
 from ingest.intake import Incoming, admit, check_metadata, display_name
 from ingest.originals import Upload
+from rag.catalog.filters import document_condition
 from rag.errors import InvalidFilter, InvalidRequest
 from rag.types import Document, DocumentStatus
 
@@ -150,6 +151,7 @@ def list_documents(
     """Documents by time of upload, newest first, page by page."""
     found = None if collection is None else door.existing(tenant, collection)
     if collection is not None and found is None:
+        document_condition(_filter(filter) or {}, {})  # malformed is malformed, also in nothing
         return page([], limit, DocumentOut.of)
     if after is not None:
         door.document(tenant, after)
