@@ -38,6 +38,9 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(arguments, prog_name="ibidem", standalone_mode=False)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         where = f" See '{error.ctx.command_path} --help'." if error.ctx else ""
         return _fail(error.format_message() + where, 2)

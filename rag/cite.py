@@ -74,6 +74,7 @@ def cite(
     return Citation(
         document_id=passage.document_id,
         document_title=passage.document_title,
+        document_name=passage.document_name,
         cited_text=cited,
         start=span.start,
         end=span.end,

@@ -161,6 +161,7 @@ class Citation:
 
     document_id: str
     document_title: str
+    document_name: str = ""
     cited_text: str
     start: int
     end: int

@@ -58,6 +58,8 @@ def ask(
             show_json(answer)
         else:
             show_answer(client, answer)
+            if not answer["found"]:
+                _say_where_nothing_is(client, collection)
 
 
 @click.command()
@@ -89,14 +91,32 @@ def search(
                 "top_k": top_k,
             },
         )
-    if where["as_json"]:
-        show_json(found)
+        if where["as_json"]:
+            show_json(found)
+            return
+        for number, passage in enumerate(found["passages"], start=1):
+            click.secho(f"{number}. {_source(passage)}  ({passage['score']:.3f})", bold=True)
+            click.echo(f"   {_shortened(plain(passage['text']), 400)}")
+        if not found["passages"]:
+            click.echo("Nothing found.")
+            _say_where_nothing_is(client, collection)
+
+
+def _say_where_nothing_is(client: Client, asked: tuple[str, ...]) -> None:
+    """Tell somebody who asked where there are no documents, and name where there are some."""
+    counts = {
+        one["name"]: sum(one["documents"].values())
+        for one in client.get("/v1/collections", limit=100)["data"]
+    }
+    names = asked or ("default",)
+    if any(counts.get(name, 1 if asked else 0) for name in names):
         return
-    for number, passage in enumerate(found["passages"], start=1):
-        click.secho(f"{number}. {_source(passage)}  ({passage['score']:.3f})", bold=True)
-        click.echo(f"   {_shortened(plain(passage['text']), 400)}")
-    if not found["passages"]:
-        click.echo("Nothing found.")
+    filled = [f"{name} ({count})" for name, count in counts.items() if count]
+    click.echo(
+        f"There are no documents in {' or '.join(repr(name) for name in names)}."
+        + (f" Name another --collection: {', '.join(filled)}." if filled else ""),
+        err=True,
+    )
 
 
 def show_answer(client: Client, answer: Json) -> None:
@@ -123,7 +143,9 @@ def show_answer(client: Client, answer: Json) -> None:
 
 
 def _source(place: Json) -> str:
-    title = plain(place["document_title"])
+    title, name = plain(place["document_title"]), plain(place["document_name"])
+    if name not in ("", title):  # filings of one company are all called alike
+        title = f"{title} ({name})"
     first, last = place["start_page_number"], place["end_page_number"]
     if first is None:
         return title

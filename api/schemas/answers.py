@@ -64,6 +64,7 @@ class PassageOut(BaseModel):
 
     document_id: str = Field(examples=["doc_0f3c9a7be1d24c55a6b8e9f0"])
     document_title: str
+    document_name: str
     text: str
     start_char_index: int
     end_char_index: int
@@ -80,6 +81,7 @@ class PassageOut(BaseModel):
         return cls(
             document_id=passage.document_id,
             document_title=passage.document_title,
+            document_name=passage.document_name,
             text=passage.text,
             start_char_index=passage.start,
             end_char_index=passage.end,
@@ -115,6 +117,7 @@ class CitationOut(BaseModel):
 
     document_id: str
     document_title: str
+    document_name: str
     cited_text: str
     start_char_index: int
     end_char_index: int = Field(description="Half-open.")
@@ -131,6 +134,7 @@ class CitationOut(BaseModel):
         return cls(
             document_id=citation.document_id,
             document_title=citation.document_title,
+            document_name=citation.document_name,
             cited_text=citation.cited_text,
             start_char_index=citation.start,
             end_char_index=citation.end,

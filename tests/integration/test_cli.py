@@ -131,7 +131,7 @@ def test_an_answer_comes_with_numbered_places(terminal: Terminal) -> None:
     said = re.search(r"The seal is replaced every 8,000 hours\. \[(\d)\]", answer)
     assert said is not None
     heading, quote, command = places[int(said[1]) - 1].splitlines()
-    assert heading == f"[{said[1]}] Linnet manual, page 2"
+    assert heading == f"[{said[1]}] Linnet manual (linnet.pdf), page 2"
     assert quote.strip() == '"The seal is replaced every 8,000 hours."'
     assert command.endswith("--page 2 --png page.png")
 
@@ -171,7 +171,7 @@ def test_search_lists_passages_best_first(terminal: Terminal, mode: str) -> None
     assert "bronze" in found["passages"][0]["text"]
     assert scores == sorted(scores, reverse=True)
     assert terminal.run("search", "bronze casing", "--collection", "boats", "--mode", mode) == 0
-    assert terminal.out.startswith("1. Linnet manual, page")
+    assert terminal.out.startswith("1. Linnet manual (linnet.pdf), page")
 
 
 @pytest.mark.usefixtures("ingested")
@@ -253,3 +253,16 @@ def test_a_full_disk_stops_with_the_reason(
     monkeypatch.setattr("ingest.originals.Originals.receive", full)
     assert terminal.run("ingest", str(files / "lease.txt"), "--collection", "full") == 1
     assert terminal.err.endswith("error: The disk is full; nothing was stored.\n")
+
+
+@pytest.mark.usefixtures("ingested")
+def test_asking_where_nothing_is_names_where_something_is(terminal: Terminal) -> None:
+    for command in ("ask", "search"):
+        assert terminal.run(command, "What is blue?") == 0
+        assert "There are no documents in 'default'." in terminal.err
+        assert "boats (3)" in terminal.err
+
+
+def test_the_bare_command_explains_itself(terminal: Terminal) -> None:
+    assert terminal.run() == 2
+    assert "Commands:\n" in terminal.err
