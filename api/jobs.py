@@ -164,19 +164,15 @@ class JobStore:
             DBOS.run_step({"name": "embed"}, self._embed, job_id, first, prepared)
 
     def _try_later(self, job_id: str, attempt: int, error: Exception) -> None:
-        """Pause the job, longer each time. What is not the document's fault is tried for ever.
-
-        What is nobody's known fault was counted when the document was taken up, and ends with
-        the pipeline's refusal to begin once more.
-        """
+        """Pause the job, longer each time; what is not the document's fault is tried for ever."""
         _log.warning("job %s, attempt %d failed", job_id, attempt, exc_info=error)
         with self._lock:
             before = self._pauses.get(job_id, _Pause(until=0.0, length=_RECONCILE_S / 2))
             length = min(_LONGEST_PAUSE_S, before.length * 2)
             self._pauses[job_id] = _Pause(until=time.monotonic() + length, length=length)
-        if isinstance(error, _NOT_THE_DOCUMENT):
-            with suppress(Exception):  # counted in vain; the disk may be full
-                self._pipeline.catalog.jobs.forgive(job_id)
+        jobs = self._pipeline.catalog.jobs
+        with suppress(sa.exc.SQLAlchemyError, StorageError):  # the disk may be full
+            (jobs.forgive if isinstance(error, _NOT_THE_DOCUMENT) else jobs.blame)(job_id)
 
     def _go_on(self) -> None:
         if self._stopping.is_set():

@@ -76,6 +76,11 @@ class Jobs:
         with self._db.write() as connection:
             cancel_job(connection, job_id)
 
+    def blame(self, job_id: str) -> None:
+        """Count a fault that nobody foresaw against the document."""
+        with self._db.write() as connection:
+            _update(connection, t.jobs.c.id == job_id, {"begun": t.jobs.c.begun + 1})
+
     def forgive(self, job_id: str) -> None:
         """Do not count the last beginning: that it failed was not the document's fault."""
         with self._db.write() as connection:

@@ -153,7 +153,7 @@ jobs = sa.Table(
     sa.Column("collection_id", sa.Text),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
-    # Times a worker began to read the document without coming to an end, of any kind.
+    # Times that reading the document ended the process, or failed as nobody foresaw.
     sa.Column("begun", sa.Integer, nullable=False),
     sa.Column("done", sa.Integer, nullable=False),
     sa.Column("total", sa.Integer),

@@ -45,7 +45,10 @@ class Staging:
             with self._versions.writing(document_id, generation) as connection:
                 if first:
                     delete_rows(connection, document_id, only=generation)
-                    update_job(connection, generation, done=0, total=len(chunks))
+                    # Read to its end: what ends the process from here on is not the document.
+                    update_job(
+                        connection, generation, done=0, total=len(chunks), begun=t.jobs.c.begun - 1
+                    )
                     connection.execute(
                         sa.update(t.documents)
                         .where(t.documents.c.id == document_id)
