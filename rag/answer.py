@@ -21,6 +21,8 @@ from rag.sentences import split
 from rag.types import Answer, Citation, Passage, Sentence
 
 NOT_FOUND = "Not found in these documents."
+# Code points from a document's beginning in which it says what it is.
+OPENING = 1_000
 # Code points of a sentence that may lie outside its passage.
 _LONGEST_REST = 400
 
@@ -91,7 +93,8 @@ def stream(
         The passages, then for each sentence its text and citations, then the answer.
     """
     whole = tuple(_in_whole_sentences(passage, source) for passage in passages)
-    task = AnswerTask(question=question, passages=whole)
+    openings = {one.document_id: _opening(one.document_id, source) for one in whole}
+    task = AnswerTask(question=question, passages=whole, openings=openings)
     yield PassagesFound(passages=task.passages)
     started = time.perf_counter()
     outcome = engine.run(task, context or Context())
@@ -127,6 +130,13 @@ def stream(
             timings={**outcome.timings, "engine": engine_ms, "locate": locate_ms},
         )
     )
+
+
+def _opening(document_id: str, source: Source) -> str:
+    try:
+        return source.read(document_id, 0, OPENING)
+    except NotFound:
+        return ""
 
 
 def _in_whole_sentences(passage: Passage, source: Source) -> Passage:

@@ -39,8 +39,8 @@ _MONTHS = frozenset(
 _BEFORE_ORDINAL = frozenset("am im der dem den des die das zum vom bis seit ab und".split())
 # A sentence, a heading or an item does not end with one of these.
 _OPEN = frozenset(
-    "a an the of on in at by to for from with and or nor as than that which is are was were be "
-    "der die das des dem den von im am und oder mit für".split()
+    "a an the of on in at by to for from with and or nor but not as than that which is are was "
+    "were be der die das des dem den von im am und oder mit für".split()
 )
 # Words before the number of a heading such as "Item 1. Business".
 _NUMBERED = frozenset("item note section article chapter part table figure exhibit".split())
@@ -106,6 +106,8 @@ def _breaks(text: str, line: tuple[int, int], following: tuple[int, int], full: 
         return True
     # Wide line spacing may look like the end of a paragraph.
     if here[-1] in ",-–(/&" or here.rpartition(" ")[2].casefold() in _OPEN:
+        return False
+    if after[0].islower() and here[-1] not in ".:;!?" and len(here) > 0.6 * full:
         return False
     if gap.replace("\r\n", "\n").count("\n") > 1:
         return True

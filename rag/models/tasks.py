@@ -18,10 +18,15 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerTask:
-    """Answer a question from passages, best first, and from nothing else."""
+    """Answer a question from passages, best first, and from nothing else.
+
+    ``openings`` are the first words of the passages' documents, by document: no evidence, but
+    that is where a document says what it is.
+    """
 
     question: str
     passages: tuple[Passage, ...]
+    openings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ class Filing:
     type: str
     chunk_type: str
     sources: frozenset[str]
+    answer: str
     figures: frozenset[str]
 
 
@@ -80,6 +81,7 @@ def _filing(row: Mapping[str, str], names: Sequence[str]) -> Filing:
         type=row["Question Type"].removesuffix(" RAG"),
         chunk_type=row["Source Chunk Type"],
         sources=frozenset(named or matched),
+        answer=_SOURCES.sub("", row["Answer"]).strip(),
         figures=figures(_SOURCES.sub("", row["Answer"])),
     )
 

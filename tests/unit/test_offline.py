@@ -14,7 +14,7 @@ from rag.models.offline.scoring import (
     sentence_features,
     take_apart,
 )
-from rag.models.offline.words import Asked, asked, gives, names, telling, words
+from rag.models.offline.words import Asked, asked, dense, gives, names, telling, without, words
 from rag.models.tasks import AnswerTask
 from rag.types import Passage
 from tests.fakes import HashingEmbedder, MemorySource
@@ -163,11 +163,11 @@ def test_repeating_the_title_is_no_merit() -> None:
     given = passages(text, titles=("Agreement with Oudemeer Desalination",))
     found = candidates(given)
     question = take_apart("Which law governs the agreement with Oudemeer Desalination?", found)
-    features = sentence_features(question, found, np.zeros(2, np.float32), given)
+    task = AnswerTask(question=question.text, passages=given)
+    features = sentence_features(question, found, np.zeros(2, np.float32), task)
     coverage = features[:, SENTENCE_FEATURES.index("coverage")]
     assert coverage[0] == 0
     assert coverage[1] > 0.3
-    assert (features[:, SENTENCE_FEATURES.index("names")] == 1).all()
 
 
 def test_other_periods_and_other_documents_count_against_a_sentence() -> None:
@@ -175,10 +175,60 @@ def test_other_periods_and_other_documents_count_against_a_sentence() -> None:
     given = passages(text, text + " ", titles=("Acme report 2023", "Bolt report Q3 2024"))
     found = candidates(given)
     question = take_apart("What dividend did Bolt pay in the third quarter of 2024?", found)
-    features = sentence_features(question, found, np.zeros(2, np.float32), given)
+    task = AnswerTask(question=question.text, passages=given)
+    features = sentence_features(question, found, np.zeros(2, np.float32), task)
     assert features[:, SENTENCE_FEATURES.index("conflict")].tolist() == [1, 0]
+    assert features[:, SENTENCE_FEATURES.index("dated")].tolist() == [-1, 2]
     elsewhere = features[:, SENTENCE_FEATURES.index("elsewhere")]
     assert elsewhere[0] > 0 == elsewhere[1]
+
+
+@pytest.mark.parametrize("opening", ["Bolt Inc.", ""])
+def test_what_only_another_document_carries_speaks_against_a_sentence(opening: str) -> None:
+    given = passages("We bought back 5 shares.", "Bolt met its shareholders.")
+    found = candidates(given)
+    question = take_apart("How many shares did Bolt buy back?", found)
+    task = AnswerTask(question=question.text, passages=given, openings={"doc_0": opening})
+    features = sentence_features(question, found, np.zeros(2, np.float32), task)
+    elsewhere = features[:, SENTENCE_FEATURES.index("elsewhere")]
+    assert (elsewhere > 0).tolist() == [not opening, False]
+
+
+def test_an_echo_counts_only_beside_what_could_answer() -> None:
+    text = "Seals of batch SK-2311 wear out. They do because the ring has changed."
+    for given, echoes in ((passages(text), True), (passages(text.partition("They")[0]), False)):
+        found = candidates(given)
+        question = take_apart("Why do seals of batch SK-2311 wear out?", found)
+        task = AnswerTask(question=question.text, passages=given)
+        features = sentence_features(question, found, np.zeros(len(found), np.float32), task)
+        assert bool(features[0, SENTENCE_FEATURES.index("echo")] > 0) is echoes
+
+
+def test_a_name_above_comes_with_the_line_that_has_none() -> None:
+    text = "Dana Whitlock\n\nchief financial officer of the company, signing for all of it."
+    found, said = ask("Who is the chief financial officer of the company?", text)
+    assert found
+    assert said.startswith("Dana Whitlock: chief financial officer")
+
+
+def test_the_first_row_names_the_columns_of_a_table_in_markdown() -> None:
+    text = "| | TX-125 | TX-200 |\n|---|---:|---:|\n| Speed | 2,950 rpm | 1,480 rpm |\n"
+    found = candidates(passages(text))
+    assert [candidate.announces for candidate in found] == [True, False]
+    assert found[1].header == "| | TX-125 | TX-200 |"
+
+
+@pytest.mark.parametrize("line", ["Weight: 420 g", "无线通信距离：空旷环境下不超过三百米"])  # noqa: RUF001
+def test_what_a_label_states_is_no_heading(line: str) -> None:
+    found = candidates(passages(f"Technical data\n\n{line}\n"))
+    assert [candidate.announces for candidate in found] == [True, False]
+
+
+def test_names_of_a_document_are_taken_out_of_a_question() -> None:
+    known = frozenset(words("Oudemeer Desalination B.V."))
+    assert without("Which law governs Oudemeer Desalination?", known) == "Which law governs"
+    assert dense("无线 x")
+    assert not dense("Law")
 
 
 def test_what_ends_in_a_colon_announces_the_rows_below() -> None:
@@ -216,6 +266,7 @@ def test_forms_of_a_word_meet(one: str, two: str) -> None:
 
 
 def test_scripts_without_spaces_give_pairs() -> None:
+    assert telling("无线距离是多少") == ["无线", "线距", "距离"]
     assert words("无线通信") == ["无线", "线通", "通信"]
     assert len(words("हिन्दी में")) == 2
 
@@ -235,6 +286,7 @@ def test_telling_words_and_names() -> None:
             "It started late at night.",
         ),
         ("How many were sold?", Asked.QUANTITY, "They sold 436.", "They sold plenty."),
+        ("How many were sold?", Asked.QUANTITY, "They sold 436.", "They sold the TX-125."),
         ("How much did the repair cost?", Asked.MONEY, "It cost $12.50.", "It cost a lot."),
         ("What percentage was lost?", Asked.PERCENT, "They lost 12 %.", "They lost a part."),
         ("Who voted against?", Asked.NAME, "Only Mr Adeyemi did.", "Only the chair did."),
@@ -250,5 +302,6 @@ def test_kinds_of_questions(question: str, kind: Asked, good: str, bad: str) -> 
 
 def test_what_the_question_says_itself_is_no_answer() -> None:
     question = "Who worked with Ada Lovelace in 1843?"
+    assert not gives(Asked.QUANTITY, "Of the 640 sets all came.", "How many of the 640 sets came?")
     assert not gives(Asked.NAME, "It was Ada Lovelace who worked then.", question)
     assert asked("Does it renew?") is Asked.OTHER

@@ -112,6 +112,35 @@ print("# no heading")
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("title: Pump manual: TX-125", "Pump manual: TX-125"),
+        ('title: "Pump \\"manual\\""', 'Pump "manual"'),
+        ("Title: 'Pump''s manual'", "Pump's manual"),
+        ("title: Pump manual # 7th", "Pump manual"),
+        ("subtitle: no", "Part one"),
+        ("title:", "Part one"),
+    ],
+)
+def test_front_matter_gives_the_title_and_is_no_heading(
+    tmp_path: Path, line: str, title: str, ending: str
+) -> None:
+    text = f"---\nedition: 7\n{line}\ndate: 2024-07-15\n---\n\n# Part one\n".replace("\n", ending)
+    document = read(tmp_path, text.encode(), "text/markdown")
+    assert document.text == text
+    assert document.title == title
+    assert [text[b.start : b.end] for b in document.blocks] == ["# Part one"]
+
+
+def test_a_rule_is_no_front_matter(tmp_path: Path) -> None:
+    text = "---\n\n# Part one\n\ntitle: x\n"
+    document = read(tmp_path, text.encode(), "text/markdown")
+    assert document.title == "Part one"
+    assert len(document.blocks) == 1
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_markdown_structure(tmp_path: Path, ending: str) -> None:
     text = MARKDOWN.replace("\n", ending)
     document = read(tmp_path, text.encode(), "text/markdown")

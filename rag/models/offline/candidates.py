@@ -13,6 +13,9 @@ from rag.types import Passage
 _AMOUNT = re.compile(r"[-(]?[$€£¥]?\d[\d.,]*%?\)?(?=\s|$)")
 _CLOSED = re.compile(r"[.!?…。！？؟۔।॥:;][\"'”’»)\]」』]*(?:\[\d+\])*$")  # noqa: RUF001
 _ANNOUNCING = re.compile(r"(?i)\b(?:follow(?:s|ing)|below|folgend\w*)\b|如下|下表")
+_RULE = re.compile(r"[\s|:+=-]+")  # between header and rows, in Markdown
+# "Weight: 420 g" says something, "Note 14: Risks" announces it.
+_STATED = re.compile(r"[:：]\s*\S*\d|：\s*\S")  # noqa: RUF001
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _HEADING_WORDS = 12
 # Amounts say nothing about tables, and a missing stop nothing about headings, in scripts
@@ -55,13 +58,20 @@ def _of_passage(position: int, passage: Passage) -> list[Candidate]:
     found: list[Candidate] = []
     heading, header, before = "", "", ""
     known = before_words = frozenset[str]()
+    in_table = False
     for span in split(passage.text):
         text = passage.text[span.start : span.end]
         its_words = frozenset(words(text))
+        if _RULE.fullmatch(text):
+            continue
         row = _is_row(text)
-        announces = _names_columns(text) if row else _is_heading(text)
+        first = row and not in_table and _has_cells(text)
+        first = first and not any(map(_AMOUNT.fullmatch, text.split()))
+        announces = first or (_names_columns(text) if row else _is_heading(text))
+        in_table = row
         if row and announces:  # with the line above: "Three months ended / 2023 2022"
-            header = f"{before if _is_heading(before) else ''} {text}".strip()
+            above = before if not first and _is_heading(before) else ""
+            header = f"{above} {text}".strip()
         elif announces:
             heading = text
         elif not row:
@@ -85,12 +95,14 @@ def _of_passage(position: int, passage: Passage) -> list[Candidate]:
 
 
 def _is_row(text: str) -> bool:
-    if _DENSE.search(text):
-        return "\t" in text or " | " in text
-    if "\t" in text or " | " in text:
-        return True
+    if _has_cells(text) or _DENSE.search(text):
+        return _has_cells(text)
     amounts = len(_AMOUNT.findall(text))
     return amounts * 3 >= len(text.split()) > 1 and _CLOSED.search(text) is None
+
+
+def _has_cells(row: str) -> bool:
+    return "\t" in row or " | " in row
 
 
 def _names_columns(row: str) -> bool:
@@ -104,6 +116,8 @@ def _is_heading(text: str) -> bool:
     """Whether a sentence only announces others: it says so, or it is short and unclosed."""
     if text.endswith((":", "\uff1a")) and _ANNOUNCING.search(text):
         return True
+    if _STATED.search(text):
+        return False
     return (
         0 < len(text.split()) <= _HEADING_WORDS
         and len(text) < 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Sequence
 
@@ -15,23 +16,27 @@ from rag.models.offline.scoring import (
     Features,
     Question,
     answer_features,
+    called_words,
     coverage,
+    gives_asked,
     load_weights,
     sentence_features,
     take_apart,
 )
+from rag.models.offline.words import Asked, dense, without
 from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement
-from rag.types import Passage
+from rag.types import FloatVector, Passage
 
 # Sentences embedded per question: what the words alone rank first.
 MOST_EMBEDDED = 20
 LONGEST_EMBEDDED = 400
 MOST_SENTENCES = 3
 # Further sentences may be this much less likely than the best, in log odds.
-MARGIN = 1.0
+MARGIN = 0.8
 # At least this probability that what would be said answers, or nothing is said. A sentence that
 # does not answer is seen to be wrong at its place; an answer not given is not seen at all.
 THRESHOLD = 0.4
+_NAME = re.compile(r"(?:[^\W\d_a-z][\w.'’-]*\s?){2,4}")  # noqa: RUF001
 # Sentences that share this much of their words say the same.
 _SAME = 0.6
 
@@ -64,17 +69,16 @@ class OfflineEngine:
         if not found:
             return Outcome(value=(), confidence=0.0, engine=self.id)
         embedding = time.perf_counter()
-        vectors = self._embedder.embed_passages(list(map(embedded_text, found)))
-        similarities = vectors @ self._embedder.embed_query(task.question)
+        similarities = compare(task, question, found, self._embedder)
         embedded = time.perf_counter()
 
-        features = sentence_features(question, found, similarities, task.passages)
+        features = sentence_features(question, found, similarities, task)
         scores = self._sentence.logit(features)
-        summary = answer_features(question, found, features, scores)
+        summary = answer_features(question, found, features, scores, task)
         confidence = 1 / (1 + math.exp(-float(self._answer.logit(summary)[0])))
         chosen = select(found, scores, MARGIN) if confidence >= THRESHOLD else []
         return Outcome(
-            value=tuple(map(_statement, chosen)),
+            value=tuple(_statement(question, one) for one in chosen),
             confidence=round(confidence, 4),
             engine=self.id,
             timings={
@@ -102,6 +106,33 @@ def shortlist(text: str, passages: Sequence[Passage]) -> tuple[list[Candidate], 
     return sorted(kept, key=lambda c: (c.passage, c.start)), question
 
 
+def compare(
+    task: AnswerTask, question: Question, found: Sequence[Candidate], embedder: Embedder
+) -> FloatVector:
+    """How near each sentence is to the question, by embedding, shape (n,).
+
+    Of a document that is called what the question names, all sentences are about that name:
+    they are compared with the rest of the question too. Small models know little of scripts
+    without spaces; there pairs of characters are compared, unless all that a sentence could do
+    is to repeat the question.
+    """
+    vectors = embedder.embed_passages(list(map(embedded_text, found)))
+    whole = vectors @ embedder.embed_query(task.question)
+    rests = [without(task.question, called_words(one, task)) for one in task.passages]
+    asked = {rest: vectors @ embedder.embed_query(rest) for rest in dict.fromkeys(rests) if rest}
+    rest_of = [asked.get(rests[one.passage], whole)[i] for i, one in enumerate(found)]
+    near = (whole + np.array(rest_of)) / 2
+    if dense(task.question):
+        asks = question.kind is not Asked.OTHER
+        echoes = [asks and not gives_asked(question, one) for one in found]
+        covered = [
+            0.0 if echo else coverage(question, one.words)
+            for one, echo in zip(found, echoes, strict=True)
+        ]
+        near = (near.mean() + np.array(covered)) / 2
+    return np.asarray(near, dtype=np.float32)
+
+
 def embedded_text(candidate: Candidate) -> str:
     """What is embedded for a sentence: its start, under its heading."""
     heading = f"{candidate.heading[:80]}: " if candidate.heading else ""
@@ -127,11 +158,17 @@ def _same(one: Candidate, two: Candidate) -> bool:
     return shared >= _SAME * max(1, min(len(one.words), len(two.words)))
 
 
-def _statement(candidate: Candidate) -> Statement:
-    """A sentence as its own evidence; the row of a table comes with what its columns are."""
+def _statement(question: Question, candidate: Candidate) -> Statement:
+    """A sentence as its own evidence; the row of a table comes with what its columns are.
+
+    Where a name is asked for, one that stands above, as in signatures, comes with it.
+    """
     said = " ".join(candidate.text.split())
     row = Evidence(passage=candidate.passage, quote=candidate.text, hint=candidate.start)
-    if not candidate.header:
+    above = candidate.header
+    if question.kind is Asked.NAME and _NAME.fullmatch(candidate.heading):
+        above = above or candidate.heading
+    if not above:
         return Statement(text=said, evidence=(row,))
-    header = Evidence(passage=candidate.passage, quote=candidate.header)
-    return Statement(text=f"{' '.join(candidate.header.split())}: {said}", evidence=(header, row))
+    header = Evidence(passage=candidate.passage, quote=above)
+    return Statement(text=f"{' '.join(above.split())}: {said}", evidence=(header, row))

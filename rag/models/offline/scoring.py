@@ -23,9 +23,12 @@ from numpy.typing import NDArray
 
 from rag.models.offline.candidates import Candidate
 from rag.models.offline.words import Asked, asked, gives, names, periods, telling, words
+from rag.models.tasks import AnswerTask
 from rag.types import FloatVector, Passage
 
 Features: TypeAlias = NDArray[np.float64]
+
+_LONGEST_TITLE = 100
 
 SENTENCE_FEATURES = (
     "similarity",  # cosine of sentence and question
@@ -33,13 +36,12 @@ SENTENCE_FEATURES = (
     "coverage",  # what the sentence adds to that
     "near",  # what heading, header and the sentence before add
     "passage",  # what the whole passage adds
-    "names",  # share of the question's names and numbers in title, sentence and near it
     "conflict",  # years and quarters asked for while title and sentence have others only
-    "elsewhere",  # share of the question's words in other documents' titles, and not here
-    "pairs",  # share of the question's neighbouring words that are neighbours here
-    "type",  # 1: has the kind of expression asked for; -1: has not; 0: unknown
-    "length",  # logarithm of the number of words
-    "retrieved",  # cosine of passage and question
+    "dated",  # years and quarters asked for: 1 for each kind that the title has, -1 for others
+    "elsewhere",  # share of what the question names that other documents carry and this does not
+    "new",  # logarithm of the number of words that neither question nor title has
+    "type",  # 1: has the kind of expression asked for; -1: has not; 0: hard to say
+    "echo",  # share of the question's words, when only others of the passage have that kind
     "rank",  # minus the logarithm of the passage's rank
 )
 ANSWER_FEATURES = (
@@ -50,11 +52,11 @@ ANSWER_FEATURES = (
     "near",
     "passage",
     "missing",  # weight of the question's words that no passage has
-    "names",
+    "unknown",  # share of the question's names that no document is known to have
     "conflict",
+    "dated",
     "elsewhere",
-    "type",
-    "retrieved",
+    "retrieved",  # cosine of its passage and the question
 )
 
 
@@ -66,7 +68,6 @@ class Question:
     kind: Asked
     rarity: Mapping[str, float]
     names: frozenset[str]
-    pairs: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +103,11 @@ def take_apart(question: str, found: Sequence[Candidate]) -> Question:
     content = telling(question) or list(dict.fromkeys(words(question)))
     rarity = {word: math.log(1 + (len(found) + 1) / (1 + counts[word])) for word in content}
     total = sum(rarity.values()) or 1.0
-    spelled = words(question)
     return Question(
         text=question,
         kind=asked(question),
         rarity={word: weight / total for word, weight in rarity.items()},
         names=frozenset(names(question)),
-        pairs=frozenset(pair for pair in pairwise(spelled) if rarity.keys() & set(pair)),
     )
 
 
@@ -117,47 +116,87 @@ def coverage(question: Question, found: frozenset[str] | set[str]) -> float:
     return sum(weight for word, weight in question.rarity.items() if word in found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What is known of a passage: how its document is called, and all that is at hand of it."""
+
+    called: frozenset[str]
+    whole: frozenset[str]
+
+
 def sentence_features(
-    question: Question,
-    found: Sequence[Candidate],
-    similarities: FloatVector,
-    passages: Sequence[Passage],
+    question: Question, found: Sequence[Candidate], similarities: FloatVector, task: AnswerTask
 ) -> Features:
     """One row per candidate, shape (n, len(SENTENCE_FEATURES))."""
-    titles = [frozenset(words(_called(passage))) for passage in passages]
-    whole = [frozenset(words(passage.text)) for passage in passages]
-    others = frozenset[str]().union(*titles)
+    known = [_known(passage, task) for passage in task.passages]
+    given = [gives_asked(question, candidate) for candidate in found]
+    better = {one.passage for one, gives_it in zip(found, given, strict=True) if gives_it}
     rows = []
-    for candidate, similarity in zip(found, similarities.tolist(), strict=True):
-        at = candidate.passage
-        # What the title says counts for all sentences of its document alike: repeating the
-        # name of the document is no answer.
-        known = titles[at]
-        covered = [coverage(question, known)]
-        for more in (candidate.words, candidate.near, whole[at]):
-            known = known | more
-            covered.append(coverage(question, known))
-        about = titles[at] | candidate.words | candidate.near
-        spelled = words(candidate.text)
-        has = 0.0
-        if question.kind is not Asked.OTHER:
-            has = 1.0 if gives(question.kind, candidate.text, question.text) else -1.0
+    for candidate, similarity, gives_it in zip(found, similarities.tolist(), given, strict=True):
+        row = _features(question, candidate, known)
+        clear = question.kind not in (Asked.OTHER, Asked.NAME)
+        echo = not gives_it and candidate.passage in better
         rows.append(
             (
                 similarity,
-                covered[0],
-                *(after - before for before, after in pairwise(covered)),
-                _share(question.names, about),
-                float(_conflicts(question, about)),
-                coverage(question, others - about),
-                _share(question.pairs, set(pairwise(spelled))),
-                has,
-                math.log1p(len(spelled)),
-                passages[at].scores.get("dense", similarity),
-                -math.log1p(at),
+                *row,
+                float(clear) * (1.0 if gives_it else -1.0),
+                coverage(question, candidate.words) if echo else 0.0,
+                -math.log1p(candidate.passage),
             )
         )
     return np.array(rows, dtype=np.float64).reshape(-1, len(SENTENCE_FEATURES))
+
+
+def _features(
+    question: Question, candidate: Candidate, known: Sequence[_Known]
+) -> tuple[float, ...]:
+    its = known[candidate.passage]
+    # What the title says counts for all sentences of its document alike: repeating the
+    # name of the document is no answer.
+    before = its.called
+    covered = [coverage(question, before)]
+    for more in (candidate.words, candidate.near, its.whole):
+        before = before | more
+        covered.append(coverage(question, before))
+    about = its.called | candidate.words | candidate.near
+    return (
+        covered[0],
+        *(after - before for before, after in pairwise(covered)),
+        float(_conflicts(question, about)),
+        float(_dated(question, its.called)),
+        _elsewhere(question, its, known),
+        math.log1p(len(candidate.words - its.called - question.rarity.keys())),
+    )
+
+
+def called_words(passage: Passage, task: AnswerTask) -> frozenset[str]:
+    """The words of what a document is called: its title, and its file's name."""
+    title = passage.document_title
+    if title in ("", passage.document_name):  # a file that states no title begins with one
+        title = task.openings.get(passage.document_id, "").strip()[:_LONGEST_TITLE]
+    return frozenset(words(f"{title} {PurePath(passage.document_name).stem.replace('_', ' ')}"))
+
+
+def _known(passage: Passage, task: AnswerTask) -> _Known:
+    opening = task.openings.get(passage.document_id, "")
+    called = called_words(passage, task)
+    whole = called.union(words(opening), words(passage.text))
+    return _Known(called=called, whole=whole)
+
+
+def _elsewhere(question: Question, its: _Known, known: Sequence[_Known]) -> float:
+    """Share, by rarity, of the documents' and others' names in the question not known here."""
+    titles = frozenset[str]().union(*(one.called for one in known))
+    texts = frozenset[str]().union(*(one.whole for one in known))
+    named = coverage(question, titles | question.names)
+    return coverage(question, (titles | question.names & texts) - its.whole) / (named or 1.0)
+
+
+def gives_asked(question: Question, candidate: Candidate) -> bool:
+    """Whether a sentence has an expression of the kind that a question clearly asks for."""
+    kind = question.kind
+    return kind is not Asked.OTHER and gives(kind, candidate.text, question.text)
 
 
 def _conflicts(question: Question, about: Set[str]) -> int:
@@ -166,19 +205,30 @@ def _conflicts(question: Question, about: Set[str]) -> int:
     return sum(bool(wanted and known and not wanted & known) for wanted, known in pairs)
 
 
-def _called(passage: Passage) -> str:
-    """What a document is called: its title, and its file's name without the ending."""
-    return f"{passage.document_title} {PurePath(passage.document_name).stem.replace('_', ' ')}"
+def _dated(question: Question, called: Set[str]) -> int:
+    """Kinds of periods asked for that a title has, less those of which it has others."""
+    pairs = zip(periods(question.rarity.keys()), periods(called), strict=True)
+    return sum(1 if wanted & known else -1 for wanted, known in pairs if wanted and known)
 
 
 def answer_features(
-    question: Question, found: Sequence[Candidate], features: Features, scores: Features
+    question: Question,
+    found: Sequence[Candidate],
+    features: Features,
+    scores: Features,
+    task: AnswerTask,
 ) -> Features:
     """What speaks for an answer, shape (1, len(ANSWER_FEATURES)), from the best sentence."""
     best = int(np.argmax(scores))
     of = dict(zip(SENTENCE_FEATURES, features[best].tolist(), strict=True))
     everywhere = frozenset[str]().union(*(one.words | one.near for one in found))
-    row = of | {"score": float(scores[best]), "missing": 1 - coverage(question, everywhere)}
+    whole = frozenset[str]().union(*(_known(passage, task).whole for passage in task.passages))
+    row = of | {
+        "score": float(scores[best]),
+        "retrieved": task.passages[found[best].passage].scores.get("dense", of["similarity"]),
+        "missing": 1 - coverage(question, everywhere),
+        "unknown": 1 - _share(question.names, whole),
+    }
     return np.array([[row[name] for name in ANSWER_FEATURES]])
 
 

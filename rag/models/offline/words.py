@@ -30,6 +30,10 @@ _STOP = frozenset(
     "combien comment el los las y o es son quién quién cuándo dónde cuánto cuántos qué cuál "
     "по и в на с что кто когда где как сколько какой какая какие".split()
 )
+# Words of questions, and particles, in writing without spaces.
+_PARTICLES = re.compile(
+    "为什么|為什麼|什么|什麼|多少|怎么样?|如何|是否|哪[里些个]?|[的了吗呢是在は]|ですか"
+)
 _IRREGULAR = dict(
     pair.split(">")
     for pair in "broke>break broken>break rose>rise risen>rise fell>fall fallen>fall grew>grow "
@@ -60,8 +64,23 @@ def words(text: str) -> list[str]:
 
 def telling(text: str) -> list[str]:
     """The different words of a text that say what it is about, in order."""
+    text = _PARTICLES.sub(" ", text)
     kept = (stem for word, stem in _stems(text) if word.removesuffix("'s") not in _STOP)
     return list(dict.fromkeys(kept))
+
+
+def without(text: str, known: Set[str]) -> str:
+    """A text without those of its telling words that are among these."""
+    parts = []
+    for match in _WORD.finditer(text):
+        found = [stem for word, stem in _stems(match.group()) if word not in _STOP]
+        parts.append(match.group() if not found or set(found) - known else "")
+    return " ".join(filter(None, parts))
+
+
+def dense(text: str) -> bool:
+    """Whether a text has words in a script written without spaces."""
+    return any(is_dense for _, is_dense in _spelled(text))
 
 
 def names(question: str) -> list[str]:
@@ -156,11 +175,14 @@ _GIVES = {
         r"\b(?:day|week|month|year|hour|minute|decade|tag|woche|monat|jahr)e?s?\b|年|月",
         re.I,
     ),
-    Asked.QUANTITY: re.compile(r"\d|[०-९٠-٩]|" + _NUMBER_WORDS, re.I),
-    Asked.MONEY: re.compile(
-        r"[$€£¥₹]\s?\d|\d[\d.,]*\s?(?:dollars|euros?|EUR|USD|€)|\d,\d{3}", re.I
+    Asked.QUANTITY: re.compile(  # a model's number, "TX-200", is no quantity
+        r"(?:(?<![\w.,])(?<![^\W\d_]-)|(?<=[\u3040-\u9fff]))\d[\d.,]*|[०-९٠-٩]+|" + _NUMBER_WORDS,
+        re.I,
     ),
-    Asked.PERCENT: re.compile(r"\d\s?(?:%|percent|per cent|prozent)|" + _NUMBER_WORDS, re.I),
+    Asked.MONEY: re.compile(
+        r"[$€£¥₹]\s?\d[\d.,]*|\d[\d.,]*\s?(?:dollars|euros?|EUR|USD|€)|\d[\d.,]*,\d{3}", re.I
+    ),
+    Asked.PERCENT: re.compile(r"\d[\d.,]*\s?(?:%|percent|per cent|prozent)|" + _NUMBER_WORDS, re.I),
     Asked.REASON: re.compile(
         r"\b(?:because|due to|owing|since|as a result|caus\w+|so that|therefore|reason|weil|denn|"
         r"wegen|aufgrund|durch|ursache|parce|porque|потому)\b|因为|由于|原因|所以",
