@@ -231,6 +231,15 @@ def test_names_of_a_document_are_taken_out_of_a_question() -> None:
     assert not dense("Law")
 
 
+def test_a_document_of_one_sentence_answers() -> None:
+    found, said = ask(
+        "At how many hertz does the heron pump hum?",
+        "The heron pump hums at ninety hertz in winter.",
+    )
+    assert found
+    assert "ninety hertz" in said
+
+
 def test_what_ends_in_a_colon_announces_the_rows_below() -> None:
     text = (
         "The following table shows net sales by reportable segment in millions:\nPumps 1,210 1,115"

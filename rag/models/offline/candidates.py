@@ -67,10 +67,10 @@ def _of_passage(position: int, passage: Passage) -> list[Candidate]:
         row = _is_row(text)
         first = row and not in_table and _has_cells(text)
         first = first and not any(map(_AMOUNT.fullmatch, text.split()))
-        announces = first or (_names_columns(text) if row else _is_heading(text))
+        announces = first or (_names_columns(text) if row else is_heading(text))
         in_table = row
         if row and announces:  # with the line above: "Three months ended / 2023 2022"
-            above = before if not first and _is_heading(before) else ""
+            above = before if not first and is_heading(before) else ""
             header = f"{above} {text}".strip()
         elif announces:
             heading = text
@@ -112,7 +112,7 @@ def _names_columns(row: str) -> bool:
     return bool(years) and all(a in years or (a.isdigit() and len(a) < 3) for a in amounts)
 
 
-def _is_heading(text: str) -> bool:
+def is_heading(text: str) -> bool:
     """Whether a sentence only announces others: it says so, or it is short and unclosed."""
     if text.endswith((":", "\uff1a")) and _ANNOUNCING.search(text):
         return True

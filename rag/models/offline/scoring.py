@@ -14,21 +14,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import pairwise
+from itertools import islice, pairwise, takewhile
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.models.offline.candidates import Candidate
+from rag.models.offline.candidates import Candidate, is_heading
 from rag.models.offline.words import Asked, asked, gives, names, periods, telling, words
 from rag.models.tasks import AnswerTask
 from rag.types import FloatVector, Passage
 
 Features: TypeAlias = NDArray[np.float64]
 
-_LONGEST_TITLE = 100
+_TITLE_LINES = 2
 
 SENTENCE_FEATURES = (
     "similarity",  # cosine of sentence and question
@@ -173,8 +173,9 @@ def _features(
 def called_words(passage: Passage, task: AnswerTask) -> frozenset[str]:
     """The words of what a document is called: its title, and its file's name."""
     title = passage.document_title
-    if title in ("", passage.document_name):  # a file that states no title begins with one
-        title = task.openings.get(passage.document_id, "").strip()[:_LONGEST_TITLE]
+    if title in ("", passage.document_name):  # a file that states no title may begin with one
+        lines = filter(None, map(str.strip, task.openings.get(passage.document_id, "").split("\n")))
+        title = " ".join(takewhile(is_heading, islice(lines, _TITLE_LINES)))
     return frozenset(words(f"{title} {PurePath(passage.document_name).stem.replace('_', ' ')}"))
 
 
