@@ -90,13 +90,39 @@ class BlockKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TableCell:
+    """A cell of a table: its place in the grid, counted from 0, and the span of its text.
+
+    An empty cell has ``start == end``. Its boxes are those of its characters.
+    """
+
+    row: int
+    column: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A heading, table, code or list, as a span of the text. ``level`` is 1-6 for headings."""
+    """A heading, table, code or list, as a span of the text. ``level`` is 1-6 for headings.
+
+    ``cells`` are a table's, row by row; empty where the format does not tell them apart.
+    """
 
     kind: BlockKind
     start: int
     end: int
     level: int = 0
+    cells: tuple[TableCell, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file inside a file: of an e-mail, an archive or a PDF. It becomes its own document."""
+
+    name: str
+    content: bytes
+    media_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +134,7 @@ class ParsedDocument:
     title: str | None = None
     pages: tuple[Page, ...] = ()
     blocks: tuple[Block, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

@@ -1,7 +1,8 @@
 """What a parser yields, and how it travels from the child process to its parent.
 
 A frame is two little-endian uint32 (lengths of header and blob), a JSON header, and a blob
-of character boxes. Nothing that a parser sends is trusted: ``assemble`` checks every number.
+of character boxes and attached files. Nothing that a parser sends is trusted: ``assemble``
+checks every number.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from rag.types import Block, BlockKind, Page, PageSource, ParsedDocument
+from rag.types import Attachment, Block, BlockKind, Page, PageSource, ParsedDocument, TableCell
 
 _LENGTHS = struct.Struct("<II")
 BOX_BYTES = 8
@@ -30,6 +31,7 @@ class Part:
     title: str | None = None
     pages: tuple[Page, ...] = ()
     blocks: tuple[Block, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -75,11 +77,18 @@ def part_to_frame(part: Part) -> tuple[dict[str, Any], bytes]:
                 [p.number, p.start, p.end, p.width, p.height, p.source, len(p.boxes)]
                 for p in part.pages
             ],
-            "blocks": [[b.kind, b.start, b.end, b.level] for b in part.blocks],
+            "blocks": [[b.kind, b.start, b.end, b.level, cell_rows(b)] for b in part.blocks],
+            "attachments": [[a.name, a.media_type, len(a.content)] for a in part.attachments],
             "warnings": part.warnings,
         }
     }
-    return header, b"".join(page.boxes for page in part.pages)
+    blobs = [*(page.boxes for page in part.pages), *(a.content for a in part.attachments)]
+    return header, b"".join(blobs)
+
+
+def cell_rows(block: Block) -> list[list[int]]:
+    """A table's cells as lists of row, column, start and end."""
+    return [[c.row, c.column, c.start, c.end] for c in block.cells]
 
 
 def part_from_frame(header: Mapping[str, Any], blob: bytes) -> Part:
@@ -105,15 +114,36 @@ def part_from_frame(header: Mapping[str, Any], blob: bytes) -> Part:
                     boxes=boxes,
                 )
             )
+        attachments = []
+        for name, media_type, length in fields["attachments"]:
+            content = blob[offset : offset + length]
+            offset += length
+            attachments.append(
+                Attachment(
+                    name=str(name),
+                    media_type=None if media_type is None else str(media_type),
+                    content=content,
+                )
+            )
         blocks = tuple(
-            Block(kind=BlockKind(kind), start=int(start), end=int(end), level=int(level))
-            for kind, start, end, level in fields["blocks"]
+            Block(
+                kind=BlockKind(kind),
+                start=int(start),
+                end=int(end),
+                level=int(level),
+                cells=tuple(
+                    TableCell(row=int(row), column=int(column), start=int(first), end=int(last))
+                    for row, column, first, last in cells
+                ),
+            )
+            for kind, start, end, level, cells in fields["blocks"]
         )
         return Part(
             text=str(fields["text"]),
             title=None if fields["title"] is None else str(fields["title"]),
             pages=tuple(pages),
             blocks=blocks,
+            attachments=tuple(attachments),
             warnings=tuple(str(warning) for warning in fields["warnings"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -130,12 +160,14 @@ def assemble(parts: Iterable[Part], media_type: str) -> ParsedDocument:
     texts: list[str] = []
     pages: list[Page] = []
     blocks: list[Block] = []
+    attachments: list[Attachment] = []
     warnings: list[str] = []
     title = None
     for part in parts:
         texts.append(part.text)
         pages += part.pages
         blocks += part.blocks
+        attachments += part.attachments
         warnings += part.warnings
         title = part.title or title
     text = "".join(texts)
@@ -146,6 +178,7 @@ def assemble(parts: Iterable[Part], media_type: str) -> ParsedDocument:
         title=title,
         pages=tuple(pages),
         blocks=tuple(blocks),
+        attachments=tuple(attachments),
         warnings=tuple(warnings),
     )
 
@@ -162,3 +195,8 @@ def _check(length: int, pages: list[Page], blocks: list[Block]) -> None:
         raise FrameError("pages do not cover the text")
     if any(not 0 <= block.start < block.end <= length for block in blocks):
         raise FrameError("a block lies outside the text")
+    for block in blocks:
+        if any(not block.start <= c.start <= c.end <= block.end for c in block.cells):
+            raise FrameError("a cell lies outside its table")
+        if any(cell.row < 0 or cell.column < 0 for cell in block.cells):
+            raise FrameError("a cell has no place in its table")

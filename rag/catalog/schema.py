@@ -110,6 +110,7 @@ blocks = sa.Table(
     sa.Column("start", sa.Integer, nullable=False),
     sa.Column("end", sa.Integer, nullable=False),
     sa.Column("level", sa.Integer, nullable=False),
+    sa.Column("cells", Json, nullable=False, comment="A table's: row, column, start, end."),
 )
 
 chunks = sa.Table(

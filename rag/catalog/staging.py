@@ -99,6 +99,7 @@ def _text_rows(key: Mapping[str, Any], parsed: ParsedDocument) -> Iterator[_Row]
             "start": block.start,
             "end": block.end,
             "level": block.level,
+            "cells": [[c.row, c.column, c.start, c.end] for c in block.cells],
         }
         yield t.blocks, {**key, **row}
 

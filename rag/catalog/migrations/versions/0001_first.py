@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("start", sa.Integer(), nullable=False),
         sa.Column("end", sa.Integer(), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("cells", Json, nullable=False, comment="A table's: row, column, start, end."),
         sa.PrimaryKeyConstraint("document_id", "generation", "position"),
     )
     op.create_table(
