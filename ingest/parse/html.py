@@ -35,15 +35,19 @@ _CHARSET = re.compile(rb"""(?is)<meta[^>]{0,300}?charset\s*=\s*["']?\s*([-\w:.]{
 
 
 def parse(path: Path) -> Iterator[Part]:
-    """The whole page as one part.
+    """The whole page as one part. See `read_page`."""
+    yield read_page(path.read_bytes())
+
+
+def read_page(data: bytes, charset: str | None = None) -> Part:
+    """A page as one part; ``charset`` is the one that its sender names, outside of it.
 
     Raises:
         EmptyDocument: A reader would see no text.
         ParserLimit: Elements are nested deeper than the parser goes.
     """
-    data = path.read_bytes()
     claim = _CHARSET.search(data[:4096])
-    decoded = decode(data, claim[1].decode("ascii") if claim else None)
+    decoded = decode(data, charset or (claim[1].decode("ascii") if claim else None))
     parser = etree.HTMLParser(
         encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True, huge_tree=True
     )
@@ -58,7 +62,7 @@ def parse(path: Path) -> Iterator[Part]:
     if not flow.text:
         raise EmptyDocument("the page contains no text that a reader would see")
     warnings = () if decoded.exact else (f"some bytes are not valid {decoded.encoding}",)
-    yield Part(
+    return Part(
         text=storable(flow.text),
         title=_title(root, flow),
         blocks=tuple(flow.blocks),
