@@ -75,6 +75,20 @@ FORMATS: tuple[Format, ...] = (
         aliases=("text/x-markdown",),
     ),
     Format(
+        media_type="text/csv",
+        name="CSV",
+        extensions=(".csv", ".tsv", ".tab"),
+        module="ingest.parse.delimited",
+        aliases=("text/tab-separated-values", "application/csv"),
+    ),
+    Format(
+        media_type="application/json",
+        name="JSON",
+        extensions=(".json", ".jsonl", ".ndjson"),
+        module="ingest.parse.json_text",
+        aliases=("application/x-ndjson", "application/jsonl"),
+    ),
+    Format(
         media_type="text/plain",
         name="plain text",
         extensions=(".txt", ".text", ".log"),
