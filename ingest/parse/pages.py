@@ -1,0 +1,139 @@
+"""Lines of pages to the text of a document, its pages and its headings.
+
+What has pages passes through here, whether its lines were written or recognized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingest.parse.encoding import storable
+from ingest.parse.headings import SetLine, Typography
+from ingest.parse.parts import Part
+from ingest.parse.pdf_lines import Line, Quads
+from ingest.parse.pdf_text import PageText, compose, vocabulary
+from rag.types import Page, PageSource
+
+_BETWEEN_PAGES = "\n\n"
+_UNIT = 65535
+_MOST_RANGES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLines:
+    """A page's lines in reading order; ``width`` and ``height`` in points, as displayed.
+
+    ``turn`` is how far, clockwise, the displayed page has to be turned for its lines to
+    stand upright: 0, 90, 180 or 270 degrees. The lines' boxes are those of the turned page.
+    """
+
+    number: int
+    lines: Sequence[Line]
+    width: float
+    height: float
+    source: PageSource = PageSource.TEXT
+    turn: int = 0
+
+
+class PageWriter:
+    """Writes the pages of one document of ``count`` pages, in order."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._typography = Typography()
+        self.length = 0
+        """Code points so far."""
+
+    def part(self, pages: Sequence[PageLines]) -> Part:
+        """The next pages as a part; divided words are judged by the words of all of them."""
+        words = vocabulary([page.lines for page in pages])
+        texts, written = [], []
+        for page in pages:
+            composed = compose(page.lines, words)
+            self._note(composed, page.number)
+            last = page.number == self._count
+            between = "" if last or not composed.text else _BETWEEN_PAGES
+            text = storable(composed.text) + between
+            boxes = displayed(composed.boxes, page.width, page.height, page.turn)
+            written.append(
+                Page(
+                    number=page.number,
+                    start=self.length,
+                    end=self.length + len(text),
+                    width=page.width,
+                    height=page.height,
+                    source=page.source,
+                    boxes=_packed(boxes, page.width, page.height) + bytes(8 * len(between)),
+                )
+            )
+            texts.append(text)
+            self.length += len(text)
+        return Part(text="".join(texts), pages=tuple(written))
+
+    def ending(self, metadata_title: str = "", warnings: Iterable[str] = ()) -> Part:
+        """What only the whole document shows: title and headings."""
+        title = self._typography.title(metadata_title)
+        return Part(
+            title=storable(title) if title else None,
+            blocks=tuple(self._typography.headings()),
+            warnings=tuple(warnings),
+        )
+
+    def _note(self, page: PageText, number: int) -> None:
+        opens = True
+        for start, end, line in page.lines:
+            self._typography.add(
+                SetLine(
+                    start=self.length + start,
+                    end=self.length + end,
+                    page=number,
+                    size=line.size,
+                    bold=line.bold,
+                    opens=opens,
+                    text=page.text[start:end],
+                )
+            )
+            opens = page.text.startswith("\n\n", end)
+
+
+def displayed(boxes: Quads, width: float, height: float, turn: int) -> Quads:
+    """Boxes of the page turned clockwise by ``turn`` degrees, on the page as displayed.
+
+    Rows of zeros, which mean no place, stay zeros.
+    """
+    if not turn or not len(boxes):
+        return boxes
+    x0, y0, x1, y1 = boxes.T
+    back = {
+        90: (y0, height - x1, y1, height - x0),
+        180: (width - x1, height - y1, width - x0, height - y0),
+        270: (width - y1, x0, width - y0, x1),
+    }[turn]
+    placed = boxes.any(axis=1)
+    moved: Quads = np.where(placed[:, None], np.stack(back, axis=1), 0.0)
+    return moved
+
+
+def numbered(numbers: Sequence[int]) -> str:
+    """Page numbers in words: ``page 4``, ``pages 3-7, 9 and 12``."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    shown = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_MOST_RANGES]]
+    if more := sum(b - a + 1 for a, b in ranges[_MOST_RANGES:]):
+        shown.append(f"{more} more")
+    listed = ", ".join(shown[:-1]) + " and " * (len(shown) > 1) + shown[-1]
+    return f"page{'s' if len(numbers) > 1 else ''} {listed}"
+
+
+def _packed(boxes: Quads, width: float, height: float) -> bytes:
+    if not width or not len(boxes):
+        return b""
+    fractions = np.clip(boxes / (width, height, width, height), 0.0, 1.0)
+    return bytes(np.rint(fractions * _UNIT).astype("<u2").tobytes())
