@@ -112,8 +112,8 @@ def displayed(boxes: Quads, width: float, height: float, turn: int) -> Quads:
         180: (width - x1, height - y1, width - x0, height - y0),
         270: (width - y1, x0, width - y0, x1),
     }[turn]
-    placed = boxes.any(axis=1)
-    moved: Quads = np.where(placed[:, None], np.stack(back, axis=1), 0.0)
+    moved: Quads = np.stack(back, axis=1)
+    moved[~boxes.any(axis=1)] = 0.0
     return moved
 
 
