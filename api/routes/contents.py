@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from api.door import DoorDep, TenantDep
 from api.schemas.common import Limit, ListOf, failures, page
 from api.schemas.documents import ChunkOut, TextOut
+from ingest.parse.formats import BY_MEDIA_TYPE
 from ingest.parse.render import render_page
 from rag.cite import boxes
 from rag.errors import InvalidRequest, NotFound, StoreDamaged
@@ -130,7 +131,8 @@ def get_page_image(
 ) -> Response:
     """A page of the original as PNG, with a span of the text marked on it if wanted.
 
-    Only formats with pages of their own (PDF) have page images.
+    Only formats with pages of fixed looks (PDF) have page images: slides and sheets are pages
+    of text.
     """
     document = door.read_document(tenant, document_id)
     _check_page(document, number)
@@ -159,6 +161,13 @@ def _check_page(document: Document, number: int) -> None:
     if number > document.page_count:
         raise NotFound(
             f"Document {document.id} has {document.page_count} pages, and no page {number}.",
+            param="number",
+        )
+    format_ = BY_MEDIA_TYPE.get(document.media_type)
+    if format_ is None or not format_.drawn:
+        raise NotFound(
+            f"Document {document.id} is {document.media_type}, whose pages have no images; "
+            "read its text instead.",
             param="number",
         )
 

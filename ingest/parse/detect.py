@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+from ingest.parse.containers import OLE, ZIP, ole_names, zip_mimetype, zip_names
 from ingest.parse.encoding import looks_like_text, unicode_encoding
 from ingest.parse.formats import BY_EXTENSION, BY_MEDIA_TYPE, FORMATS, SUPPORTED, Format, Sample
 from rag.errors import EmptyDocument, EncryptedDocument, UnsupportedType
 
 _HEAD = 1 << 16
 _TAIL = 1 << 18
-_PDF, _DOCX, _HTML, _PLAIN = (
-    BY_EXTENSION[extension] for extension in (".pdf", ".docx", ".html", ".txt")
-)
+_PDF, _HTML, _PLAIN = (BY_EXTENSION[extension] for extension in (".pdf", ".html", ".txt"))
+_OFFICE = (".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp")
 
 # Formats that are often sent and cannot be read yet: naming them makes the refusal clear.
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
@@ -34,13 +34,26 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
     (b"SQLite format 3", "a database"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS, PPT or MSG)"),
+    (OLE[:4], "an old Office document"),
 )
-_ZIPPED: tuple[tuple[bytes, str], ...] = (
-    (b"xl/workbook", "an Excel workbook (XLSX)"),
-    (b"ppt/presentation", "a PowerPoint presentation (PPTX)"),
-    (b"application/epub+zip", "an EPUB book"),
-    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
+# By the folder that their parts are in, and what their first member says.
+_ZIPPED: tuple[tuple[str, str], ...] = (
+    ("word/", "a Word document (DOCX)"),
+    ("xl/", "an Excel workbook (XLSX)"),
+    ("ppt/", "a PowerPoint presentation (PPTX)"),
+    ("Index/", "an Apple iWork document"),
+)
+_MIMETYPES: tuple[tuple[str, str], ...] = (
+    ("application/epub+zip", "an EPUB book"),
+    ("application/vnd.oasis.opendocument", "an OpenDocument file"),
+)
+# By the stream that only they have: what they are, and as what they can be saved.
+_OLE: tuple[tuple[str, str, str], ...] = (
+    ("WordDocument", "an old Word document (DOC)", "DOCX"),
+    ("PowerPoint Document", "an old PowerPoint presentation (PPT)", "PPTX"),
+    ("Workbook", "an old Excel workbook (XLS)", "XLSX"),
+    ("Book", "an old Excel workbook (XLS)", "XLSX"),
+    ("__nameid_version1.0", "an Outlook message (MSG)", "EML"),
 )
 
 # A block of header fields with this one in it. Read as text it would be lines of base64.
@@ -68,10 +81,12 @@ def detect(path: Path, name: str, declared: str | None) -> str:
     for row in FORMATS:
         if row.matches is not None and row.matches(sample):
             return row.media_type
-    if _damaged_pdf(sample, by_name or claimed):
+    expected = by_name or claimed
+    if _damaged_pdf(sample, expected):
         return _PDF.media_type
-    if _damaged_docx(sample, by_name or claimed):
-        return _DOCX.media_type
+    if expected is not None and _damaged_office(sample, expected):
+        return expected.media_type
+    _refuse_old_office(sample, name)
     _refuse_foreign(sample, name)
     if not looks_like_text(sample.head):
         raise UnsupportedType(f"'{name}' is binary data of unknown type; {_readable()}")
@@ -83,7 +98,15 @@ def _sample(path: Path) -> Sample:
         head = file.read(_HEAD)
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL))
-        return Sample(head=head, tail=file.read(_TAIL), size=size)
+        tail = file.read(_TAIL)
+        return Sample(
+            head=head,
+            tail=tail,
+            size=size,
+            members=zip_names(head, tail),
+            mimetype=zip_mimetype(head),
+            streams=ole_names(file, head),
+        )
 
 
 def _damaged_pdf(sample: Sample, expected: Format | None) -> bool:
@@ -97,30 +120,54 @@ def _damaged_pdf(sample: Sample, expected: Format | None) -> bool:
     )
 
 
-def _damaged_docx(sample: Sample, expected: Format | None) -> bool:
-    if expected is not _DOCX or not sample.head.startswith(b"PK\x03\x04"):
-        return False
-    return not any(mark in sample.head or mark in sample.tail for mark, _ in _ZIPPED)
+def _damaged_office(sample: Sample, expected: Format) -> bool:
+    # The archive is cut off before anything tells what it is; its parser says so.
+    return (
+        sample.head.startswith(ZIP)
+        and any(extension in _OFFICE for extension in expected.extensions)
+        and _zipped_kind(sample) is None
+    )
+
+
+def _refuse_old_office(sample: Sample, name: str) -> None:
+    if "EncryptedPackage" in sample.streams or _is_locked_office(sample):
+        raise EncryptedDocument(f"'{name}' is locked with a password; remove it and try again")
+    if "\x06DataSpaces" in sample.streams:
+        raise EncryptedDocument(f"'{name}' is protected by rights management; save it without")
+    for stream in sample.streams:
+        for telling, kind, better in _OLE:
+            if stream == telling:
+                raise UnsupportedType(f"'{name}' is {kind}; save it as {better} and upload that")
 
 
 def _refuse_foreign(sample: Sample, name: str) -> None:
     if sample.head.startswith(b"PK"):
-        kinds = [kind for mark, kind in _ZIPPED if mark in sample.head or mark in sample.tail]
-        raise UnsupportedType(f"'{name}' is {(kinds or ['a zip archive'])[0]}; {_readable()}")
+        kind = _zipped_kind(sample) or "a zip archive"
+        raise UnsupportedType(f"'{name}' is {kind}; {_readable()}")
     if _MAIL.match(sample.head):
         raise UnsupportedType(f"'{name}' is an e-mail; {_readable()}")
     for magic, kind in _FOREIGN:
         if not sample.head.startswith(magic):
             continue
-        if magic == b"\xd0\xcf\x11\xe0" and _is_locked_office(sample):
-            raise EncryptedDocument(f"'{name}' is locked with a password; remove it and try again")
         if len(magic) > 2 or not looks_like_text(sample.head):
             raise UnsupportedType(f"'{name}' is {kind}; {_readable()}")
 
 
+def _zipped_kind(sample: Sample) -> str | None:
+    if "xl/workbook.bin" in sample.members:
+        return "a binary Excel workbook (XLSB), which can be saved as XLSX"
+    for mimetype, kind in _MIMETYPES:
+        if sample.mimetype.startswith(mimetype):
+            return kind
+    for folder, kind in _ZIPPED:
+        if any(name.startswith(folder) for name in sample.members):
+            return kind
+    return None
+
+
 def _is_locked_office(sample: Sample) -> bool:
     marker = "EncryptedPackage".encode("utf-16-le")
-    return marker in sample.head or marker in sample.tail
+    return sample.head.startswith(OLE[:4]) and (marker in sample.head or marker in sample.tail)
 
 
 def _text_type(sample: Sample, by_name: Format | None, claimed: Format | None) -> Format:

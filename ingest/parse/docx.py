@@ -1,27 +1,24 @@
 """Word documents: paragraphs, headings, lists, tables and notes from the XML parts.
 
-Headers, footers, comments and deleted text are left out. Parts are read up to a fixed size,
-whatever the archive says of them, and entities are never resolved.
+Headers, footers, comments and deleted text are left out.
 """
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lxml import etree
-
 from ingest.parse.encoding import storable
 from ingest.parse.flow import CELL, Flow
+from ingest.parse.package import Package, attribute, each, first, local, opened
 from ingest.parse.parts import Part
-from rag.errors import CorruptDocument, EmptyDocument, ParserLimit
+from rag.errors import CorruptDocument, EmptyDocument
 from rag.types import BlockKind
 
-_LARGEST_PART = 96 << 20
-_SKIPPED = frozenset(("del", "moveFrom", "Fallback", "instrText", "pPr", "rPr", "tblPr", "trPr"))
+_SKIPPED = frozenset(
+    ("", "del", "moveFrom", "Fallback", "instrText", "pPr", "rPr", "tblPr", "trPr")
+)
 _PLAIN = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 _DEEPEST_STYLE = 20
 
@@ -34,86 +31,38 @@ def parse(path: Path) -> Iterator[Part]:
         ParserLimit: A part expands beyond what is read.
         EmptyDocument: It contains no text.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            package = _Package(archive)
-            yield _document(package)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise CorruptDocument("the Word document is damaged: its archive is broken") from error
+    with opened(path, "Word document") as package:
+        yield _document(package)
 
 
-class _Package:
-    """The XML parts of a Word document."""
-
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
-        main = "word/document.xml"
-        for link in _each(self.part("_rels/.rels"), "Relationship"):
-            if link.get("Type", "").endswith("/officeDocument"):
-                main = link.get("Target", main).lstrip("/")
-        self.main = main
-        self._folder = main.rpartition("/")[0]
-
-    def beside(self, name: str) -> Any | None:
-        """A part in the folder of the main one."""
-        return self.part(f"{self._folder}/{name}" if self._folder else name)
-
-    def part(self, name: str) -> Any | None:
-        """Root element of a part, or ``None`` when there is no such part."""
-        try:
-            with self._archive.open(name) as file:
-                data = file.read(_LARGEST_PART + 1)
-        except KeyError:
-            return None
-        except RuntimeError as error:  # an encrypted member
-            raise CorruptDocument("the Word document's archive is encrypted") from error
-        if len(data) > _LARGEST_PART:
-            raise ParserLimit(f"it expands to more than {_LARGEST_PART >> 20} MB of text")
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-        try:
-            return etree.fromstring(data, parser)
-        except etree.XMLSyntaxError as error:
-            if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
-                raise MemoryError from error
-            if error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT:
-                raise ParserLimit("it is nested too deeply or has too long a text") from error
-            raise CorruptDocument(f"the Word document is damaged: {name} is not XML") from error
-
-
-def _document(package: _Package) -> Part:
-    root = package.part(package.main)
-    body = next(_each(root, "body"), None)
+def _document(package: Package) -> Part:
+    main = package.main("word/document.xml")
+    body = first(package.xml(main), "body")
     if body is None:
         raise CorruptDocument("the Word document is damaged: it has no body")
     flow = Flow()
-    writer = _Writer(flow, _Styles(package.beside("styles.xml")))
+    folder = main.rpartition("/")[0]
+    writer = _Writer(flow, _Styles(package.xml(f"{folder}/styles.xml")))
     writer.children(body)
     for name in ("footnotes.xml", "endnotes.xml"):
-        notes = package.beside(name)
-        for note in _each(notes, "footnote", "endnote"):
-            if _value(note, "type") is None:  # the others are separators
+        notes = package.xml(f"{folder}/{name}")
+        for note in each(notes, "footnote", "endnote"):
+            if attribute(note, "type") is None:  # the others are separators
                 writer.children(note)
     if not flow.text.strip():
         raise EmptyDocument("the Word document contains no text")
-    core = package.part("docProps/core.xml")
-    title = next((node.text or "" for node in _each(core, "title")), "").strip()
     return Part(
         text=storable(flow.text),
-        title=storable(" ".join(title.split())[:300]) or _first_heading(flow),
+        title=package.title() or flow.first_heading(),
         blocks=tuple(flow.blocks),
     )
-
-
-def _first_heading(flow: Flow) -> str | None:
-    first = next((b for b in flow.blocks if b.kind is BlockKind.HEADING), None)
-    return storable(flow.text[first.start : first.end][:300]) if first else None
 
 
 class _Styles:
     """Which paragraph styles are headings or lists, inherited ones included."""
 
     def __init__(self, root: Any | None) -> None:
-        self._styles = {_value(node, "styleId"): node for node in _each(root, "style")}
+        self._styles = {attribute(node, "styleId"): node for node in each(root, "style")}
 
     def heading(self, properties: Any | None) -> int:
         """Level 1 to 6 of a paragraph with these properties, 0 if it is none."""
@@ -131,9 +80,9 @@ class _Styles:
     def is_list(self, properties: Any | None) -> bool:
         """Whether a paragraph with these properties is numbered or has a bullet."""
         for node in self._chain(properties):
-            numbering = next(_each(node, "numId"), None)
+            numbering = first(node, "numId")
             if numbering is not None:
-                return _value(numbering, "val") != "0"
+                return attribute(numbering, "val") != "0"
         return False
 
     def _chain(self, properties: Any | None) -> Iterator[Any]:
@@ -160,7 +109,7 @@ class _Writer:
         """Everything inside a body, note, text box or content control."""
         items: list[str] = []
         for child in node:
-            name = _local(child)
+            name = local(child)
             if name == "p":
                 items = self._paragraph(child, items)
                 continue
@@ -173,7 +122,7 @@ class _Writer:
         self._list(items)
 
     def _paragraph(self, node: Any, items: list[str]) -> list[str]:
-        properties = next((child for child in node if _local(child) == "pPr"), None)
+        properties = next((child for child in node if local(child) == "pPr"), None)
         text = _inline(node).strip()
         level = self._styles.heading(properties)
         if text and not level and self._styles.is_list(properties):
@@ -209,15 +158,15 @@ class _Writer:
 
 
 def _cell(node: Any) -> str:
-    return " ".join(_inline(paragraph) for paragraph in _each(node, "p"))
+    return " ".join(_inline(paragraph) for paragraph in each(node, "p"))
 
 
 def _own(node: Any, name: str) -> Iterator[Any]:
     """Children of that name, content controls looked through."""
     for child in node:
-        if _local(child) == name:
+        if local(child) == name:
             yield child
-        elif _local(child) in ("sdt", "sdtContent", "ins", "customXml"):
+        elif local(child) in ("sdt", "sdtContent", "ins", "customXml"):
             yield from _own(child, name)
 
 
@@ -225,7 +174,7 @@ def _inline(node: Any) -> str:
     """Text of a paragraph as it reads, without text boxes and deleted text."""
     pieces = []
     for child in node:
-        name = _local(child)
+        name = local(child)
         if name == "t":
             pieces.append(child.text or "")
         elif name in _PLAIN:
@@ -239,7 +188,7 @@ def _inline(node: Any) -> str:
 
 def _symbol(node: Any) -> str:
     try:
-        return chr(int(_value(node, "char") or "", 16))
+        return chr(int(attribute(node, "char") or "", 16))
     except (ValueError, OverflowError):
         return ""
 
@@ -247,31 +196,13 @@ def _symbol(node: Any) -> str:
 def _boxes(node: Any) -> Iterator[Any]:
     """Text boxes anchored in a paragraph, each once: its fallback says the same again."""
     for child in node:
-        name = _local(child)
+        name = local(child)
         if name == "txbxContent":
             yield child
         elif name not in _SKIPPED:
             yield from _boxes(child)
 
 
-def _local(node: Any) -> str:
-    tag = node.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else "del"  # comments say nothing
-
-
-def _each(root: Any | None, *names: str) -> Iterator[Any]:
-    if root is not None:
-        yield from root.iter(*(f"{{*}}{name}" for name in names))
-
-
-def _value(node: Any, name: str) -> str | None:
-    """An attribute, whichever of the two WordprocessingML namespaces it is in."""
-    for key, value in node.attrib.items():
-        if key.rpartition("}")[2] == name:
-            return str(value)
-    return None
-
-
 def _child_value(node: Any, name: str) -> str | None:
-    child = next(_each(node, name), None)
-    return _value(child, "val") if child is not None else None
+    child = first(node, name)
+    return attribute(child, "val") if child is not None else None

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ingest.parse.encoding import storable
 from rag.types import Block, BlockKind
 
 CELL = " | "
+_LONGEST_TITLE = 300
 _SPACE = re.compile(r"\s+")
 
 
@@ -27,6 +29,13 @@ class Flow:
     def text(self) -> str:
         """All that was written."""
         return "".join(self._pieces)
+
+    def first_heading(self) -> str | None:
+        """Text of the first heading, for documents without a title of their own."""
+        for block in self.blocks:
+            if block.kind is BlockKind.HEADING:
+                return storable(self.text[block.start : block.end][:_LONGEST_TITLE])
+        return None
 
     def write(self, text: str) -> None:
         """Add running text; any white space in it counts as one space."""

@@ -13,16 +13,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The first and last bytes of a file, and its size; all that detection looks at."""
+    """The first and last bytes of a file, its size, and what is inside: all detection sees.
+
+    ``members`` are those of a zip archive, ``mimetype`` what its first member says, and
+    ``streams`` those of an old Office file; see containers.py.
+    """
 
     head: bytes
     tail: bytes
     size: int
+    members: frozenset[str] = frozenset()
+    mimetype: str = ""
+    streams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One readable format. ``matches`` is ``None`` for formats without a signature (text)."""
+    """One readable format. ``matches`` is ``None`` for formats without a signature (text).
+
+    ``drawn`` says whether render.py can draw its pages.
+    """
 
     media_type: str
     name: str
@@ -30,18 +40,15 @@ class Format:
     module: str
     aliases: tuple[str, ...] = ()
     matches: Callable[[Sample], bool] | None = None
+    drawn: bool = False
 
 
 def _is_pdf(sample: Sample) -> bool:
     return sample.head[:1024].lstrip().startswith(b"%PDF-")
 
 
-def _is_docx(sample: Sample) -> bool:
-    # Member names stand in plain sight in a zip; opening the archive here would let a
-    # hostile directory spend the server's memory.
-    return sample.head.startswith(b"PK\x03\x04") and any(
-        b"word/document" in part for part in (sample.head, sample.tail)
-    )
+def _has_folder(folder: str) -> Callable[[Sample], bool]:
+    return lambda sample: any(name.startswith(folder) for name in sample.members)
 
 
 FORMATS: tuple[Format, ...] = (
@@ -52,13 +59,14 @@ FORMATS: tuple[Format, ...] = (
         module="ingest.parse.pdf",
         aliases=("application/x-pdf",),
         matches=_is_pdf,
+        drawn=True,
     ),
     Format(
         media_type="application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         name="Word (DOCX)",
         extensions=(".docx",),
         module="ingest.parse.docx",
-        matches=_is_docx,
+        matches=_has_folder("word/"),
     ),
     Format(
         media_type="text/html",

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import random
+import struct
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from ingest.parse import detect
+from ingest.parse import containers, detect
 from ingest.parse.formats import FORMATS
 from rag.errors import EmptyDocument, EncryptedDocument, UnsupportedType
 from tests.pdfs import line, pdf
@@ -97,6 +98,46 @@ def test_an_office_file_with_a_password(tmp_path: Path) -> None:
     data = b"\xd0\xcf\x11\xe0" + bytes(600) + "EncryptedPackage".encode("utf-16-le")
     with pytest.raises(EncryptedDocument, match="password"):
         kind(tmp_path, data, "a.docx")
+
+
+def ole(*names: str) -> bytes:
+    """An old Office file of a directory alone, whose sectors stand in reverse order."""
+    entries = [
+        name.encode("utf-16-le").ljust(64, b"\0")
+        + struct.pack("<HB", 2 * len(name) + 2, 2).ljust(64, b"\0")
+        for name in ("Root Entry", *names)
+    ]
+    sectors = [b"".join(entries[at : at + 4]) for at in range(0, len(entries), 4)]
+    table = [index - 1 if index else -2 for index in range(len(sectors))]
+    header = containers.OLE.ljust(30, b"\0") + struct.pack("<H", 9)
+    header = header.ljust(48, b"\0") + struct.pack("<I", len(sectors) - 1)
+    header = header.ljust(76, b"\0") + struct.pack("<I", len(sectors))
+    body = b"".join(sector.ljust(512, b"\0") for sector in reversed(sectors))
+    return header.ljust(512, b"\0") + body + struct.pack(f"<{len(table)}i", *table).ljust(512)
+
+
+@pytest.mark.parametrize(
+    ("streams", "says"),
+    [
+        (("1Table", "WordDocument"), r"old Word document \(DOC\); save it as DOCX"),
+        (("Current User", *"abcdef", "PowerPoint Document"), r"\(PPT\); save it as PPTX"),
+        (("WordDocument", "Workbook"), "Word"),
+    ],
+)
+def test_old_office_files_are_named(tmp_path: Path, streams: tuple[str, ...], says: str) -> None:
+    with pytest.raises(UnsupportedType, match=says):
+        kind(tmp_path, ole(*streams), "a.docx")
+
+
+def test_embedded_files_do_not_decide(tmp_path: Path) -> None:
+    workbook = zipped(tmp_path, "[Content_Types].xml", "xl/workbook.xml")
+    outer = tmp_path / "outer.zip"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("word/embeddings/book.xlsx", workbook)
+        archive.writestr("word/document.xml", "<x/>")
+    assert kind(tmp_path, outer.read_bytes(), "a") == DOCX
+    with pytest.raises(UnsupportedType, match="XLSB"):
+        kind(tmp_path, zipped(tmp_path, "xl/workbook.bin"), "a.xlsx")
 
 
 def test_no_bytes(tmp_path: Path) -> None:
