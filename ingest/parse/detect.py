@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 
 from ingest.parse.containers import OLE, ZIP, ole_names, zip_mimetype, zip_names
 from ingest.parse.encoding import looks_like_text, unicode_encoding
-from ingest.parse.formats import BY_EXTENSION, BY_MEDIA_TYPE, FORMATS, SUPPORTED, Format, Sample
+from ingest.parse.formats import (
+    BY_EXTENSION,
+    BY_MEDIA_TYPE,
+    FORMATS,
+    SUPPORTED,
+    Format,
+    Sample,
+    could_be_mail,
+)
 from rag.errors import EmptyDocument, EncryptedDocument, UnsupportedType
 
 _HEAD = 1 << 16
 _TAIL = 1 << 18
-_PDF, _HTML, _PLAIN = (BY_EXTENSION[extension] for extension in (".pdf", ".html", ".txt"))
+_PDF, _MAIL, _HTML, _PLAIN = (
+    BY_EXTENSION[extension] for extension in (".pdf", ".eml", ".html", ".txt")
+)
 _OFFICE = (".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp")
 
 # Formats that are often sent and cannot be read yet: naming them makes the refusal clear.
@@ -55,9 +64,6 @@ _OLE: tuple[tuple[str, str, str], ...] = (
     ("Book", "an old Excel workbook (XLS)", "XLSX"),
     ("__nameid_version1.0", "an Outlook message (MSG)", "EML"),
 )
-
-# A block of header fields with this one in it. Read as text it would be lines of base64.
-_MAIL = re.compile(rb"(?:[!-9;-~]+:.*\n(?:[ \t].*\n)*)*?MIME-Version:", re.IGNORECASE)
 
 
 def detect(path: Path, name: str, declared: str | None) -> str:
@@ -144,8 +150,6 @@ def _refuse_foreign(sample: Sample, name: str) -> None:
     if sample.head.startswith(b"PK"):
         kind = _zipped_kind(sample) or "a zip archive"
         raise UnsupportedType(f"'{name}' is {kind}; {_readable()}")
-    if _MAIL.match(sample.head):
-        raise UnsupportedType(f"'{name}' is an e-mail; {_readable()}")
     for magic, kind in _FOREIGN:
         if not sample.head.startswith(magic):
             continue
@@ -171,6 +175,8 @@ def _is_locked_office(sample: Sample) -> bool:
 
 
 def _text_type(sample: Sample, by_name: Format | None, claimed: Format | None) -> Format:
+    if (by_name or claimed) is _MAIL and could_be_mail(sample):
+        return _MAIL
     for row in (by_name, claimed):
         if row is not None and row.matches is None and row is not _PLAIN:
             return row

@@ -7,8 +7,13 @@ cheap.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_OF_MAIL = frozenset((b"from", b"to", b"subject", b"date", b"received", b"message-id"))
+"""Fields of which one at least stands in every mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,33 @@ def _has_folder(folder: str) -> Callable[[Sample], bool]:
     return lambda sample: any(name.startswith(folder) for name in sample.members)
 
 
+def _is_mail(sample: Sample) -> bool:
+    # People begin texts with "From:" and "Subject:"; the other fields only programs write.
+    names = _header_names(sample.head)
+    return b"mime-version" in names or (
+        b"from" in names and not names.isdisjoint((b"received", b"message-id"))
+    )
+
+
+def could_be_mail(sample: Sample) -> bool:
+    """Whether a file that is said to be a mail begins like one, or like a mailbox of one."""
+    line, _, rest = sample.head.partition(b"\n")
+    head = rest if line.startswith(b"From ") else sample.head
+    return not _OF_MAIL.isdisjoint(_header_names(head))
+
+
+def _header_names(head: bytes) -> set[bytes]:
+    """Names of the header fields that a file begins with; none if its first line is no field."""
+    names: set[bytes] = set()
+    for line in head.splitlines():
+        field = _FIELD.match(line)
+        if field is not None:
+            names.add(field[1].lower())
+        elif not (names and line.startswith((b" ", b"\t")) and line.strip()):
+            break
+    return names
+
+
 FORMATS: tuple[Format, ...] = (
     Format(
         media_type="application/pdf",
@@ -67,6 +99,13 @@ FORMATS: tuple[Format, ...] = (
         extensions=(".docx",),
         module="ingest.parse.docx",
         matches=_has_folder("word/"),
+    ),
+    Format(
+        media_type="message/rfc822",
+        name="e-mail (EML)",
+        extensions=(".eml",),
+        module="ingest.parse.eml",
+        matches=_is_mail,
     ),
     Format(
         media_type="text/html",
