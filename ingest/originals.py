@@ -29,7 +29,7 @@ class Originals:
     """A folder of files named by their content."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._incoming = folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
         # Every folder is there, and known to the disk, before the first upload needs it.
@@ -92,11 +92,11 @@ class Originals:
 
     def path(self, sha256: str) -> Path:
         """Where the bytes with this hash lie."""
-        return self._folder / sha256[:2] / sha256
+        return self.folder / sha256[:2] / sha256
 
     def all(self) -> Iterator[str]:
         """The hashes of every file kept, for the audit."""
-        for path in self._folder.glob("??/*"):
+        for path in self.folder.glob("??/*"):
             yield path.name
 
     def clear_incoming(self) -> None:

@@ -57,7 +57,8 @@ def prepare(pipeline: Pipeline, job: Job) -> Prepared:
             f"Reading the document was begun {MOST_BEGINNINGS} times and never came to an end; "
             "the log says why. Upload it again to try once more."
         )
-    parsed = parse(pipeline.originals.path(document.sha256), document.media_type)
+    originals = pipeline.originals
+    parsed = parse(originals.path(document.sha256), document.media_type, folder=originals.folder)
     chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder.token_offsets)
     if not chunks:
         raise EmptyDocument("No text was found in the document.")

@@ -96,12 +96,15 @@ def audit(repair: bool, url: str | None, as_json: bool) -> int:
 @_json
 def config(as_json: bool) -> None:
     """Show the settings in effect, secrets masked."""
+    from ingest.parse.sandbox import protection
+
     shown = load_settings().masked()
     if as_json:
         show_json(dict(shown))
         return
     for name, value in shown.items():
         click.echo(f"{name}={'' if value is None else value}")
+    click.echo(f"# parsers: {protection()}")
 
 
 @click.command()

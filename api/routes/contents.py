@@ -145,6 +145,7 @@ def get_page_image(
             number,
             width_px=width,
             highlights=marked,
+            folder=door.services.originals.folder,
         )
     return Response(
         image, media_type="image/png", headers={"cache-control": "private, max-age=300"}

@@ -12,6 +12,7 @@ from api.metrics import CONTENT_TYPE
 from api.schemas.common import ListOf, failures
 from api.schemas.operations import AuditBody, AuditOut, EngineOut, FindingOut, Health, Ready
 from ingest.audit import run_audit
+from ingest.parse.sandbox import protection
 from rag.models.tasks import AnswerTask
 
 VERSION = version("ibidem")
@@ -61,8 +62,15 @@ async def get_health() -> Health:
     responses={503: {"model": Ready, "description": "Not now; `checks` says why."}, **failures()},
 )
 def get_ready(door: DoorDep, response: Response) -> Ready:
-    """Whether the catalog answers and jobs are carried out."""
-    checks = {"catalog": _catalog_check(door), "jobs": "ok" if door.job_store else "elsewhere"}
+    """Whether the catalog answers and jobs are carried out.
+
+    `parsers` says what this system does not shut them off from; it does not keep from serving.
+    """
+    checks = {
+        "catalog": _catalog_check(door),
+        "jobs": "ok" if door.job_store else "elsewhere",
+        "parsers": protection(),
+    }
     good = checks["catalog"] == "ok"
     response.status_code = 200 if good else 503
     return Ready(status="ready" if good else "not_ready", checks=checks)

@@ -57,7 +57,7 @@ class Ready(BaseModel):
     status: Literal["ready", "not_ready"]
     checks: dict[str, str] = Field(
         description="Each part: `ok`, or what is wrong.",
-        examples=[{"catalog": "ok", "index": "ok", "jobs": "ok"}],
+        examples=[{"catalog": "ok", "jobs": "ok", "parsers": "ok"}],
     )
 
 

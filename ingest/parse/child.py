@@ -1,8 +1,9 @@
 """The process in which documents are parsed. It trusts nothing and is trusted by nobody.
 
 It serves requests from standard input one after the other, each under limits of memory and
-processor time, and answers in frames on standard output. It ends when its parent closes the
-pipe, so that no parser outlives the service.
+processor time, and answers in frames on standard output. Before it reads the first document
+it shuts itself off from everything but the folder that this lies in. It ends when its parent
+closes the pipe, so that no parser outlives the service.
 """
 
 from __future__ import annotations
@@ -16,19 +17,29 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ingest.parse.confine import confine
 from ingest.parse.formats import BY_MEDIA_TYPE
 from ingest.parse.parts import part_to_frame, read_frame, write_frame
 from rag.errors import ConfigurationError, CorruptDocument, IbidemError, ParserLimit
 
 _REQUEST_BYTES = 1 << 24
+_NICENESS = 10
 
 
 def main() -> None:
     """Serve until standard input ends."""
     requests, replies = sys.stdin.buffer, _private_output()
     _harden()
+    unprotected: dict[str, str] | None = None
     while (frame := read_frame(requests, _REQUEST_BYTES)) is not None:
-        _serve(frame[0], replies)
+        request = frame[0]
+        if unprotected is None:
+            unprotected = confine([Path(request["folder"])] if request.get("folder") else [])
+        if request["do"] == "confine":
+            write_frame(replies, {"unprotected": unprotected})
+            write_frame(replies, {"done": True})
+        else:
+            _serve(request, replies)
 
 
 def _private_output() -> BinaryIO:
@@ -44,6 +55,7 @@ def _harden() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    os.nice(_NICENESS)
 
 
 def _serve(request: Mapping[str, Any], replies: BinaryIO) -> None:

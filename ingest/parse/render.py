@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.parse.sandbox import POOL, Limits
+from ingest.parse.sandbox import POOL, Limits, place
 from rag.errors import CorruptDocument, InvalidRequest
 from rag.types import Box
 
@@ -14,7 +14,14 @@ _MOST_HIGHLIGHTS = 5000
 _LIMITS = Limits(cpu_s=30, wall_s=60.0, output_bytes=128 << 20)
 
 
-def render_page(path: Path, number: int, *, width_px: int, highlights: Sequence[Box] = ()) -> bytes:
+def render_page(
+    path: Path,
+    number: int,
+    *,
+    width_px: int,
+    highlights: Sequence[Box] = (),
+    folder: Path | None = None,
+) -> bytes:
     """PNG of one page of a PDF, drawn in a child process.
 
     Args:
@@ -23,6 +30,7 @@ def render_page(path: Path, number: int, *, width_px: int, highlights: Sequence[
         width_px: Width of the image; the height follows from the page. A page so long that
             its image would pass 24 megapixels comes out smaller.
         highlights: Boxes to draw in translucent yellow; those of other pages are ignored.
+        folder: The only one that the child can read; by default the file's.
 
     Raises:
         NotFound: The document has no such page.
@@ -35,7 +43,7 @@ def render_page(path: Path, number: int, *, width_px: int, highlights: Sequence[
     boxes = [(box.x0, box.y0, box.x1, box.y1) for box in highlights if box.page == number]
     request = {
         "do": "render",
-        "path": str(path.resolve(strict=True)),
+        **place(path, folder),
         "page": number,
         "width_px": width_px,
         "highlights": boxes[:_MOST_HIGHLIGHTS],

@@ -1,11 +1,13 @@
 """Parsing in killable child processes: a hostile file harms nobody but its own child.
 
-A child has limits on memory, processor time, wall-clock time and output, writes no files,
-dumps no core, gets an empty environment and no open files but its pipes, and leads its own
-process group, which is killed as a whole. It serves one document at a time and is kept for
-the next one, because starting takes longer than most documents do; after any fault it is
-thrown away. A fault in a child that had served others before is tried once more in a fresh
-one, so that no document fails for what an earlier one left behind.
+A child has limits on memory, processor time, wall-clock time and output, opens no sockets,
+writes no files and reads only one folder of documents (see ``confine``), dumps no core, gets
+an empty environment and no open files but its pipes, yields the processor to whoever
+answers queries, and leads its own process group, which is killed as a whole. It serves one
+document at a time and is kept for the next one, because starting takes longer than most
+documents do; after any fault it is thrown away. A fault in a child that had served others
+before is tried once more in a fresh one, so that no document fails for what an earlier one
+left behind.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import rag.errors
 from ingest.parse.parts import FrameError, assemble, part_from_frame, read_frame, write_frame
+from ingest.parse.watch import Watch, descendants
 from rag.errors import CorruptDocument, IbidemError, ParserLimit
 from rag.types import ParsedDocument
 
@@ -44,10 +48,10 @@ Frame = tuple[dict[str, Any], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one document may cost.
+    """What one request may cost, programs that the child starts included.
 
     ``cpu_s`` counts per part (a batch of pages; a whole document of the other formats),
-    ``wall_s`` for the whole document. ``output_bytes`` bounds text and character boxes, and
+    ``wall_s`` for the whole request. ``output_bytes`` bounds text and character boxes, and
     ``text_characters`` the text alone: chunking it in the service takes several bytes each.
     """
 
@@ -70,9 +74,10 @@ class _Fault(Exception):
 class _Child:
     """One child process and the pipes to it."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], folder: str) -> None:
         self.served = 0
-        self._late = False
+        self.folder = folder
+        self._verdict: str | None = None
         self._process = subprocess.Popen(  # noqa: S603 - no part of it comes from outside
             command,
             stdin=subprocess.PIPE,
@@ -91,25 +96,31 @@ class _Child:
             _Fault: The child died or had to be killed.
         """
         self.served += 1
-        timer = threading.Timer(limits.wall_s, self._expire)
-        timer.daemon = True
-        timer.start()
+        watch = Watch(
+            self._process.pid,
+            wall_s=limits.wall_s,
+            cpu_s=limits.cpu_s,
+            memory_bytes=limits.memory_bytes,
+            end=self._kill_group,
+        )
+        watch.start()
         try:
-            return self._exchange(request, limits)
+            return self._exchange(request, limits, watch)
         except (OSError, EOFError):
             # Wait without reaping, so that the process group still exists when it is killed.
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-            raise self._explain(limits) from None
+            watch.stop()
+            raise self._explain(limits, watch.verdict) from None
         except FrameError:
             limit = ParserLimit("its text is larger than this server accepts")
             raise _Fault(limit, retry=False) from None
         except ParserLimit as error:
             raise _Fault(error, retry=True) from None
         finally:
-            timer.cancel()
-            timer.join()
+            watch.stop()
+            self._verdict = watch.verdict
 
-    def _exchange(self, request: Mapping[str, Any], limits: Limits) -> list[Frame]:
+    def _exchange(self, request: Mapping[str, Any], limits: Limits, watch: Watch) -> list[Frame]:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 - both pipes were asked for
         assert stdout is not None  # noqa: S101
@@ -125,18 +136,14 @@ class _Child:
                 raise _error(header["error"])
             if "done" in header:
                 return frames
+            watch.begin_part()
             frames.append(frame)
             budget -= len(blob) + _size(header)
 
-    def _expire(self) -> None:
-        self._late = True
-        self._kill_group()
-
-    def _explain(self, limits: Limits) -> _Fault:
+    def _explain(self, limits: Limits, verdict: str | None) -> _Fault:
         self.kill()
-        if self._late:
-            limit = ParserLimit(f"reading it took longer than {limits.wall_s:g} s")
-            return _Fault(limit, retry=False)
+        if verdict is not None:
+            return _Fault(ParserLimit(verdict), retry=False)
         code = -self._process.returncode
         if code == signal.SIGXCPU:
             limit = ParserLimit(f"reading it took more than {limits.cpu_s} s of processor time")
@@ -149,8 +156,10 @@ class _Child:
 
     @property
     def usable(self) -> bool:
-        """Whether it may serve another document."""
-        return not self._late and self.served < _DOCUMENTS_PER_CHILD
+        """Whether it may serve another document: it is alive, and alone."""
+        if self._verdict is not None or self.served >= _DOCUMENTS_PER_CHILD:
+            return False
+        return next(descendants(self._process.pid), None) is None
 
     def kill(self) -> None:
         """End the whole process group, reap the child, close the pipes."""
@@ -198,8 +207,9 @@ class ChildPool:
             DocumentError: What the parser said of the document, or which limit it broke.
         """
         message = {**request, **asdict(limits)}
+        folder = str(request.get("folder", ""))
         while True:
-            child = self._take()
+            child = self._take(folder)
             fresh = child.served == 0
             try:
                 frames = child.ask(message, limits)
@@ -229,19 +239,23 @@ class ChildPool:
         self._lock = threading.Lock()
         self._idle = []
 
-    def _take(self) -> _Child:
+    def _take(self, folder: str) -> _Child:
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return _Child(self._command)
+            for child in reversed(self._idle):
+                if child.folder == folder:
+                    self._idle.remove(child)
+                    return child
+        return _Child(self._command, folder)
 
     def _give_back(self, child: _Child) -> None:
+        surplus = child
         if child.usable:
             with self._lock:
-                if len(self._idle) < self._idle_limit:
-                    self._idle.append(child)
+                self._idle.append(child)
+                if len(self._idle) <= self._idle_limit:
                     return
-        child.kill()
+                surplus = self._idle.pop(0)
+        surplus.kill()
 
 
 POOL = ChildPool(idle=max(2, os.cpu_count() or 1))
@@ -249,22 +263,46 @@ atexit.register(POOL.close)
 os.register_at_fork(after_in_child=POOL.forget)
 
 
-def parse(path: Path, media_type: str, *, limits: Limits | None = None) -> ParsedDocument:
+def parse(
+    path: Path, media_type: str, *, limits: Limits | None = None, folder: Path | None = None
+) -> ParsedDocument:
     """Parse a stored file in a child process. Safe to call from several threads.
 
     Args:
         path: The file.
         media_type: One of those that ``detect`` returns.
         limits: What it may cost; the defaults suit documents of some thousand pages.
+        folder: The only one that the child can read, and is kept for; by default the file's.
 
     Raises:
         DocumentError: The document cannot be read; the message says why.
         FileNotFoundError: There is no such file.
     """
     limits = limits or Limits()
-    request = {"do": "parse", "path": str(path.resolve(strict=True)), "media_type": media_type}
+    request = {"do": "parse", "media_type": media_type, **place(path, folder)}
     frames = POOL.run(request, limits)
     try:
         return assemble((part_from_frame(*frame) for frame in frames), media_type)
     except FrameError:
         raise CorruptDocument("the parser sent a reply that makes no sense") from None
+
+
+def place(path: Path, folder: Path | None) -> dict[str, str]:
+    """Where a request's file lies.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    path = path.resolve(strict=True)
+    return {"path": str(path), "folder": str(folder.resolve() if folder else path.parent)}
+
+
+@cache
+def protection() -> str:
+    """`ok`, or what this system does not shut its parsers off from, and why."""
+    [(header, _)] = POOL.run({"do": "confine"}, Limits(wall_s=60.0))
+    reasons: dict[str, list[str]] = {}
+    for what, why in header["unprotected"].items():
+        reasons.setdefault(str(why), []).append(str(what))
+    said = "; ".join(f"not shut off from {' and '.join(w)}: {why}" for why, w in reasons.items())
+    return said or "ok"
