@@ -33,7 +33,6 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"MM\x00*", "a TIFF image"),
     (b"BM", "a bitmap image"),
     (b"RIFF", "an audio, video or WebP file"),
-    (b"{\\rtf", "a rich text (RTF) document"),
     (b"%!PS", "a PostScript document"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
@@ -53,7 +52,6 @@ _ZIPPED: tuple[tuple[str, str], ...] = (
     ("Index/", "an Apple iWork document"),
 )
 _MIMETYPES: tuple[tuple[str, str], ...] = (
-    ("application/epub+zip", "an EPUB book"),
     ("application/vnd.oasis.opendocument", "an OpenDocument file"),
 )
 # By the stream that only they have: what they are, and as what they can be saved.

@@ -83,6 +83,14 @@ def _header_names(head: bytes) -> set[bytes]:
     return names
 
 
+def _is_epub(sample: Sample) -> bool:
+    return sample.mimetype == "application/epub+zip" or "META-INF/container.xml" in sample.members
+
+
+def _is_rtf(sample: Sample) -> bool:
+    return sample.head.lstrip().startswith(b"{\\rtf")
+
+
 FORMATS: tuple[Format, ...] = (
     Format(
         media_type="application/pdf",
@@ -106,6 +114,21 @@ FORMATS: tuple[Format, ...] = (
         extensions=(".eml",),
         module="ingest.parse.eml",
         matches=_is_mail,
+    ),
+    Format(
+        media_type="application/epub+zip",
+        name="EPUB",
+        extensions=(".epub",),
+        module="ingest.parse.epub",
+        matches=_is_epub,
+    ),
+    Format(
+        media_type="application/rtf",
+        name="rich text (RTF)",
+        extensions=(".rtf",),
+        module="ingest.parse.rtf",
+        aliases=("text/rtf", "text/richtext"),
+        matches=_is_rtf,
     ),
     Format(
         media_type="text/html",

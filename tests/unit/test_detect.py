@@ -35,6 +35,11 @@ def test_content_outweighs_name_and_claim(tmp_path: Path) -> None:
     assert kind(tmp_path, word, "a.zip", "application/zip") == DOCX
 
 
+def test_a_book_is_known_by_its_container(tmp_path: Path) -> None:
+    book = zipped(tmp_path, "OPS/book.opf", "META-INF/container.xml")
+    assert kind(tmp_path, book, "a.zip") == "application/epub+zip"
+
+
 @pytest.mark.parametrize(
     ("data", "name", "declared", "expected"),
     [
@@ -55,6 +60,7 @@ def test_content_outweighs_name_and_claim(tmp_path: Path) -> None:
         (b"the signature %PDF-1.4 is five bytes", "about.txt", None, "text/plain"),
         (b"junk\x00\x01" + b"%PDF-1.4\n...", "a.bin", None, "application/pdf"),
         (b"broken header\n1 0 obj\nstartxref", "a.pdf", None, "application/pdf"),
+        (b"\n{\\rtf1 hello}", "letter.doc", "application/msword", "application/rtf"),
         (b"PK\x03\x04 cut off", "report.docx", None, DOCX),
         (b"x", "../../etc/passwd", None, "text/plain"),
         (b"x", "a" * 1000 + "\x00.html", None, "text/html"),
@@ -71,7 +77,6 @@ def test_type_of(
     ("data", "says"),
     [
         (b"\x89PNG\r\n\x1a\n" + bytes(20), "a PNG image"),
-        (b"{\\rtf1 hello}", "RTF"),
         (b"\x1f\x8b\x08" + bytes(9), "gzip"),
         (b"MZ\x90\x00" + bytes(99), "a program"),
         (b"\xd0\xcf\x11\xe0" + bytes(600), "old Office"),
