@@ -14,7 +14,7 @@ from ingest.chunk import open_chunker
 from ingest.originals import Originals
 from ingest.parse import parse
 from rag.catalog import Catalog
-from rag.catalog.texts import ChunkText
+from rag.catalog.texts import ChunkText, hashed
 from rag.embedding import Embedder
 from rag.errors import Conflict, DocumentError, EmptyDocument, NotFound, ParserLimit
 from rag.types import Collection, Document, Job
@@ -43,8 +43,11 @@ class Prepared:
     title: str | None
 
 
-def prepare(pipeline: Pipeline, job: Job) -> Prepared:
-    """Parse the original and stage its text, pages and chunks.
+def begin(pipeline: Pipeline, job: Job) -> Prepared | None:
+    """Read the document and stage its text, pages and chunks.
+
+    One that makes a single batch is also embedded and made visible, and nothing is returned:
+    to leave a step between would cost more than to do it again after a crash.
 
     Raises:
         DocumentError: the document cannot be read.
@@ -63,7 +66,12 @@ def prepare(pipeline: Pipeline, job: Job) -> Prepared:
     if not chunks:
         raise EmptyDocument("No text was found in the document.")
     catalog.staging.stage(document.id, job.number, parsed, chunks)
-    return Prepared(chunks=len(chunks), title=parsed.title)
+    prepared = Prepared(chunks=len(chunks), title=parsed.title)
+    if len(chunks) > EMBED_BATCH:
+        return prepared
+    store = missing_vectors(pipeline, collection, [hashed(chunk) for chunk in chunks])
+    _publish(pipeline, document.id, job.number, prepared, store)
+    return None
 
 
 def embed(pipeline: Pipeline, job: Job, first: int, prepared: Prepared) -> None:
@@ -76,14 +84,14 @@ def embed(pipeline: Pipeline, job: Job, first: int, prepared: Prepared) -> None:
         StoreDamaged: not everything that was prepared is there; it has to be read again.
     """
     document, collection = _subject(pipeline.catalog, job)
-    versions = pipeline.catalog.versions
     batch = pipeline.catalog.staging.chunks(document.id, job.number, first, EMBED_BATCH)
     store = missing_vectors(pipeline, collection, batch)
-    done = min(first + EMBED_BATCH, prepared.chunks)
-    versions.advance(document.id, job.number, done=done, total=prepared.chunks, store=store)
-    if done == prepared.chunks:
-        versions.publish(document.id, job.number, title=prepared.title, chunks=prepared.chunks)
-        versions.collect_garbage(pipeline.originals.discard)
+    done = first + EMBED_BATCH
+    if done >= prepared.chunks:
+        _publish(pipeline, document.id, job.number, prepared, store)
+    else:
+        versions = pipeline.catalog.versions
+        versions.advance(document.id, job.number, done=done, total=prepared.chunks, store=store)
 
 
 def missing_vectors(
@@ -124,11 +132,25 @@ def fail(pipeline: Pipeline, job: Job, error: Mapping[str, Any]) -> None:
 def ingest(pipeline: Pipeline, job: Job) -> None:
     """The whole line, without a job store."""
     try:
-        prepared = prepare(pipeline, job)
-        for first in range(0, prepared.chunks, EMBED_BATCH):
-            embed(pipeline, job, first, prepared)
+        if prepared := begin(pipeline, job):
+            for first in range(0, prepared.chunks, EMBED_BATCH):
+                embed(pipeline, job, first, prepared)
     except DocumentError as error:
         fail(pipeline, job, error.as_dict())
+
+
+def _publish(
+    pipeline: Pipeline,
+    document_id: str,
+    generation: int,
+    prepared: Prepared,
+    store: Callable[[], None],
+) -> None:
+    versions = pipeline.catalog.versions
+    versions.publish(
+        document_id, generation, title=prepared.title, chunks=prepared.chunks, store=store
+    )
+    versions.collect_garbage(pipeline.originals.discard)
 
 
 def _subject(catalog: Catalog, job: Job) -> tuple[Document, Collection]:

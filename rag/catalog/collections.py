@@ -20,6 +20,13 @@ _BY_ID = sa.select(*_COLUMNS).where(
     t.collections.c.tenant == sa.bindparam("tenant"),
     t.collections.c.id == sa.bindparam("collection"),
 )
+_NEXT_SEQ = (
+    sa.update(t.collections)
+    .where(t.collections.c.id == sa.bindparam("collection"))
+    .values(seq=t.collections.c.seq + 1)
+    .returning(t.collections.c.seq)
+)
+_INSERT_CHANGE = sa.insert(t.changes)
 _SEQ = sa.select(t.collections.c.seq).where(t.collections.c.id == sa.bindparam("collection"))
 
 
@@ -190,21 +197,14 @@ def log_change(connection: sa.Connection, op: str, document: Document) -> None:
     The transaction holds the collection's row (or the whole SQLite file) until it commits,
     so numbers are gap-free and become visible in order.
     """
-    c = t.collections.c
-    seq = connection.execute(
-        sa.update(t.collections)
-        .where(c.id == document.collection_id)
-        .values(seq=c.seq + 1)
-        .returning(c.seq)
-    ).scalar_one()
-    connection.execute(
-        sa.insert(t.changes).values(
-            collection_id=document.collection_id,
-            seq=seq,
-            op=op,
-            document_id=document.id,
-            generation=document.generation,
-            first_chunk_id=document.first_chunk_id,
-            chunk_count=document.chunk_count,
-        )
-    )
+    collection = {"collection": document.collection_id}
+    row = {
+        "collection_id": document.collection_id,
+        "seq": connection.execute(_NEXT_SEQ, collection).scalar_one(),
+        "op": op,
+        "document_id": document.id,
+        "generation": document.generation,
+        "first_chunk_id": document.first_chunk_id,
+        "chunk_count": document.chunk_count,
+    }
+    connection.execute(_INSERT_CHANGE, row)

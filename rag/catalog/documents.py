@@ -15,11 +15,20 @@ from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
 from rag.catalog.jobs import insert_job
+from rag.catalog.statements import changing
 from rag.errors import NotFound
 from rag.types import Collection, Document, DocumentStatus
 
 _COLUMNS = [column for column in t.documents.c if column.name != "owner"]
-_BY_ID = sa.select(*_COLUMNS).where(t.documents.c.id == sa.bindparam("document"))
+_IS = t.documents.c.id == sa.bindparam("document")
+_BY_ID = sa.select(*_COLUMNS).where(_IS)
+_STATUS = sa.select(t.documents.c.status).where(_IS)
+_INSERT = sa.insert(t.documents)
+_KEPT = (
+    sa.select(t.collections.c.id)
+    .where(t.collections.c.id == sa.bindparam("collection"))
+    .with_for_update(read=True)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +65,13 @@ class Documents:
         Raises:
             NotFound: the collection was deleted meanwhile.
         """
-        c = t.documents.c
-        k = t.collections.c
-        kept = sa.select(k.id).where(k.id == new.collection.id).with_for_update(read=True)
         with self._db.write() as connection:
-            if connection.execute(kept).first() is None:
+            if connection.execute(_KEPT, {"collection": new.collection.id}).first() is None:
                 raise NotFound(
                     f"Collection {new.collection.name!r} was deleted meanwhile.", param="collection"
                 )
             store()
-            status = connection.execute(sa.select(c.status).where(c.id == new.id)).scalar()
+            status = connection.execute(_STATUS, {"document": new.id}).scalar()
             if status not in (None, DocumentStatus.FAILED):
                 return document_by_id(connection, new.id), False
             job_id = insert_job(
@@ -76,21 +82,19 @@ class Documents:
                 collection_id=new.collection.id,
             )
             if status is None:
-                connection.execute(sa.insert(t.documents).values(_row(new, job_id)))
+                connection.execute(_INSERT, _row(new, job_id))
             else:
-                connection.execute(
-                    sa.update(t.documents)
-                    .where(c.id == new.id)
-                    .values(
-                        status=DocumentStatus.QUEUED,
-                        error=sa.null(),
-                        job_id=job_id,
-                        name=new.name,
-                        media_type=new.media_type,
-                        metadata=dict(new.metadata),
-                        updated_at=time.time(),
-                    )
-                )
+                again = {
+                    "status": DocumentStatus.QUEUED,
+                    "error": None,
+                    "job_id": job_id,
+                    "name": new.name,
+                    "media_type": new.media_type,
+                    "metadata": dict(new.metadata),
+                    "updated_at": time.time(),
+                }
+                statement = changing(t.documents.c.id, *again)
+                connection.execute(statement, {"key_": new.id, **again})
             return document_by_id(connection, new.id), True
 
     def get(self, tenant: str, document_id: str) -> Document:

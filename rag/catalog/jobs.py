@@ -5,18 +5,28 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
+from rag.catalog.statements import changing
 from rag.errors import NotFound
 from rag.types import Job, JobStatus
 
 _COLUMNS = [column for column in t.jobs.c if column.name != "begun"]
 _BY_ID = sa.select(*_COLUMNS).where(t.jobs.c.id == sa.bindparam("job"))
 UNFINISHED = (JobStatus.QUEUED, JobStatus.IN_PROGRESS, JobStatus.CANCELLING)
+_UNFINISHED = t.jobs.c.status.in_(UNFINISHED)
+_COUNT_BEGINNING = (
+    sa.update(t.jobs)
+    .where(t.jobs.c.number == sa.bindparam("job"))
+    .values(begun=t.jobs.c.begun + sa.bindparam("by"))
+    .returning(t.jobs.c.begun)
+)
+_INSERT = sa.insert(t.jobs)
 
 
 class Jobs:
@@ -63,11 +73,11 @@ class Jobs:
 
     def unfinished(self) -> Sequence[Job]:
         """Every tenant's work that is still wanted, oldest first."""
-        return self._select(t.jobs.c.status.in_(UNFINISHED))
+        return self._select(_UNFINISHED)
 
     def count_unfinished(self) -> int:
         """How many jobs are still wanted."""
-        query = sa.select(sa.func.count()).where(t.jobs.c.status.in_(UNFINISHED))
+        query = sa.select(sa.func.count()).where(_UNFINISHED)
         with self._db.read() as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -78,13 +88,14 @@ class Jobs:
 
     def blame(self, job_id: str) -> None:
         """Count a fault that nobody foresaw against the document."""
+        worse = sa.update(t.jobs).where(t.jobs.c.id == job_id).values(begun=t.jobs.c.begun + 1)
         with self._db.write() as connection:
-            _update(connection, t.jobs.c.id == job_id, {"begun": t.jobs.c.begun + 1})
+            connection.execute(worse)
 
     def forgive(self, job_id: str) -> None:
         """Do not count the last beginning: that it failed was not the document's fault."""
         with self._db.write() as connection:
-            _update(connection, t.jobs.c.id == job_id, {"begun": 0})
+            _update(connection, t.jobs.c.id, job_id, {"begun": 0})
 
     def next_attempt(self, job_id: str) -> int:
         """Count another attempt, so that its workflow gets an id of its own."""
@@ -120,42 +131,48 @@ def insert_job(
     """Add a queued job within the caller's write transaction; returns its id."""
     now = time.time()
     job_id = f"job_{uuid.uuid4().hex[:24]}"
-    connection.execute(
-        sa.insert(t.jobs).values(
-            id=job_id,
-            tenant=tenant,
-            kind=kind,
-            document_id=document_id,
-            collection_id=collection_id,
-            status=JobStatus.QUEUED,
-            attempt=1,
-            begun=0,
-            done=0,
-            created_at=now,
-            updated_at=now,
-        )
-    )
+    row = {
+        "id": job_id,
+        "tenant": tenant,
+        "kind": kind,
+        "document_id": document_id,
+        "collection_id": collection_id,
+        "status": JobStatus.QUEUED,
+        "attempt": 1,
+        "begun": 0,
+        "done": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+    connection.execute(_INSERT, row)
     return job_id
+
+
+def count_beginning(connection: sa.Connection, number: int, by: int = 1) -> int:
+    """Count that the job was begun, or take one back; returns how often it now was."""
+    return int(connection.execute(_COUNT_BEGINNING, {"job": number, "by": by}).scalar_one())
 
 
 def update_job(connection: sa.Connection, number: int, **values: Any) -> None:
     """Change an unfinished job within the caller's write transaction."""
-    _update(connection, t.jobs.c.number == number, values)
+    _update(connection, t.jobs.c.number, number, values)
 
 
 def cancel_job(connection: sa.Connection, job_id: str) -> None:
     """Give an unfinished job up within the caller's write transaction."""
-    _update(connection, t.jobs.c.id == job_id, {"status": JobStatus.CANCELLED})
+    _update(connection, t.jobs.c.id, job_id, {"status": JobStatus.CANCELLED})
 
 
 def _update(
-    connection: sa.Connection, where: sa.ColumnElement[bool], values: Mapping[str, Any]
+    connection: sa.Connection, column: sa.Column[Any], key: Any, values: Mapping[str, Any]
 ) -> None:
-    connection.execute(
-        sa.update(t.jobs)
-        .where(where, t.jobs.c.status.in_(UNFINISHED))
-        .values(updated_at=time.time(), **values)
-    )
+    statement = _changing_unfinished(column, "updated_at", *values)
+    connection.execute(statement, {"key_": key, "updated_at": time.time(), **values})
+
+
+@cache
+def _changing_unfinished(column: sa.Column[Any], *names: str) -> sa.Update:
+    return changing(column, *names).where(_UNFINISHED)
 
 
 def _job(row: Mapping[Any, Any]) -> Job:

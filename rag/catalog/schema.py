@@ -29,7 +29,7 @@ def _sqlite_integers(element: Any, compiler: Any, **kw: Any) -> str:
 
 
 metadata = sa.MetaData()
-Json = sa.JSON().with_variant(JSONB(), "postgresql")
+Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 collections = sa.Table(
     "collections",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -12,14 +11,17 @@ import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
-from rag.catalog.jobs import update_job
-from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts
+from rag.catalog.jobs import count_beginning, update_job
+from rag.catalog.statements import changing
+from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts, hashed
 from rag.catalog.versions import VERSIONED, Versions, delete_rows
 from rag.types import Chunk, ParsedDocument
 
 _BATCH = 1_000
 """Rows in one transaction: a small document is staged in one, a large one blocks no reader."""
 
+_INSERTS = {table: sa.insert(table) for table in VERSIONED}
+_SET_WARNINGS = changing(t.documents.c.id, "warnings")
 _Row = tuple[sa.Table, dict[str, Any]]
 
 
@@ -46,14 +48,10 @@ class Staging:
                 if first:
                     delete_rows(connection, document_id, only=generation)
                     # Read to its end: what ends the process from here on is not the document.
-                    update_job(
-                        connection, generation, done=0, total=len(chunks), begun=t.jobs.c.begun - 1
-                    )
-                    connection.execute(
-                        sa.update(t.documents)
-                        .where(t.documents.c.id == document_id)
-                        .values(warnings=list(parsed.warnings))
-                    )
+                    count_beginning(connection, generation, -1)
+                    update_job(connection, generation, done=0, total=len(chunks))
+                    warnings = {"key_": document_id, "warnings": list(parsed.warnings)}
+                    connection.execute(_SET_WARNINGS, warnings)
                 _insert(connection, batch)
             first = False
 
@@ -74,7 +72,7 @@ def _insert(connection: sa.Connection, batch: Iterable[_Row]) -> None:
         by_table[table].append(row)
     for table, rows in by_table.items():
         if rows:
-            connection.execute(sa.insert(table), rows)
+            connection.execute(_INSERTS[table], rows)
 
 
 def _text_rows(key: Mapping[str, Any], parsed: ParsedDocument) -> Iterator[_Row]:
@@ -111,6 +109,6 @@ def _chunk_rows(key: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[_Ro
             "start": chunk.start,
             "end": chunk.end,
             "tokens": chunk.tokens,
-            "text_sha256": hashlib.sha256(chunk.text.encode()).digest(),
+            "text_sha256": hashed(chunk).text_sha256,
         }
         yield t.chunks, {**key, **row}

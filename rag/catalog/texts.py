@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -199,6 +200,16 @@ def chunk_texts(
             text=text[row.start - origin : row.end - origin],
             text_sha256=row.text_sha256,
         )
+
+
+def hashed(chunk: Chunk) -> ChunkText:
+    """A chunk that is not stored yet, with its position as its id."""
+    return ChunkText(
+        id=chunk.position,
+        start=chunk.start,
+        text=chunk.text,
+        text_sha256=hashlib.sha256(chunk.text.encode()).digest(),
+    )
 
 
 def _passage(row: sa.Row[Any], text: str) -> Passage:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,8 +19,9 @@ from rag.catalog import schema as t
 from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.documents import document_by_id
-from rag.catalog.jobs import cancel_job, update_job
+from rag.catalog.jobs import cancel_job, count_beginning, update_job
 from rag.catalog.records import forget_answers
+from rag.catalog.statements import changing
 from rag.catalog.vectors import VectorStore
 from rag.errors import NotFound, StoreDamaged
 from rag.types import Document, DocumentStatus, JobStatus
@@ -27,6 +30,7 @@ VERSIONED = (t.segments, t.pages, t.blocks, t.chunks)
 """Tables whose rows belong to one generation of a document."""
 _ORIGINAL = ""  # stands for the embedder in garbage rows that name originals
 _BATCH = 500
+_SOME_GARBAGE = sa.select(t.garbage.c.key).limit(1)
 _WRITER = (
     sa.select(t.jobs.c.number)
     .join(t.documents, t.documents.c.job_id == t.jobs.c.id)
@@ -65,10 +69,8 @@ class Versions:
         """
         with self.writing(document_id, generation) as connection:
             _set(connection, document_id, status=DocumentStatus.PROCESSING)
-            mine = t.jobs.c.number == generation
-            begun = connection.execute(sa.select(t.jobs.c.begun).where(mine)).scalar_one()
-            update_job(connection, generation, status=JobStatus.IN_PROGRESS, begun=begun + 1)
-            return int(begun)
+            update_job(connection, generation, status=JobStatus.IN_PROGRESS)
+            return count_beginning(connection, generation) - 1
 
     def advance(
         self,
@@ -84,14 +86,25 @@ class Versions:
             store()
             update_job(connection, generation, done=done, total=total)
 
-    def publish(self, document_id: str, generation: int, *, title: str | None, chunks: int) -> None:
+    def publish(
+        self,
+        document_id: str,
+        generation: int,
+        *,
+        title: str | None,
+        chunks: int,
+        store: Callable[[], None] = lambda: None,
+    ) -> None:
         """Make a staged generation the visible one, in one small transaction.
+
+        ``store`` keeps its last vectors while nobody can delete the document.
 
         Raises:
             NotFound: the document was deleted, or another job has taken it over.
             StoreDamaged: not all ``chunks`` are staged, as after a power failure.
         """
         with self.writing(document_id, generation, durable=True) as connection:
+            store()
             before = document_by_id(connection, document_id)
             if before.generation == generation:
                 return
@@ -104,18 +117,18 @@ class Versions:
             if before.generation is not None:
                 log_change(connection, "remove", before)
                 _drop(connection, before, keep=generation)
+            first_id = _take_ids(connection, before.collection_id, chunks)
+            place: dict[str, Any] = {"generation": generation, "first_chunk_id": first_id, **counts}
             _set(
                 connection,
                 document_id,
                 status=DocumentStatus.READY,
-                error=sa.null(),
-                generation=generation,
-                first_chunk_id=_take_ids(connection, before.collection_id, counts["chunk_count"]),
+                error=None,
                 title=title,
-                **counts,
+                **place,
             )
-            log_change(connection, "add", document_by_id(connection, document_id))
-            update_job(connection, generation, status=JobStatus.COMPLETED)
+            log_change(connection, "add", replace(before, **place))
+            update_job(connection, generation, done=chunks, status=JobStatus.COMPLETED)
 
     def fail(self, document_id: str, generation: int, error: Mapping[str, Any]) -> None:
         """Give a document up: what was staged is removed, the reason is kept."""
@@ -174,7 +187,7 @@ class Versions:
 
     def _has_garbage(self) -> bool:
         with self._db.read() as connection:
-            return connection.execute(sa.select(t.garbage.c.key).limit(1)).first() is not None
+            return connection.execute(_SOME_GARBAGE).first() is not None
 
     def discard_vectors(self, keys: Iterable[tuple[str, str, bytes]]) -> None:
         """Discard vectors by (tenant, embedder, text) unless a chunk uses them after all."""
@@ -203,13 +216,20 @@ def delete_rows(
     only: int | None = None,
 ) -> None:
     """Remove what was derived from a document: all, all but one generation, or one only."""
+    generations = {"keep": keep, "only": only}
     for table in VERSIONED:
-        where = table.c.document_id == document_id
-        if keep is not None:
-            where &= table.c.generation != keep
-        if only is not None:
-            where &= table.c.generation == only
-        connection.execute(sa.delete(table).where(where))
+        statement = _delete_from(table, keep is not None, only is not None)
+        connection.execute(statement, {"document": document_id, **generations})
+
+
+@cache
+def _delete_from(table: sa.Table, but_one: bool, only_one: bool) -> sa.Delete:
+    where = table.c.document_id == sa.bindparam("document")
+    if but_one:
+        where &= table.c.generation != sa.bindparam("keep")
+    if only_one:
+        where &= table.c.generation == sa.bindparam("only")
+    return sa.delete(table).where(where)
 
 
 def _drop(connection: sa.Connection, document: Document, *, keep: int | None) -> None:
@@ -259,35 +279,37 @@ def _discard_unshared(
 
 
 def _set(connection: sa.Connection, document_id: str, **values: Any) -> None:
-    connection.execute(
-        sa.update(t.documents)
-        .where(t.documents.c.id == document_id)
-        .values(updated_at=time.time(), **values)
-    )
+    statement = changing(t.documents.c.id, "updated_at", *values)
+    connection.execute(statement, {"key_": document_id, "updated_at": time.time(), **values})
 
 
 def _counts(connection: sa.Connection, document_id: str, generation: int) -> dict[str, int]:
-    def of(table: sa.Table, value: sa.ColumnElement[Any]) -> Any:
-        mine = (table.c.document_id == document_id) & (table.c.generation == generation)
-        return sa.select(sa.func.coalesce(value, 0)).where(mine).scalar_subquery()
+    version = {"document": document_id, "generation_": generation}
+    return dict(connection.execute(_COUNTS, version).one()._mapping)
 
-    row = connection.execute(
-        sa.select(
-            of(t.chunks, sa.func.count()).label("chunk_count"),
-            of(t.pages, sa.func.count()).label("page_count"),
-            of(t.segments, sa.func.max(t.segments.c.end)).label("text_length"),
-        )
-    ).one()
-    return dict(row._mapping)
+
+def _of_version(table: sa.Table, value: sa.ColumnElement[Any]) -> Any:
+    mine = table.c.document_id == sa.bindparam("document")
+    mine &= table.c.generation == sa.bindparam("generation_")
+    return sa.select(sa.func.coalesce(value, 0)).where(mine).scalar_subquery()
+
+
+_COUNTS = sa.select(
+    _of_version(t.chunks, sa.func.count()).label("chunk_count"),
+    _of_version(t.pages, sa.func.count()).label("page_count"),
+    _of_version(t.segments, sa.func.max(t.segments.c.end)).label("text_length"),
+)
 
 
 def _take_ids(connection: sa.Connection, collection_id: str, count: int) -> int:
     """The first of as many chunk ids, never given out before."""
-    c = t.collections.c
-    following = connection.execute(
-        sa.update(t.collections)
-        .where(c.id == collection_id)
-        .values(next_chunk_id=c.next_chunk_id + count)
-        .returning(c.next_chunk_id)
-    ).scalar_one()
-    return int(following) - count
+    values = {"collection": collection_id, "count": count}
+    return int(connection.execute(_TAKE_IDS, values).scalar_one()) - count
+
+
+_TAKE_IDS = (
+    sa.update(t.collections)
+    .where(t.collections.c.id == sa.bindparam("collection"))
+    .values(next_chunk_id=t.collections.c.next_chunk_id + sa.bindparam("count"))
+    .returning(t.collections.c.next_chunk_id)
+)

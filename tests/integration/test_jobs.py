@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dbos import DBOS
@@ -72,16 +73,16 @@ def test_what_is_not_the_documents_fault_is_tried_until_it_works(
     services: Services, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     calls = 0
-    real = line.embed
+    real = line.missing_vectors
 
-    def failing(*arguments: object) -> None:
+    def failing(*arguments: Any) -> Callable[[], None]:
         nonlocal calls
         calls += 1
         if calls <= line.MOST_BEGINNINGS + 2:
             raise error
-        real(*arguments)  # type: ignore[arg-type]
+        return real(*arguments)
 
-    monkeypatch.setattr(line, "embed", failing)
+    monkeypatch.setattr(line, "missing_vectors", failing)
     document = upload(services)
     with working(services):
         wait_until_idle(services)
@@ -97,7 +98,7 @@ def test_what_always_fails_is_given_up(services: Services, monkeypatch: pytest.M
         calls += 1
         raise ZeroDivisionError
 
-    monkeypatch.setattr(line, "embed", broken)
+    monkeypatch.setattr(line, "missing_vectors", broken)
     document = upload(services)
     with working(services):
         wait_until_idle(services)
@@ -164,25 +165,27 @@ def test_a_job_whose_document_is_gone_ends(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = upload(services)
-    real = line.prepare
+    real = line.begin
 
     def deleted_meanwhile(*arguments: object) -> object:
         services.delete(TENANT, document.id)
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(line, "prepare", deleted_meanwhile)
+    monkeypatch.setattr(line, "begin", deleted_meanwhile)
     with working(services):
         wait_until_idle(services)
     assert services.catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED
 
 
-def test_another_model_embeds_nothing_into_a_collection(services: Services, tmp_path: Path) -> None:
+def test_another_model_embeds_nothing_into_a_collection(
+    services: Services, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     document = upload(services)
     other = replace(services.pipeline, embedder=OtherModel(services.embedder))
     store = JobStore(tmp_path / "other.db", other, workers=1)
     store.start()
     try:
-        wait_for(lambda: services.catalog.jobs.find(document.job_id).attempt > 2)  # type: ignore[union-attr]
+        wait_for(lambda: caplog.text.count("set IBIDEM_EMBEDDER back") > 2)
     finally:
         store.stop()
     assert list(services.catalog.vectors.all_keys()) == []
