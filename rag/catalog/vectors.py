@@ -7,6 +7,8 @@ Nothing here is truth: a lost vector is embedded again by ``ibidem audit --repai
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -26,6 +28,13 @@ _vectors = sa.Table(
     sa.UniqueConstraint("tenant", "embedder", "text_sha256", name="vectors_key"),
 )
 _BATCH = 500
+_IN = (
+    (_vectors.c.tenant == sa.bindparam("tenant"))
+    & (_vectors.c.embedder == sa.bindparam("embedder"))
+    & _vectors.c.text_sha256.in_(sa.bindparam("hashes", expanding=True))
+)
+_INSERT = sa.insert(_vectors)
+_DELETE = sa.delete(_vectors).where(_IN)
 
 
 class VectorStore:
@@ -40,7 +49,6 @@ class VectorStore:
         self, tenant: str, embedder: str, hashes: Sequence[bytes], vectors: FloatMatrix
     ) -> None:
         """Keep vectors, shape (len(hashes), dimension); those already kept stay."""
-        present = self.present(tenant, embedder, hashes)
         rows = {
             key: {
                 "tenant": tenant,
@@ -49,11 +57,12 @@ class VectorStore:
                 "vector": vector.astype("<f4").tobytes(),
             }
             for key, vector in zip(hashes, vectors, strict=True)
-            if key not in present
         }
-        if rows:
-            with self._db.write() as connection:
-                connection.execute(sa.insert(_vectors), list(rows.values()))
+        try:
+            self._insert(rows)
+        except sa.exc.IntegrityError:  # seldom: another document brought one of them meanwhile
+            present = self.present(tenant, embedder, hashes)
+            self._insert({key: row for key, row in rows.items() if key not in present})
 
     def present(self, tenant: str, embedder: str, hashes: Sequence[bytes]) -> set[bytes]:
         """Which of these texts have a vector."""
@@ -72,7 +81,8 @@ class VectorStore:
         """Forget the vectors of these texts."""
         for batch in _batches(hashes):
             with self._db.write() as connection:
-                connection.execute(sa.delete(_vectors).where(_in(tenant, embedder, batch)))
+                values = {"tenant": tenant, "embedder": embedder, "hashes": batch}
+                connection.execute(_DELETE, values)
 
     def scrub(self) -> None:
         """Leave nothing readable of vectors that were deleted."""
@@ -89,19 +99,24 @@ class VectorStore:
             for row in connection.execute(sa.select(c.tenant, c.embedder, c.text_sha256)):
                 yield row.tenant, row.embedder, row.text_sha256
 
+    def _insert(self, rows: Mapping[bytes, Mapping[str, Any]]) -> None:
+        if rows:
+            with self._db.write() as connection:
+                connection.execute(_INSERT, list(rows.values()))
+
     def _select(
         self, tenant: str, embedder: str, hashes: Sequence[bytes], column: sa.Column[bytes]
     ) -> Iterator[tuple[bytes, bytes]]:
         with self._db.read() as connection:
             for batch in _batches(hashes):
-                query = sa.select(_vectors.c.text_sha256, column)
-                for row in connection.execute(query.where(_in(tenant, embedder, batch))):
+                values = {"tenant": tenant, "embedder": embedder, "hashes": batch}
+                for row in connection.execute(_selecting(column), values):
                     yield row[0], row[1]
 
 
-def _in(tenant: str, embedder: str, hashes: Sequence[bytes]) -> sa.ColumnElement[bool]:
-    c = _vectors.c
-    return (c.tenant == tenant) & (c.embedder == embedder) & c.text_sha256.in_(hashes)
+@cache
+def _selecting(column: sa.Column[bytes]) -> sa.Select[Any]:
+    return sa.select(_vectors.c.text_sha256, column).where(_IN)
 
 
 def _batches(hashes: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 # An encoding holds some 200 bytes a token: longer texts are encoded piece by piece.
 _PIECE_CHARACTERS = 65_536
+# Texts as long as chunks, which are measured just before they are encoded.
+_SHORT = 4_096
+_REMEMBERED = 512
 
 
 class Tokens:
@@ -30,6 +34,8 @@ class Tokens:
         self._tokenizer.no_truncation()
         around = self._tokenizer.encode("").ids
         self._before, self._after = around[:1], around[1:]
+        self._measured: dict[str, list[int]] = {}
+        self._lock = threading.Lock()
 
     @property
     def specials(self) -> int:
@@ -38,25 +44,39 @@ class Tokens:
 
     def ids(self, text: str, limit: int) -> NDArray[np.int32]:
         """Token ids with special tokens, at most ``limit``; what stands behind is cut."""
-        own: list[int] = []
-        for piece, _ in _pieces(_encodable(text)):
-            own += self._tokenizer.encode(piece, add_special_tokens=False).ids
-            if len(own) >= limit:
-                break
-        own = own[: limit - self.specials]
+        with self._lock:
+            own = self._measured.pop(text, None)
+        own = (self._encoded(text, limit) if own is None else own)[: limit - self.specials]
         return np.array([*self._before, *own, *self._after], dtype=np.int32)
 
     def offsets(self, text: str) -> Ids:
         """Code point spans of the text's own tokens, shape (tokens, 2)."""
         parts = [np.zeros((0, 2), dtype=np.int64)]
         for piece, start in _pieces(_encodable(text)):
-            spans = self._tokenizer.encode(piece, add_special_tokens=False).offsets
-            parts.append(np.array(spans, dtype=np.int64).reshape(-1, 2) + start)
+            encoding = self._tokenizer.encode(piece, add_special_tokens=False)
+            parts.append(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + start)
+            if len(text) <= _SHORT:
+                self._remember(text, encoding.ids)
         return np.concatenate(parts)
 
     def count(self, text: str) -> int:
         """Number of tokens of the text without special tokens."""
         return len(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _encoded(self, text: str, limit: int) -> list[int]:
+        """Ids of at least ``limit`` tokens, or of all."""
+        own: list[int] = []
+        for piece, _ in _pieces(_encodable(text)):
+            own += self._tokenizer.encode(piece, add_special_tokens=False).ids
+            if len(own) >= limit:
+                break
+        return own
+
+    def _remember(self, text: str, ids: list[int]) -> None:
+        with self._lock:
+            if len(self._measured) >= _REMEMBERED:
+                del self._measured[next(iter(self._measured))]
+            self._measured[text] = ids
 
 
 def _encodable(text: str) -> str:
