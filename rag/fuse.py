@@ -40,9 +40,8 @@ def search_hybrid(dense: Search, lexical: Search, allowed: Ids | None = None) ->
     """
     found_dense = dense(DEPTH, allowed)
     found_lexical = lexical(DEPTH, allowed)
-    candidates = np.union1d(found_dense.ids, found_lexical.ids)
-    complete_dense = _complete(found_dense, candidates, dense)
-    complete_lexical = _complete(found_lexical, candidates, lexical)
+    complete_dense = _complete(found_dense, found_lexical.ids, dense)
+    complete_lexical = _complete(found_lexical, found_dense.ids, lexical)
     fused = fuse_convex(complete_dense, complete_lexical)
     return HybridHits(fused, complete_dense, complete_lexical)
 
@@ -80,9 +79,12 @@ def fuse_rrf(dense: Hits, lexical: Hits, k: int = 60) -> Hits:
     return _ranked(ids, fused)
 
 
-def _complete(hits: Hits, candidates: Ids, search: Search) -> Hits:
-    missing = np.setdiff1d(candidates, hits.ids)
-    if not len(missing) or len(hits.ids) < DEPTH:
+def _complete(hits: Hits, others: Ids, search: Search) -> Hits:
+    """Hits with those of the other ranking's that this one did not put forward."""
+    if len(hits.ids) < DEPTH:
+        return hits  # it put forward all that it has
+    missing = np.setdiff1d(others, hits.ids)
+    if not len(missing):
         return hits
     more = search(len(missing), missing)
     return Hits(np.concatenate([hits.ids, more.ids]), np.concatenate([hits.scores, more.scores]))

@@ -2,7 +2,8 @@
 
 The variant is the embedder's name. ``ingest`` counts a file as done when its bytes are synced
 to disk, parsed in a child process, and its chunks committed; the search that stops the clock
-brings the vector and the BM25 index up to date. Searching is hybrid, the default.
+brings the vector and the BM25 index up to date. Searching is hybrid, the default; by vectors
+alone, as the peers do it, is timed beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from api.jobs import JobStore
 from api.services import Services, open_services
 from api.settings import Settings
 from ingest.intake import Incoming
-from rag.retrieve import SearchRequest
+from rag.retrieve import Mode, SearchRequest
 from rag.types import Collection, JobStatus
 from tests.benchmarks.peers.contract import CHUNK_TOKENS, TOP_K, System, main
 
@@ -68,7 +69,13 @@ class Ibidem(System):
         self.collection = self.services.catalog.collections.find(_TENANT, _COLLECTION)
 
     def search(self, query: str) -> list[str]:
-        request = SearchRequest(query=query, collections=(self.collection,), top_k=TOP_K)
+        return self._search(query, Mode.HYBRID)
+
+    def search_dense(self, query: str) -> list[str]:
+        return self._search(query, Mode.DENSE)
+
+    def _search(self, query: str, mode: Mode) -> list[str]:
+        request = SearchRequest(query=query, collections=(self.collection,), top_k=TOP_K, mode=mode)
         return [passage.text for passage in self.services.retriever.search(request)]
 
     def close(self) -> None:

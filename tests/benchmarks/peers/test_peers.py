@@ -57,7 +57,14 @@ def _records(system: str, seconds: float, p50_ms: float, peak_mb: float) -> list
     return [
         _record(system, "uniform", seconds=seconds, chunks=100, peak_mb=peak_mb),
         _record(system, "mixed", seconds=seconds, chunks=90, peak_mb=peak_mb),
-        _record(system, "query", p50_ms=p50_ms, cold_seconds=1.0, peak_mb=10.0),
+        _record(
+            system,
+            "query",
+            p50_ms=p50_ms,
+            p50_dense_ms=p50_ms,
+            cold_seconds=1.0,
+            peak_mb=10.0,
+        ),
     ]
 
 
@@ -77,7 +84,7 @@ def test_medians_and_ratios() -> None:
     assert found["Ibidem int8"]["peak_mb"] == 300.0
     fastest = checks["Ibidem int8: ingest / fastest peer, uniform"]
     assert (fastest.value, fastest.met) == (2.0, True)
-    query = checks["Ibidem int8: query p50 / fastest peer"]
+    query = checks["Ibidem int8: query p50, hybrid / fastest peer"]
     assert (query.value, query.met) == (0.5, False)
     assert checks["Ibidem int8: peak memory / smallest peer"].value == 0.5
     assert "(1.00x)" in report.table(found)
