@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ingest.parse.encoding import storable
-from rag.types import Block, BlockKind
+from rag.types import Block, BlockKind, TableCell
 
 CELL = " | "
 _LONGEST_TITLE = 300
@@ -57,14 +57,36 @@ class Flow:
             self._put(cleaned)
             self._space = text[-1:].isspace()
 
+    def table(self, rows: Iterable[Sequence[str]]) -> None:
+        """Add a table: a line for each row that says anything, and where its cells stand."""
+        cells: list[TableCell] = []
+        with self.block(BlockKind.TABLE, cells=cells):
+            for row, columns in enumerate(rows):
+                texts = [" ".join(text.split()) for text in columns]
+                if not any(texts):
+                    continue
+                self.newline()
+                self._settle()
+                for column, text in enumerate(texts):
+                    if column:
+                        self._put(CELL)
+                    end = self._length + len(text)
+                    cells.append(TableCell(row=row, column=column, start=self._length, end=end))
+                    self._put(text)
+
     def newline(self, count: int = 1) -> None:
         """Owe at least so many line feeds before the next text."""
         self._breaks = max(self._breaks, count)
         self._space = False
 
     @contextmanager
-    def block(self, kind: BlockKind, level: int = 0) -> Iterator[None]:
-        """What is written inside is one block, with its own paragraph."""
+    def block(
+        self, kind: BlockKind, level: int = 0, cells: Sequence[TableCell] = ()
+    ) -> Iterator[None]:
+        """What is written inside is one block, with its own paragraph.
+
+        ``cells`` may be a list that is filled meanwhile.
+        """
         self.newline(2)
         place, start = len(self.blocks), [self._length]
         self._opening.append(start)
@@ -72,7 +94,9 @@ class Flow:
         if start in self._opening:
             self._opening.remove(start)
         elif self._length > start[0]:
-            block = Block(kind=kind, start=start[0], end=self._length, level=level)
+            block = Block(
+                kind=kind, start=start[0], end=self._length, level=level, cells=tuple(cells)
+            )
             self.blocks.insert(place, block)
         self.newline(2)
 

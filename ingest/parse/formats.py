@@ -131,6 +131,17 @@ FORMATS: tuple[Format, ...] = (
         matches=_is_rtf,
     ),
     Format(
+        media_type="application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        name="PowerPoint (PPTX)",
+        extensions=(".pptx", ".pptm", ".ppsx", ".potx"),
+        module="ingest.parse.pptx",
+        aliases=(
+            "application/vnd.openxmlformats-officedocument.presentationml.slideshow",
+            "application/vnd.ms-powerpoint.presentation.macroenabled.12",
+        ),
+        matches=_has_folder("ppt/"),
+    ),
+    Format(
         media_type="text/html",
         name="HTML",
         extensions=(".html", ".htm", ".xhtml"),

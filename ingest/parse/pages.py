@@ -12,14 +12,16 @@ import numpy as np
 
 from ingest.parse.encoding import storable
 from ingest.parse.headings import SetLine, Typography
+from ingest.parse.listing import numbered
 from ingest.parse.parts import Part
 from ingest.parse.pdf_lines import Line, Quads
 from ingest.parse.pdf_text import PageText, compose, vocabulary
 from rag.types import Page, PageSource
 
+__all__ = ["PageLines", "PageWriter", "displayed", "numbered"]
+
 _BETWEEN_PAGES = "\n\n"
 _UNIT = 65535
-_MOST_RANGES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,21 +117,6 @@ def displayed(boxes: Quads, width: float, height: float, turn: int) -> Quads:
     moved: Quads = np.stack(back, axis=1)
     moved[~boxes.any(axis=1)] = 0.0
     return moved
-
-
-def numbered(numbers: Sequence[int]) -> str:
-    """Page numbers in words: ``page 4``, ``pages 3-7, 9 and 12``."""
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    shown = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_MOST_RANGES]]
-    if more := sum(b - a + 1 for a, b in ranges[_MOST_RANGES:]):
-        shown.append(f"{more} more")
-    listed = ", ".join(shown[:-1]) + " and " * (len(shown) > 1) + shown[-1]
-    return f"page{'s' if len(numbers) > 1 else ''} {listed}"
 
 
 def _packed(boxes: Quads, width: float, height: float) -> bytes:
