@@ -187,4 +187,7 @@ def _says_disk_full(error: BaseException) -> bool:
 
 def _log_places(error: BaseException, request_id: str) -> None:
     places = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("request %s failed with %s\n%s", request_id, type(error).__name__, places)
+    kind = type(error).__name__
+    if isinstance(error, sa.exc.OperationalError):  # of the database, never of documents
+        kind += f" ({error.orig})"
+    _log.error("request %s failed with %s\n%s", request_id, kind, places)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.common import Filter, Strict, Text
+from api.schemas.common import Filter, Strict, Text, Words
 from rag.retrieve import Mode
 from rag.types import Answer, Citation, Located, Passage
 
@@ -29,7 +29,7 @@ class _Scope(Strict):
 class SearchBody(_Scope):
     """A query."""
 
-    query: Text = Field(min_length=1, max_length=10_000, examples=["termination for convenience"])
+    query: Words = Field(max_length=10_000, examples=["termination for convenience"])
     mode: Mode = Field(Mode.HYBRID, description="Which rankings to ask.")
     top_k: int = Field(8, ge=1, le=100, description="Most passages to return.")
 
@@ -44,9 +44,7 @@ class SearchBody(_Scope):
 class AskBody(_Scope):
     """A question."""
 
-    question: Text = Field(
-        min_length=1, max_length=10_000, examples=["What notice does termination need?"]
-    )
+    question: Words = Field(max_length=10_000, examples=["What notice does termination need?"])
     top_k: int = Field(8, ge=1, le=50, description="Most passages to read.")
     engine: str | None = Field(
         None, description="What reads the passages; see `GET /engines`.", examples=["offline"]

@@ -24,6 +24,16 @@ def _storable(text: str) -> str:
 Text: TypeAlias = Annotated[str, AfterValidator(_storable)]
 """Text without NUL, which no database stores."""
 
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+Words: TypeAlias = Annotated[Text, AfterValidator(_not_blank)]
+"""Text that says something."""
+
 Scalar: TypeAlias = str | int | float | bool | None
 
 Metadata: TypeAlias = Annotated[
