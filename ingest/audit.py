@@ -12,7 +12,7 @@ import numpy as np
 from ingest.originals import file_parts
 from ingest.pipeline import Pipeline, missing_vectors
 from rag.catalog.texts import ChunkText
-from rag.errors import StoreDamaged
+from rag.errors import NotFound, StoreDamaged
 from rag.indexes import Indexes
 from rag.types import Collection, Ids
 
@@ -33,9 +33,9 @@ def run_audit(pipeline: Pipeline, indexes: Indexes, *, repair: bool) -> list[Fin
     """Check the whole store, also while it is in use.
 
     Every searchable document's chunks are in both indexes and nothing else is, no vector is
-    missing or zero, every span resolves, every original is there and unchanged, and nothing
-    is left of what was deleted. A look may fall between two steps of what others are doing, so
-    only what is still wrong at a second look is told of.
+    missing or zero, every span resolves, every original is there and unchanged, every attachment
+    has a document around it, and nothing is left of what was deleted. A look may fall between
+    two steps of what others are doing, so only what is still wrong at a second look is told of.
 
     With ``repair``, orphans are removed, vectors embedded again, broken documents queued to be
     read again and indexes rebuilt; a lost original is beyond repair.
@@ -49,6 +49,7 @@ def run_audit(pipeline: Pipeline, indexes: Indexes, *, repair: bool) -> list[Fin
 
 def _look(pipeline: Pipeline, indexes: Indexes, repair: bool) -> list[Finding]:
     findings = [
+        *_attachments(pipeline, repair),
         *_documents(pipeline, repair),
         *_vectors(pipeline, repair),
         *_originals(pipeline, repair),
@@ -170,6 +171,19 @@ def _orphans(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
             kind="orphan_rows",
             subject=document_id,
             message=f"Rows of version {generation} are neither visible nor being written.",
+            repaired=repair,
+        )
+
+
+def _attachments(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
+    for document_id, tenant in pipeline.catalog.inspection.unattached().items():
+        if repair:
+            with suppress(NotFound):  # deleted meanwhile
+                pipeline.catalog.versions.delete(tenant, document_id)
+        yield Finding(
+            kind="attachment",
+            subject=document_id,
+            message="The document was found inside another one, which is no longer there.",
             repaired=repair,
         )
 

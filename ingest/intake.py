@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,19 +62,38 @@ def admit(
 ) -> tuple[Document, bool]:
     """Add a document whose bytes have been received; true when it is new work. See `receive`."""
     check_metadata(incoming.metadata, collection)
+    new = identify(collection, incoming, upload)
+    with kept(catalog, originals, upload) as store:
+        return catalog.documents.add(new, store=store)
+
+
+def identify(collection: Collection, incoming: Incoming, upload: Upload) -> NewDocument:
+    """What received bytes are.
+
+    Raises:
+        UnsupportedType: no parser reads this type.
+        DocumentError: it is empty or locked.
+    """
     name = display_name(incoming.name)
-    media_type = detect(upload.path, name, incoming.declared_type)
-    originals.keep(upload)
-    new = NewDocument(
+    return NewDocument(
         collection=collection,
         sha256=upload.sha256,
         name=name,
-        media_type=media_type,
+        media_type=detect(upload.path, name, incoming.declared_type),
         size=upload.size,
         metadata=incoming.metadata,
     )
+
+
+@contextmanager
+def kept(catalog: Catalog, originals: Originals, upload: Upload) -> Iterator[Callable[[], None]]:
+    """Keep received bytes while a document is added for them; not if that cannot be done.
+
+    The transaction that adds it calls what is yielded, since a deletion may come in between.
+    """
+    originals.keep(upload)
     try:
-        return catalog.documents.add(new, store=lambda: originals.keep(upload))
+        yield lambda: originals.keep(upload)
     except NotFound:
         catalog.versions.discard_orphan(upload.sha256, originals.discard)
         raise

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.attachments import adopt_attachments
 from ingest.chunk import open_chunker
 from ingest.originals import Originals
 from ingest.parse import parse
@@ -62,6 +63,7 @@ def begin(pipeline: Pipeline, job: Job) -> Prepared | None:
         )
     originals = pipeline.originals
     parsed = parse(originals.path(document.sha256), document.media_type, folder=originals.folder)
+    parsed = adopt_attachments(pipeline, collection, document, job.number, parsed)
     chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder.token_offsets)
     if not chunks:
         raise EmptyDocument("No text was found in the document.")

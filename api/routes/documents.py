@@ -17,6 +17,7 @@ from api.schemas.common import After, Deleted, Limit, ListOf, Order, failures, p
 from api.schemas.documents import DocumentOut, DocumentUpdate, JobOut, Uploaded
 from ingest.intake import Incoming, admit, check_metadata, display_name
 from ingest.originals import Upload
+from rag.catalog.attachments import Links
 from rag.catalog.filters import document_condition
 from rag.errors import InvalidFilter, InvalidRequest
 from rag.types import Document, DocumentStatus
@@ -124,7 +125,8 @@ def _admit(door: Door, tenant: str, form: UploadForm, upload: Upload) -> Reply:
     door.metrics.uploads.labels("new" if is_new else "known").inc()
     door.metrics.upload_bytes.inc(upload.size)
     job = services.catalog.jobs.get(tenant, document.job_id)
-    shown = Uploaded(document=DocumentOut.of(document), job=JobOut.of(job))
+    links = Links() if is_new else services.catalog.attachments.links([document.id])[document.id]
+    shown = Uploaded(document=DocumentOut.of(document, links), job=JobOut.of(job))
     return Reply(status=202 if is_new else 200, body=shown.model_dump_json())
 
 
@@ -152,7 +154,7 @@ def list_documents(
     found = None if collection is None else door.existing(tenant, collection)
     if collection is not None and found is None:
         document_condition(_filter(filter) or {}, {})  # malformed is malformed, also in nothing
-        return page([], limit, DocumentOut.of)
+        return page([], limit, lambda row: DocumentOut.of(row, Links()))
     if after is not None:
         door.document(tenant, after)
     rows = door.services.catalog.documents.page(
@@ -164,13 +166,14 @@ def list_documents(
         limit=limit + 1,
         newest_first=order == "desc",
     )
-    return page(rows, limit, DocumentOut.of)
+    links = door.services.catalog.attachments.links([row.id for row in rows])
+    return page(rows, limit, lambda row: DocumentOut.of(row, links[row.id]))
 
 
 @router.get("/{document_id}", summary="Show a document", responses=failures(404))
 def get_document(document_id: str, door: DoorDep, tenant: TenantDep) -> DocumentOut:
     """One document, its state, and why it could not be read if so."""
-    return DocumentOut.of(door.document(tenant, document_id))
+    return _shown(door, door.document(tenant, document_id))
 
 
 @router.patch("/{document_id}", summary="Change a document", responses=failures(400, 404, 413, 507))
@@ -182,15 +185,24 @@ def update_document(
     if body.metadata is not None:
         catalog = door.services.catalog
         check_metadata(body.metadata, catalog.collections.get(tenant, document.collection_id))
-    return DocumentOut.of(_update(door, tenant, document, body))
+    return _shown(door, _update(door, tenant, document, body))
 
 
 @router.delete("/{document_id}", summary="Delete a document", responses=failures(404, 507))
 def delete_document(document_id: str, door: DoorDep, tenant: TenantDep) -> Deleted:
-    """Delete a document and everything derived from it. The next search no longer finds it."""
+    """Delete a document and everything derived from it. The next search no longer finds it.
+
+    Documents found inside it go too, unless they were also uploaded by themselves or are
+    inside another one.
+    """
     document = door.document(tenant, document_id)
     door.services.delete(tenant, document.id)
     return Deleted(id=document.id, object="document")
+
+
+def _shown(door: Door, document: Document) -> DocumentOut:
+    links = door.services.catalog.attachments.links([document.id])
+    return DocumentOut.of(document, links[document.id])
 
 
 def _update(door: Door, tenant: str, document: Document, body: DocumentUpdate) -> Document:

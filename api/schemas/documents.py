@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.common import Metadata, Strict
+from rag.catalog.attachments import Links
 from rag.types import Chunk, Document, DocumentStatus, Job, JobStatus
 
 
@@ -32,6 +33,15 @@ class DocumentOut(BaseModel):
     error: StoredError | None
     metadata: dict[str, Any]
     job_id: str = Field(description="The job that reads, or has read, this document.")
+    parent_ids: list[str] = Field(
+        description="Documents that this one was found inside, such as the e-mail it came with."
+    )
+    attachment_ids: list[str] = Field(
+        description=(
+            "Documents found inside this one: attachments, members of an archive. Those that "
+            "came with nothing else are deleted with it."
+        )
+    )
     chunk_count: int
     page_count: int = Field(description="0 for formats without pages.")
     text_length: int = Field(description="Unicode code points of the text.")
@@ -40,8 +50,8 @@ class DocumentOut(BaseModel):
     updated_at: int = Field(description="Unix seconds.")
 
     @classmethod
-    def of(cls, document: Document) -> DocumentOut:
-        """A document as the catalog gives it."""
+    def of(cls, document: Document, links: Links) -> DocumentOut:
+        """A document as the catalog gives it, and how it hangs together with others."""
         error = document.error
         return cls(
             id=document.id,
@@ -55,6 +65,8 @@ class DocumentOut(BaseModel):
             error=None if error is None else StoredError(**error),
             metadata=dict(document.metadata),
             job_id=document.job_id,
+            parent_ids=list(links.parents),
+            attachment_ids=list(links.children),
             chunk_count=document.chunk_count,
             page_count=document.page_count,
             text_length=document.text_length,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rag.catalog.attachments import Attachments
 from rag.catalog.collections import Collections
 from rag.catalog.database import Database, migrate
 from rag.catalog.documents import Documents
@@ -33,6 +34,7 @@ class Catalog:
         self.collections = Collections(database)
         self.documents = Documents(database)
         self.versions = Versions(database, vectors)
+        self.attachments = Attachments(database, self.versions)
         self.staging = Staging(database, self.versions)
         self.texts = Texts(database)
         self.indexed = Indexed(database)

@@ -19,10 +19,10 @@ from rag.catalog.statements import changing
 from rag.errors import NotFound
 from rag.types import Collection, Document, DocumentStatus
 
-_COLUMNS = [column for column in t.documents.c if column.name != "owner"]
+_COLUMNS = [column for column in t.documents.c if column.name not in ("owner", "uploaded")]
 _IS = t.documents.c.id == sa.bindparam("document")
 _BY_ID = sa.select(*_COLUMNS).where(_IS)
-_STATUS = sa.select(t.documents.c.status).where(_IS)
+_KNOWN = sa.select(t.documents.c.status, t.documents.c.uploaded).where(_IS)
 _INSERT = sa.insert(t.documents)
 _KEPT = (
     sa.select(t.collections.c.id)
@@ -66,36 +66,7 @@ class Documents:
             NotFound: the collection was deleted meanwhile.
         """
         with self._db.write() as connection:
-            if connection.execute(_KEPT, {"collection": new.collection.id}).first() is None:
-                raise NotFound(
-                    f"Collection {new.collection.name!r} was deleted meanwhile.", param="collection"
-                )
-            store()
-            status = connection.execute(_STATUS, {"document": new.id}).scalar()
-            if status not in (None, DocumentStatus.FAILED):
-                return document_by_id(connection, new.id), False
-            job_id = insert_job(
-                connection,
-                tenant=new.collection.tenant,
-                kind="ingest",
-                document_id=new.id,
-                collection_id=new.collection.id,
-            )
-            if status is None:
-                connection.execute(_INSERT, _row(new, job_id))
-            else:
-                again = {
-                    "status": DocumentStatus.QUEUED,
-                    "error": None,
-                    "job_id": job_id,
-                    "name": new.name,
-                    "media_type": new.media_type,
-                    "metadata": dict(new.metadata),
-                    "updated_at": time.time(),
-                }
-                statement = changing(t.documents.c.id, *again)
-                connection.execute(statement, {"key_": new.id, **again})
-            return document_by_id(connection, new.id), True
+            return add_document(connection, new, store=store, uploaded=True)
 
     def get(self, tenant: str, document_id: str) -> Document:
         """The document with this id.
@@ -180,6 +151,48 @@ class Documents:
                 log_change(connection, "add", before)
             connection.execute(sa.update(t.documents).where(where).values(values))
             return document_by_id(connection, document_id, tenant)
+
+
+def add_document(
+    connection: sa.Connection, new: NewDocument, *, store: Callable[[], None], uploaded: bool
+) -> tuple[Document, bool]:
+    """Add a document within the caller's write transaction. See `Documents.add`.
+
+    One that was ``uploaded`` by itself stays when the document that it is attached to goes.
+    """
+    if connection.execute(_KEPT, {"collection": new.collection.id}).first() is None:
+        raise NotFound(
+            f"Collection {new.collection.name!r} was deleted meanwhile.", param="collection"
+        )
+    store()
+    known = connection.execute(_KNOWN, {"document": new.id}).first()
+    if known is not None and uploaded and not known.uploaded:
+        statement = changing(t.documents.c.id, "uploaded")
+        connection.execute(statement, {"key_": new.id, "uploaded": True})
+    if known is not None and known.status != DocumentStatus.FAILED:
+        return document_by_id(connection, new.id), False
+    job_id = insert_job(
+        connection,
+        tenant=new.collection.tenant,
+        kind="ingest",
+        document_id=new.id,
+        collection_id=new.collection.id,
+    )
+    if known is None:
+        connection.execute(_INSERT, {**_row(new, job_id), "uploaded": uploaded})
+    else:
+        again = {
+            "status": DocumentStatus.QUEUED,
+            "error": None,
+            "job_id": job_id,
+            "name": new.name,
+            "media_type": new.media_type,
+            "metadata": dict(new.metadata),
+            "updated_at": time.time(),
+        }
+        statement = changing(t.documents.c.id, *again)
+        connection.execute(statement, {"key_": new.id, **again})
+    return document_by_id(connection, new.id), True
 
 
 def _is(tenant: str, document_id: str) -> sa.ColumnElement[bool]:

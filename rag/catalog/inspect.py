@@ -130,6 +130,14 @@ class Inspection:
         with self._db.read() as connection:
             return list(connection.execute(query).scalars())
 
+    def unattached(self) -> Mapping[str, str]:
+        """Documents that came inside another one which is gone: tenant by document id."""
+        c = t.documents.c
+        held = sa.exists().where(t.attachments.c.child_id == c.id)
+        query = sa.select(c.id, c.tenant).where(~c.uploaded, ~held)
+        with self._db.read() as connection:
+            return {row.id: row.tenant for row in connection.execute(query)}
+
     def ingest_again(self, document_id: str) -> None:
         """Give a document a new job, which will replace whatever version it has.
 

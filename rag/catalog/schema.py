@@ -63,6 +63,7 @@ documents = sa.Table(
     sa.Column("error", Json),
     sa.Column("metadata", Json, nullable=False),
     sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("uploaded", sa.Boolean, nullable=False, comment="Not only inside another file."),
     sa.Column("generation", sa.BigInteger),
     sa.Column("first_chunk_id", sa.BigInteger),
     sa.Column("chunk_count", sa.Integer, nullable=False),
@@ -74,6 +75,16 @@ documents = sa.Table(
     sa.UniqueConstraint("tenant", "collection_id", "sha256", name="documents_content"),
     sa.Index("documents_chunk_ids", "collection_id", "first_chunk_id"),
     sa.Index("documents_sha256", "sha256"),
+)
+
+attachments = sa.Table(
+    "attachments",
+    metadata,
+    sa.Column("parent_id", sa.ForeignKey("documents.id"), primary_key=True),
+    sa.Column("child_id", sa.ForeignKey("documents.id"), primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Index("attachments_child_id", "child_id"),
+    comment="Which document was found inside which.",
 )
 
 segments = sa.Table(

@@ -20,6 +20,7 @@ from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.documents import document_by_id
 from rag.catalog.jobs import cancel_job, count_beginning, update_job
+from rag.catalog.links import only_within, remove_links
 from rag.catalog.records import forget_answers
 from rag.catalog.statements import changing
 from rag.catalog.vectors import VectorStore
@@ -141,20 +142,17 @@ class Versions:
     def delete(self, tenant: str, document_id: str) -> None:
         """Remove a document, all rows derived from it and the answers that repeat its text.
 
-        The next search does not find it.
+        With it go the files inside it that came with nothing else. The next search does not
+        find them.
 
         Raises:
             NotFound: the tenant has no such document.
         """
         with self._db.write() as connection:
             document = document_by_id(connection, document_id, tenant)
-            if document.generation is not None:
-                log_change(connection, "remove", document)
-            _drop(connection, document, keep=None)
-            forget_answers(connection, document_id)
-            connection.execute(sa.delete(t.documents).where(t.documents.c.id == document_id))
-            cancel_job(connection, document.job_id)
-            _discard(connection, document.tenant, _ORIGINAL, [bytes.fromhex(document.sha256)])
+            inside = only_within(connection, document_id)
+            for one in (document, *(document_by_id(connection, child) for child in inside)):
+                _delete(connection, one)
 
     def collect_garbage(self, discard: Callable[[str], None]) -> None:
         """Remove vectors and originals that deletions left, unless they are in use again.
@@ -230,6 +228,18 @@ def _delete_from(table: sa.Table, but_one: bool, only_one: bool) -> sa.Delete:
     if only_one:
         where &= table.c.generation == sa.bindparam("only")
     return sa.delete(table).where(where)
+
+
+def _delete(connection: sa.Connection, document: Document) -> None:
+    """Remove one document within the caller's write transaction."""
+    if document.generation is not None:
+        log_change(connection, "remove", document)
+    _drop(connection, document, keep=None)
+    forget_answers(connection, document.id)
+    remove_links(connection, document.id)
+    connection.execute(sa.delete(t.documents).where(t.documents.c.id == document.id))
+    cancel_job(connection, document.job_id)
+    _discard(connection, document.tenant, _ORIGINAL, [bytes.fromhex(document.sha256)])
 
 
 def _drop(connection: sa.Connection, document: Document, *, keep: int | None) -> None:

@@ -66,9 +66,10 @@ def open_library(
                 services.upload(collection, incoming, file_parts(path))
             except IbidemError as error:
                 unread[path.name] = str(error)
-        for job in services.catalog.jobs.unfinished():
-            ingest(services.pipeline, job)
-        kept = services.catalog.documents.page(_TENANT, collection, limit=len(files) + 1)
+        while jobs := services.catalog.jobs.unfinished():  # attachments bring further ones
+            for job in jobs:
+                ingest(services.pipeline, job)
+        kept = services.catalog.documents.page(_TENANT, collection, limit=10_000)
         documents = {}
         for document in kept:
             if document.status is DocumentStatus.READY:

@@ -173,7 +173,8 @@ def _question(row: Mapping[str, Any]) -> Question:
 
 
 def _spot(row: Mapping[str, Any]) -> Spot:
-    return Spot(document=row["document"], page=row["page"], quote=row["quote"])
+    name = row.get("attachment", row["document"])  # it is a document of its own
+    return Spot(document=name, page=row["page"], quote=row["quote"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,6 +171,9 @@ def upgrade() -> None:
         sa.Column("error", Json, nullable=True),
         sa.Column("metadata", Json, nullable=False),
         sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column(
+            "uploaded", sa.Boolean(), nullable=False, comment="Not only inside another file."
+        ),
         sa.Column("generation", sa.BigInteger(), nullable=True),
         sa.Column("first_chunk_id", sa.BigInteger(), nullable=True),
         sa.Column("chunk_count", sa.Integer(), nullable=False),
@@ -190,3 +193,14 @@ def upgrade() -> None:
         "documents_chunk_ids", "documents", ["collection_id", "first_chunk_id"], unique=False
     )
     op.create_index("documents_sha256", "documents", ["sha256"], unique=False)
+    op.create_table(
+        "attachments",
+        sa.Column("parent_id", sa.Text(), nullable=False),
+        sa.Column("child_id", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["parent_id"], ["documents.id"]),
+        sa.ForeignKeyConstraint(["child_id"], ["documents.id"]),
+        sa.PrimaryKeyConstraint("parent_id", "child_id"),
+        comment="Which document was found inside which.",
+    )
+    op.create_index("attachments_child_id", "attachments", ["child_id"], unique=False)

@@ -1,0 +1,79 @@
+"""Links from documents to the files inside them, within a caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+
+_BATCH = 500
+
+
+def insert_link(connection: sa.Connection, parent_id: str, child_id: str, position: int) -> None:
+    """Note that one document was found inside another; a no-op when that is known."""
+    c = t.attachments.c
+    known = sa.select(c.position).where(c.parent_id == parent_id, c.child_id == child_id)
+    if connection.execute(known).first() is None:
+        row = {"parent_id": parent_id, "child_id": child_id, "position": position}
+        connection.execute(sa.insert(t.attachments), row)
+
+
+def remove_links(connection: sa.Connection, document_id: str) -> None:
+    """Forget what a document was inside of, and what inside it."""
+    c = t.attachments.c
+    mine = (c.parent_id == document_id) | (c.child_id == document_id)
+    connection.execute(sa.delete(t.attachments).where(mine))
+
+
+def only_within(connection: sa.Connection, document_id: str) -> list[str]:
+    """The documents that are there only because they were found inside this one, at any depth.
+
+    Not those that were uploaded by themselves as well, or that another document holds.
+    """
+    going, layer = {document_id}, {document_id}
+    found: list[str] = []
+    while layer:
+        candidates = children(connection, layer) - going
+        candidates -= uploaded(connection, candidates)
+        layer = {one for one in candidates if parents(connection, {one}) <= going}
+        going |= layer
+        found += sorted(layer)
+    return found
+
+
+def parents(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
+    """The documents that one of these was found inside."""
+    c = t.attachments.c
+    return _linked(connection, c.parent_id, c.child_id, ids)
+
+
+def children(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
+    """The documents that were found inside one of these."""
+    c = t.attachments.c
+    return _linked(connection, c.child_id, c.parent_id, ids)
+
+
+def uploaded(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
+    """Those that were uploaded by themselves."""
+    c = t.documents.c
+    found: set[str] = set()
+    for batch in _batches(ids):
+        query = sa.select(c.id).where(c.id.in_(batch), c.uploaded)
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def _linked(
+    connection: sa.Connection, wanted: sa.Column[str], known: sa.Column[str], ids: Iterable[str]
+) -> set[str]:
+    found: set[str] = set()
+    for batch in _batches(ids):
+        found.update(connection.execute(sa.select(wanted).where(known.in_(batch))).scalars())
+    return found
+
+
+def _batches(ids: Iterable[str]) -> Iterable[list[str]]:
+    given = list(ids)
+    return (given[start : start + _BATCH] for start in range(0, len(given), _BATCH))

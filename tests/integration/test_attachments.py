@@ -1,0 +1,206 @@
+"""Files inside files: each becomes a document, and goes when nothing holds it any more."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from api.services import Services, open_services
+from api.settings import Settings
+from ingest import attachments
+from ingest.audit import run_audit
+from ingest.intake import Incoming
+from ingest.pipeline import begin, ingest
+from rag.catalog import schema as t
+from rag.errors import NotFound
+from rag.retrieve import SearchRequest
+from rag.types import Document, DocumentStatus
+
+TENANT = "default"
+
+
+@pytest.fixture
+def services(tmp_path: Path, models: Path) -> Iterator[Services]:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").symlink_to(models)
+    with open_services(Settings(home=home)) as services:
+        yield services
+
+
+def mail(text: str, **files: bytes | EmailMessage) -> EmailMessage:
+    made = EmailMessage()
+    made["From"], made["Subject"] = "Ada <ada@example.org>", f"About {text}"
+    made.set_content(f"This is about {text}.")
+    for name, content in files.items():
+        if isinstance(content, EmailMessage):
+            made.add_attachment(content)
+        else:
+            name = name.replace("_", ".")
+            made.add_attachment(
+                content, maintype="application", subtype="octet-stream", filename=name
+            )
+    return made
+
+
+def upload(services: Services, name: str, content: bytes | EmailMessage) -> Document:
+    collection = services.collection(TENANT, None)
+    if isinstance(content, EmailMessage):
+        content = content.as_bytes(policy=SMTP)
+    incoming = Incoming(name=name, metadata={"year": 2024})
+    return services.upload(collection, incoming, [content])[0]
+
+
+def run_jobs(services: Services) -> None:
+    while jobs := services.catalog.jobs.unfinished():
+        for job in jobs:
+            ingest(services.pipeline, job)
+
+
+def names(services: Services) -> dict[str, Document]:
+    return {document.name: document for document in services.catalog.documents.page(TENANT)}
+
+
+def inside(services: Services, document: Document) -> list[str]:
+    links = services.catalog.attachments.links([document.id])[document.id]
+    return [services.catalog.documents.get(TENANT, child).name for child in links.children]
+
+
+def sound(services: Services) -> bool:
+    return run_audit(services.pipeline, services.indexes, repair=False) == []
+
+
+def test_attachments_are_found_and_point_to_their_mail(services: Services) -> None:
+    outer = mail(
+        "pumps", b_txt=b"The brine pump has nine bolts.", a_md=b"# Seals", x_bin=b"\0" * 99
+    )
+    document = upload(services, "outer.eml", outer)
+    run_jobs(services)
+    found = names(services)
+    assert set(found) == {"outer.eml", "b.txt", "a.md"}
+    assert {one.status for one in found.values()} == {DocumentStatus.READY}
+    assert inside(services, document) == ["b.txt", "a.md"]
+    links = services.catalog.attachments.links([found["b.txt"].id])[found["b.txt"].id]
+    assert links.parents == (document.id,)
+    assert found["b.txt"].metadata == {"year": 2024}
+    (warning,) = found["outer.eml"].warnings
+    assert warning.startswith("'x.bin' inside it was left out: 'x.bin' is binary data")
+    request = SearchRequest(query="bolts", collections=(services.collection(TENANT, None),))
+    assert services.retriever.search(request)[0].document_id == found["b.txt"].id
+    assert sound(services)
+
+
+def test_a_crash_at_any_moment_loses_and_doubles_nothing(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = upload(services, "m.eml", mail("x", a_txt=b"one", b_txt=b"two", c_txt=b"three"))
+    job = services.catalog.jobs.get(TENANT, document.job_id)
+    keep = type(services.originals).keep
+    for moment in range(1, 7):
+        calls = itertools.count(1)
+
+        def dying(self: object, upload: object, calls: Iterator[int] = calls) -> None:
+            keep(self, upload)  # type: ignore[arg-type]
+            if next(calls) == moment:  # noqa: B023 - used at once
+                raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(services.originals), "keep", dying)
+            with pytest.raises(SystemExit):
+                begin(services.pipeline, job)
+        assert services.catalog.documents.get(TENANT, document.id).generation is None
+    run_jobs(services)
+    assert set(names(services)) == {"m.eml", "a.txt", "b.txt", "c.txt"}
+    assert inside(services, document) == ["a.txt", "b.txt", "c.txt"]
+    assert len(services.catalog.jobs.page(TENANT, limit=100)) == 4
+    assert sound(services)
+
+
+def test_what_came_only_with_a_document_goes_with_it(services: Services) -> None:
+    shared, own, deep = b"shared words", b"uploaded too", b"deep words"
+    first = upload(
+        services,
+        "first.eml",
+        mail("a", s_txt=shared, o_txt=own, only_txt=b"only here", n=mail("n", d_txt=deep)),
+    )
+    second = upload(services, "second.eml", mail("b", s_txt=shared))
+    upload(services, "own.txt", own)
+    run_jobs(services)
+    assert len(names(services)) == 7
+    services.delete(TENANT, first.id)
+    assert set(names(services)) == {"second.eml", "s.txt", "own.txt"}
+    assert len(list(services.originals.all())) == 3
+    assert sound(services)
+    services.delete(TENANT, second.id)
+    assert set(names(services)) == {"own.txt"}
+    assert sound(services)
+    services.delete(TENANT, names(services)["own.txt"].id)
+    assert list(services.originals.all()) == []
+
+
+def test_an_attachment_that_is_uploaded_later_stays(services: Services) -> None:
+    document = upload(services, "m.eml", mail("a", o_txt=b"words"))
+    run_jobs(services)
+    upload(services, "again.txt", b"words")
+    services.delete(TENANT, document.id)
+    assert set(names(services)) == {"o.txt"}
+
+
+def test_a_mail_deleted_while_it_is_read_leaves_nothing(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = upload(services, "m.eml", mail("a", a_txt=b"one", b_txt=b"two"))
+    job = services.catalog.jobs.get(TENANT, document.job_id)
+    identify = attachments.identify
+
+    def deleting(collection: object, incoming: Incoming, received: object) -> object:
+        if incoming.name == "b.txt":
+            services.delete(TENANT, document.id)
+        return identify(collection, incoming, received)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(attachments, "identify", deleting)
+    with pytest.raises(NotFound):
+        begin(services.pipeline, job)
+    assert names(services) == {}
+    assert list(services.originals.all()) == []
+    assert sound(services)
+
+
+def test_files_in_files_have_limits(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    innermost = mail("level 0")
+    for level in range(1, 8):
+        innermost = mail(f"level {level}", m=innermost)
+    upload(services, "deep.eml", innermost)
+    run_jobs(services)
+    found = names(services)
+    assert len(found) == 1 + attachments.DEEPEST
+    assert "5 deep" in found["About level 2.eml"].warnings[0]
+    monkeypatch.setattr(attachments, "MOST_FILES", 30)
+    many = upload(services, "many.eml", mail("m", **{f"f{i}_txt": b"%d" % i for i in range(60)}))
+    run_jobs(services)
+    assert len(inside(services, many)) == 30
+    warnings = services.catalog.documents.get(TENANT, many.id).warnings
+    assert "more than 30 files" in warnings[0]
+    assert warnings[-1] == "10 more files inside it were left out"
+    monkeypatch.setattr(attachments, "MOST_BYTES", 1000)
+    big = upload(services, "big.eml", mail("b", a_txt=b"a" * 600, b_txt=b"b" * 600))
+    run_jobs(services)
+    assert inside(services, big) == ["a.txt"]
+
+
+def test_the_audit_finds_what_nothing_holds(services: Services) -> None:
+    upload(services, "m.eml", mail("a", a_txt=b"one"))
+    run_jobs(services)
+    assert sound(services)
+    with services.catalog._database.write() as connection:
+        connection.execute(sa.delete(t.attachments))
+    findings = run_audit(services.pipeline, services.indexes, repair=True)
+    assert [(one.kind, one.repaired) for one in findings] == [("attachment", True)]
+    assert set(names(services)) == {"m.eml"}
+    assert sound(services)
