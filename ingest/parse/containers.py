@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 ZIP = b"PK\x03\x04"
+EMPTY_ZIP = b"PK\x05\x06"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_END = b"PK\x05\x06"
 _ENTRY = b"PK\x01\x02"
 _LOCAL = re.compile(rb"PK\x03\x04.{22}(..)..", re.DOTALL)
 _MOST_NAMES = 10_000
@@ -84,7 +84,7 @@ def _ole_entries(sector: bytes) -> Iterator[str]:
 
 
 def _directory(tail: bytes) -> Iterator[bytes]:
-    end = tail.rfind(_END)
+    end = tail.rfind(EMPTY_ZIP)
     if end < 0 or len(tail) < end + 20:
         return
     size = struct.unpack("<I", tail[end + 12 : end + 16])[0]

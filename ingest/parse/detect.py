@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from ingest.parse.containers import OLE, ZIP, ole_names, zip_mimetype, zip_names
+from ingest.parse.containers import EMPTY_ZIP, OLE, ZIP, ole_names, zip_mimetype, zip_names
 from ingest.parse.encoding import looks_like_text, unicode_encoding
 from ingest.parse.formats import (
     BY_EXTENSION,
@@ -19,8 +19,8 @@ from rag.errors import EmptyDocument, EncryptedDocument, UnsupportedType
 
 _HEAD = 1 << 16
 _TAIL = 1 << 18
-_PDF, _MAIL, _HTML, _PLAIN = (
-    BY_EXTENSION[extension] for extension in (".pdf", ".eml", ".html", ".txt")
+_PDF, _MAIL, _ZIP, _HTML, _PLAIN = (
+    BY_EXTENSION[extension] for extension in (".pdf", ".eml", ".zip", ".html", ".txt")
 )
 _OFFICE = (".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp")
 
@@ -90,6 +90,8 @@ def detect(path: Path, name: str, declared: str | None) -> str:
         return _PDF.media_type
     if expected is not None and _damaged_office(sample, expected):
         return expected.media_type
+    if _is_archive(sample, name, expected):
+        return _ZIP.media_type
     _refuse_old_office(sample, name)
     _refuse_foreign(sample, name)
     if not looks_like_text(sample.head):
@@ -131,6 +133,12 @@ def _damaged_office(sample: Sample, expected: Format) -> bool:
         and any(extension in _OFFICE for extension in expected.extensions)
         and _zipped_kind(sample) is None
     )
+
+
+def _is_archive(sample: Sample, name: str, expected: Format | None) -> bool:
+    # Programs and much else are archives by another name, and no good to unpack.
+    is_meant = expected is _ZIP or not PurePosixPath(name).suffix
+    return is_meant and sample.head.startswith((ZIP, EMPTY_ZIP)) and _zipped_kind(sample) is None
 
 
 def _refuse_old_office(sample: Sample, name: str) -> None:

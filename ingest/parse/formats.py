@@ -142,6 +142,14 @@ FORMATS: tuple[Format, ...] = (
         matches=_has_folder("ppt/"),
     ),
     Format(
+        # Every Office file is an archive too: detect.py decides when nothing else matches.
+        media_type="application/zip",
+        name="zip archives of these",
+        extensions=(".zip",),
+        module="ingest.parse.zip",
+        aliases=("application/x-zip-compressed",),
+    ),
+    Format(
         media_type="text/html",
         name="HTML",
         extensions=(".html", ".htm", ".xhtml"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import zipfile
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -20,7 +22,7 @@ from ingest.pipeline import begin, ingest
 from rag.catalog import schema as t
 from rag.errors import NotFound
 from rag.retrieve import SearchRequest
-from rag.types import Document, DocumentStatus
+from rag.types import Attachment, Document, DocumentStatus, ParsedDocument
 
 TENANT = "default"
 
@@ -192,6 +194,42 @@ def test_files_in_files_have_limits(services: Services, monkeypatch: pytest.Monk
     big = upload(services, "big.eml", mail("b", a_txt=b"a" * 600, b_txt=b"b" * 600))
     run_jobs(services)
     assert inside(services, big) == ["a.txt"]
+
+
+def test_an_archive_of_archives(services: Services) -> None:
+    def packed(**files: bytes) -> bytes:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            for name, content in files.items():
+                archive.writestr(name.replace("_", "."), content)
+        return out.getvalue()
+
+    letter = mail("m", a_txt=b"in a mail").as_bytes(policy=SMTP)
+    outer = packed(in_zip=packed(b_txt=b"deep", m_eml=letter), c_txt=b"top", x_exe=b"MZ" + bytes(9))
+    document = upload(services, "outer.zip", outer)
+    run_jobs(services)
+    found = names(services)
+    assert set(found) == {"outer.zip", "in.zip", "b.txt", "m.eml", "a.txt", "c.txt"}
+    assert inside(services, document) == ["in.zip", "c.txt"]
+    assert "'x.exe' is a program" in found["outer.zip"].warnings[0]
+    # What no archive of ours can show: one that holds itself, and one that holds what holds it.
+    for name in ("outer.zip", "in.zip"):
+        parsed = ParsedDocument(
+            text="x",
+            media_type="application/zip",
+            attachments=(Attachment(name="again.zip", content=outer),),
+        )
+        services.catalog.inspection.ingest_again(found[name].id)
+        job = services.catalog.jobs.unfinished()[0]
+        collection = services.collection(TENANT, None)
+        told = attachments.adopt_attachments(
+            services.pipeline, collection, found[name], job.number, parsed
+        )
+        assert told.warnings == ("'again.zip' inside it was left out: it contains itself",)
+        run_jobs(services)
+    services.delete(TENANT, document.id)
+    assert names(services) == {}
+    assert sound(services)
 
 
 def test_the_audit_finds_what_nothing_holds(services: Services) -> None:

@@ -94,7 +94,15 @@ def test_other_office_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedType, match="Excel"):
         kind(tmp_path, zipped(tmp_path, "xl/workbook.xml"), "a.docx")
     with pytest.raises(UnsupportedType, match="zip archive"):
-        kind(tmp_path, zipped(tmp_path, "holiday.txt"), "a.zip")
+        kind(tmp_path, zipped(tmp_path, "holiday.txt"), "program.jar")
+
+
+def test_an_archive_is_one_where_it_is_called_so(tmp_path: Path) -> None:
+    archive = zipped(tmp_path, "holiday.txt")
+    assert kind(tmp_path, archive, "a.zip") == "application/zip"
+    assert kind(tmp_path, archive, "download") == "application/zip"
+    assert kind(tmp_path, archive, "a.bin", "application/x-zip-compressed") == "application/zip"
+    assert kind(tmp_path, zipped(tmp_path), "empty.zip") == "application/zip"
 
 
 def test_an_office_file_with_a_password(tmp_path: Path) -> None:
