@@ -19,6 +19,17 @@ IbidemError
 |   +-- HomeBusy
 +-- Overloaded
 +-- EmbeddingFailed
++-- ModelError                a language model did not do what it was asked to
+|   +-- ModelUnavailable      it may, a little later
+|   |   +-- RateLimited
+|   |   +-- ModelTimeout
+|   |   +-- MalformedReply
+|   +-- ModelAccessDenied
+|   +-- ModelRejected
+|   +-- ModelRefused
+|   +-- OutputTruncated
+|   +-- InvalidOutput
+|   +-- BudgetExceeded
 +-- ConfigurationError
     +-- MissingExtra
 
@@ -124,6 +135,55 @@ class Overloaded(IbidemError):
 
 class EmbeddingFailed(IbidemError):
     """The embedding model could not encode the text."""
+
+
+class ModelError(IbidemError):
+    """The language model did not do what it was asked to."""
+
+
+class ModelUnavailable(ModelError):
+    """The language model cannot be reached, or is out of order; try again later."""
+
+
+class RateLimited(ModelUnavailable):
+    """The provider takes no more calls for now."""
+
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        """``retry_after``: seconds that the provider asks to wait, when it does."""
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class ModelTimeout(ModelUnavailable):
+    """The language model did not answer in time."""
+
+
+class MalformedReply(ModelUnavailable):
+    """What came back is no reply of the provider's protocol."""
+
+
+class ModelAccessDenied(ModelError):
+    """The provider refused the key, or its account may not do this."""
+
+
+class ModelRejected(ModelError):
+    """The provider does not take this call: an unknown model, or more than it can read."""
+
+
+class ModelRefused(ModelError):
+    """The language model refused, or its provider's filter did."""
+
+
+class OutputTruncated(ModelError):
+    """The language model's output was cut off at its longest."""
+
+
+class InvalidOutput(ModelError):
+    """The language model's output is not what was asked for, also after it was told why."""
+
+
+class BudgetExceeded(ModelError):
+    """The budget for language models is spent."""
 
 
 class ConfigurationError(IbidemError):

@@ -1,0 +1,171 @@
+"""Around one call: budget, limit, retry, meter.
+
+This is the only place that repeats a call. What may pass (a full provider, a lost connection)
+is tried again until the deadline; what will not (a refused key, a wrong request) is not.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rag.errors import ModelError, ModelTimeout, ModelUnavailable, RateLimited
+from rag.models.budget import Budget, reserved
+from rag.models.chat import ChatBackend, ChatReply, ChatRequest, Tokens
+from rag.models.limits import Limits
+from rag.models.pricing import Pricing
+
+DEADLINE_S = 120.0
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 20.0
+# A provider that asks for more patience than this is told no: the caller may have another.
+_LONGEST_RETRY_AFTER_S = 30.0
+_SHORTEST_CALL_S = 0.05
+_CHARACTERS_PER_TOKEN = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metered:
+    """What calls of one model have come to. ``cost_usd`` is ``None`` once a price is unknown."""
+
+    calls: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+    tokens: Tokens = field(default_factory=Tokens)
+    cost_usd: float | None = 0.0
+    seconds: float = 0.0
+
+
+class Meter:
+    """Counts what was called, by model. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._by_model: dict[str, Metered] = {}
+        self._lock = threading.Lock()
+
+    def reply(self, model: str, tokens: Tokens, cost_usd: float | None, seconds: float) -> None:
+        """Count a reply."""
+        with self._lock:
+            old = self._by_model.get(model, Metered())
+            known = old.cost_usd is not None and cost_usd is not None
+            self._by_model[model] = Metered(
+                calls=old.calls + 1,
+                failures=old.failures,
+                tokens=old.tokens + tokens,
+                cost_usd=(old.cost_usd or 0.0) + (cost_usd or 0.0) if known else None,
+                seconds=old.seconds + seconds,
+            )
+
+    def failure(self, model: str, error: ModelError, seconds: float) -> None:
+        """Count a call that brought nothing; what it may have cost, nobody says."""
+        with self._lock:
+            old = self._by_model.get(model, Metered())
+            failures = {**old.failures, error.code: old.failures.get(error.code, 0) + 1}
+            self._by_model[model] = Metered(
+                calls=old.calls + 1,
+                failures=failures,
+                tokens=old.tokens,
+                cost_usd=old.cost_usd,
+                seconds=old.seconds + seconds,
+            )
+
+    def read(self) -> Mapping[str, Metered]:
+        """The counts by model, as they are now."""
+        with self._lock:
+            return dict(self._by_model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """A reply and what it took. ``attempts`` counts calls, ``cost_usd`` that of the reply."""
+
+    reply: ChatReply
+    attempts: int
+    cost_usd: float | None
+    seconds: float
+
+
+class Calls:
+    """Calls one backend within limits and budgets. Thread-safe."""
+
+    def __init__(
+        self,
+        backend: ChatBackend,
+        *,
+        limits: Limits,
+        meter: Meter,
+        pricing: Pricing,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        """``deadline_s`` is what a call may take with all waiting and repeating."""
+        self.backend = backend
+        self._limits = limits
+        self._meter = meter
+        self._pricing = pricing
+        self._deadline_s = deadline_s
+
+    def call(self, request: ChatRequest, *, budgets: Sequence[Budget] = ()) -> Called:
+        """The reply, after as many attempts as fit into the deadline.
+
+        Raises:
+            BudgetExceeded: There is no money left for it.
+            ModelError: What the last attempt failed of.
+        """
+        started = time.monotonic()
+        deadline = started + self._deadline_s
+        most = Tokens(input=estimated_tokens(request), output=request.max_output_tokens)
+        estimate = self._pricing.cost(self.backend.id, most) if budgets else 0.0
+        attempts = 0
+        pause = _FIRST_PAUSE_S
+        with reserved(budgets, estimate) as cost:
+            while True:
+                attempts += 1
+                try:
+                    with self._limits.place(most.input + most.output, deadline=deadline):
+                        reply, spent = self._once(request, deadline)
+                    cost.usd = spent or 0.0
+                    return Called(
+                        reply=reply,
+                        attempts=attempts,
+                        cost_usd=spent,
+                        seconds=time.monotonic() - started,
+                    )
+                except ModelUnavailable as error:
+                    wait = _wait(error, pause)
+                    if time.monotonic() + wait + _SHORTEST_CALL_S > deadline:
+                        raise
+                time.sleep(wait)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _once(self, request: ChatRequest, deadline: float) -> tuple[ChatReply, float | None]:
+        model = self.backend.id
+        began = time.monotonic()
+        if (left := deadline - began) < _SHORTEST_CALL_S:
+            raise ModelTimeout(f"{model} did not answer in time.")
+        try:
+            reply = self.backend.complete(request, timeout=left)
+        except ModelError as error:
+            self._meter.failure(model, error, time.monotonic() - began)
+            raise
+        cost = self._pricing.cost(model, reply.tokens)
+        self._meter.reply(model, reply.tokens, cost, time.monotonic() - began)
+        return reply, cost
+
+
+def estimated_tokens(request: ChatRequest) -> int:
+    """About how many tokens a request has; rather too many. No provider's tokenizer is at hand."""
+    characters = len(request.system) + sum(len(turn.text) for turn in request.turns)
+    if request.schema is not None:
+        characters += len(str(request.schema))
+    return int(characters / _CHARACTERS_PER_TOKEN) + 16
+
+
+def _wait(error: ModelUnavailable, pause: float) -> float:
+    """Seconds until the next attempt: jittered, and no less than the provider asks for."""
+    wait = pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    asked = error.retry_after if isinstance(error, RateLimited) else None
+    if asked is None:
+        return wait
+    return float("inf") if asked > _LONGEST_RETRY_AFTER_S else max(wait, asked)

@@ -1,0 +1,103 @@
+"""Anthropic's models, through its Messages API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import ConfigurationError, MalformedReply
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
+from rag.models.chat.failures import in_our_words
+from rag.models.chat.sdk import import_sdk
+from rag.models.chat.transport import bounded_client, timeouts
+from rag.models.schema import for_anthropic
+
+if TYPE_CHECKING:
+    import httpx2
+
+_BASE_URL = "https://api.anthropic.com"
+_FINISH = {
+    "end_turn": Finish.COMPLETE,
+    "stop_sequence": Finish.COMPLETE,
+    "max_tokens": Finish.LENGTH,
+    "model_context_window_exceeded": Finish.LENGTH,
+    "refusal": Finish.REFUSED,
+}
+
+
+class AnthropicChat:
+    """A model of Anthropic's. Its API takes no temperature."""
+
+    provider = "anthropic"
+    takes_temperature = False
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None,
+        base_url: str = _BASE_URL,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        """Connect to nothing yet; ``transport`` stands in for the network.
+
+        Raises:
+            MissingExtra: The anthropic package is not installed.
+            ConfigurationError: There is no key.
+        """
+        self._sdk = import_sdk("anthropic", f"anthropic:{model}")
+        if not api_key:
+            raise ConfigurationError(
+                f"The engine anthropic:{model} needs an API key; set IBIDEM_ANTHROPIC_API_KEY."
+            )
+        self._client = self._sdk.Anthropic(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,
+            http_client=bounded_client(transport),
+        )
+        self._model = model
+
+    @property
+    def id(self) -> str:
+        """Name under which calls are reported."""
+        return f"anthropic:{self._model}"
+
+    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
+        """One call. See `ChatBackend.complete`."""
+        options: dict[str, Any] = {}
+        if request.schema is not None:
+            schema = for_anthropic(request.schema)
+            options["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        with in_our_words(self._sdk, self.id):
+            message = self._client.messages.create(
+                model=self._model,
+                system=request.system,
+                messages=[
+                    {"role": turn.role.value, "content": turn.text} for turn in request.turns
+                ],
+                max_tokens=request.max_output_tokens,
+                timeout=timeouts(timeout),
+                **options,
+            )
+        try:
+            return _reply(message)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise MalformedReply(f"{self.id} answered with something unexpected.") from error
+
+
+def _reply(message: Any) -> ChatReply:
+    usage = message.usage
+    cached = usage.cache_read_input_tokens or 0
+    details = usage.output_tokens_details
+    return ChatReply(
+        text="".join(block.text for block in message.content if block.type == "text"),
+        finish=_FINISH[message.stop_reason],
+        model=str(message.model),
+        tokens=Tokens(
+            # Counted apart by this provider: read anew, written to its cache, read from it.
+            input=usage.input_tokens + (usage.cache_creation_input_tokens or 0) + cached,
+            output=usage.output_tokens,
+            cached=cached,
+            reasoning=(details.thinking_tokens if details else 0) or 0,
+        ),
+    )

@@ -1,0 +1,111 @@
+"""Any server that speaks OpenAI's chat completions: vLLM, Ollama, llama.cpp, LM Studio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import MalformedReply
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
+from rag.models.chat.failures import in_our_words
+from rag.models.chat.sdk import import_sdk
+from rag.models.chat.transport import bounded_client, timeouts
+from rag.models.schema import for_openai
+from rag.redact import public_url
+
+if TYPE_CHECKING:
+    import httpx2
+
+_FINISH = {
+    "stop": Finish.COMPLETE,
+    "length": Finish.LENGTH,
+    "content_filter": Finish.FILTERED,
+}
+
+
+class CompatibleChat:
+    """A model of a server of one's own. Not every server keeps to the schema it is given."""
+
+    takes_temperature = True
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        api_key: str | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        """Connect to nothing yet; ``transport`` stands in for the network.
+
+        Raises:
+            MissingExtra: The openai package is not installed.
+        """
+        self._sdk = import_sdk("openai", f"compatible:{model}")
+        self._client = self._sdk.OpenAI(
+            api_key=api_key or "none",
+            base_url=base_url,
+            max_retries=0,
+            http_client=bounded_client(transport),
+        )
+        self._model = model
+        self._server = public_url(base_url)
+
+    @property
+    def id(self) -> str:
+        """Model and server, without credentials and query."""
+        return f"compatible:{self._model}@{self._server}"
+
+    @property
+    def provider(self) -> str:
+        """The server."""
+        return self._server
+
+    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
+        """One call. See `ChatBackend.complete`."""
+        options: dict[str, Any] = {}
+        if request.schema is not None:
+            options["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": "output",
+                    "schema": for_openai(request.schema),
+                    "strict": True,
+                },
+            }
+        if request.temperature is not None:
+            options["temperature"] = request.temperature
+        with in_our_words(self._sdk, self.id):
+            completion = self._client.chat.completions.create(
+                model=self._model,
+                messages=[
+                    {"role": "system", "content": request.system},
+                    *({"role": turn.role.value, "content": turn.text} for turn in request.turns),
+                ],
+                # The older name of the setting is the one that all these servers know.
+                max_tokens=request.max_output_tokens,
+                timeout=timeouts(timeout),
+                **options,
+            )
+        try:
+            return _reply(completion)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise MalformedReply(f"{self.id} answered with something unexpected.") from error
+
+
+def _reply(completion: Any) -> ChatReply:
+    choice = completion.choices[0]
+    refusal = getattr(choice.message, "refusal", None)
+    usage = completion.usage
+    details = getattr(usage, "prompt_tokens_details", None)
+    written = getattr(usage, "completion_tokens_details", None)
+    return ChatReply(
+        text=str(refusal or choice.message.content or ""),
+        finish=Finish.REFUSED if refusal else _FINISH[choice.finish_reason],
+        model=str(completion.model),
+        tokens=Tokens(  # some servers count nothing
+            input=usage.prompt_tokens if usage else 0,
+            output=usage.completion_tokens if usage else 0,
+            cached=getattr(details, "cached_tokens", None) or 0,
+            reasoning=getattr(written, "reasoning_tokens", None) or 0,
+        ),
+    )

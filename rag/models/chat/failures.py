@@ -1,0 +1,109 @@
+"""What the SDKs raise, in our words. Both are generated alike, so one table serves both."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rag.errors import (
+    MalformedReply,
+    ModelAccessDenied,
+    ModelError,
+    ModelRefused,
+    ModelRejected,
+    ModelTimeout,
+    ModelUnavailable,
+    OutputTruncated,
+    RateLimited,
+)
+from rag.models.chat.transport import ReplyTooLarge
+
+_LONGEST_REASON = 300
+_PASSING = frozenset({408, 409, 425})
+_DENIED = frozenset({401, 402, 403})
+# A limit that no waiting lifts: the account has no money, or may not spend more.
+_SPENT = ("insufficient_quota", "spend_limit", "spendlimit", "billing", "credit balance")
+
+
+@contextmanager
+def in_our_words(sdk: Any, model: str) -> Iterator[None]:
+    """Turn what an SDK raises into a `ModelError` that names the model and no secret."""
+    base = sdk.OpenAIError if hasattr(sdk, "OpenAIError") else sdk.AnthropicError
+    try:
+        yield
+    except base as error:
+        raise translate(error, sdk, model) from error
+    except ValueError as error:  # a body that says that it is JSON, and is not
+        raise MalformedReply(f"{model} answered with something that is not JSON.") from error
+
+
+def translate(error: Exception, sdk: Any, model: str) -> ModelError:
+    """The error of ours for one of an SDK's."""
+    if isinstance(error, sdk.APIStatusError):
+        return _from_status(error, model)
+    if isinstance(error, sdk.APITimeoutError):
+        return ModelTimeout(f"{model} did not answer in time.")
+    if isinstance(error, sdk.APIResponseValidationError):
+        return MalformedReply(f"{model} answered with something unexpected.")
+    if isinstance(error, sdk.APIConnectionError):
+        if isinstance(error.__cause__, ReplyTooLarge):
+            return ModelRejected(f"{model} sent a reply larger than any model's output.")
+        return ModelUnavailable(f"{model} cannot be reached.")
+    return _from_kind(error, model)
+
+
+def _from_kind(error: Exception, model: str) -> ModelError:
+    """Errors that no HTTP status stands behind."""
+    kind = type(error).__name__
+    if kind == "LengthFinishReasonError":
+        return OutputTruncated(f"{model} was cut off.")
+    if kind == "ContentFilterFinishReasonError":
+        return ModelRefused(f"The filter of {model} held its reply back.")
+    if any(word in kind for word in ("OAuth", "Credentials", "Identity")):
+        return ModelAccessDenied(f"{model}: no valid credentials.")
+    if kind == "RetryableError":
+        return ModelUnavailable(f"{model} cannot be reached.")
+    return ModelError(f"{model} failed: {kind}.")
+
+
+def _from_status(error: Any, model: str) -> ModelError:
+    status = error.status_code
+    said = _reason(error)
+    if status in _DENIED:
+        # Providers repeat part of the key in this message.
+        return ModelAccessDenied(f"{model}: the provider refused the key ({status}).")
+    if status == 429:
+        if any(word in f"{_code(error)} {type(error).__name__} {said}".lower() for word in _SPENT):
+            return ModelAccessDenied(f"{model}: the account's limit is spent.")
+        message = f"{model} takes no more calls for now."
+        return RateLimited(message, retry_after=_retry_after(error))
+    if status >= 500 or status in _PASSING:
+        return ModelUnavailable(f"{model} is out of order ({status}).")
+    return ModelRejected(f"{model} does not take this call ({status}): {said}")
+
+
+def _reason(error: Any) -> str:
+    body = error.body if isinstance(error.body, dict) else {}
+    inner = body.get("error", body)
+    said = inner.get("message") if isinstance(inner, dict) else None
+    return str(said or "no reason given")[:_LONGEST_REASON]
+
+
+def _code(error: Any) -> str:
+    return str(getattr(error, "code", "") or getattr(error, "type", "") or "")
+
+
+def _retry_after(error: Any) -> float | None:
+    """Seconds that the provider asks to wait: a number, or until a date."""
+    value = error.response.headers.get("retry-after", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

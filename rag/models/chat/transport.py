@@ -1,0 +1,80 @@
+"""HTTP to providers, bounded in time and size.
+
+The SDKs bound the wait for each piece of a reply, so that a byte a second holds a call for
+ever, and read a reply of any size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+if TYPE_CHECKING:
+    from httpx2 import Request, Response
+
+_MOST_BYTES = 8 << 20
+_CONNECT_S = 10.0
+
+
+class ReplyTooLarge(httpx2.TransportError):
+    """The reply is larger than any model's output."""
+
+
+class BoundedTransport(httpx2.BaseTransport):
+    """Ends a request once the time for all of it is over, or its reply grows too large.
+
+    The time is the request's ``read`` timeout, counted from its beginning.
+    """
+
+    def __init__(self, inner: httpx2.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: Request) -> Response:
+        """Send, and hand the reply on piece by piece."""
+        timeouts = request.extensions.get("timeout", {})
+        seconds = timeouts.get("read")
+        deadline = time.monotonic() + seconds if seconds is not None else float("inf")
+        response = self._inner.handle_request(request)
+        if seconds is not None:  # the wait for a piece of the body cannot last longer than all
+            timeouts["read"] = max(0.01, deadline - time.monotonic())
+        response.stream = _Bounded(response.stream, deadline)
+        return response
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._inner.close()
+
+
+class _Bounded(httpx2.SyncByteStream):
+    def __init__(self, inner: Any, deadline: float) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for piece in self._inner:
+            size += len(piece)
+            if size > _MOST_BYTES:
+                raise ReplyTooLarge("the reply is larger than any model's output")
+            if time.monotonic() > self._deadline:
+                raise httpx2.ReadTimeout("the reply did not end in time")
+            yield piece
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def bounded_client(transport: httpx2.BaseTransport | None = None) -> httpx2.Client:
+    """An HTTP client for an SDK; ``transport`` stands in for the network."""
+    inner = transport or httpx2.HTTPTransport(
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64)
+    )
+    return httpx2.Client(transport=BoundedTransport(inner), follow_redirects=False)
+
+
+def timeouts(seconds: float) -> httpx2.Timeout:
+    """For one request: all of it in so many seconds, the connection sooner."""
+    return httpx2.Timeout(seconds, connect=min(seconds, _CONNECT_S))

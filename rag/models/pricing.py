@@ -1,0 +1,56 @@
+"""What tokens cost. A price that is not known is ``None``, never 0."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.errors import ConfigurationError
+from rag.models.chat import Tokens
+
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """US dollars for a million tokens, of the models whose id begins with ``model``."""
+
+    model: str
+    input: float
+    output: float
+    cached: float | None = None
+    """For input that the provider had in its cache; as other input when not given."""
+
+
+class Pricing:
+    """Prices by model; of several that match, the one with the longest name counts."""
+
+    def __init__(self, prices: Sequence[Price] = ()) -> None:
+        self._prices = sorted(prices, key=lambda price: -len(price.model))
+
+    def cost(self, model_id: str, tokens: Tokens) -> float | None:
+        """US dollars for what a call of ``openai:MODEL`` and the like read and wrote."""
+        for price in self._prices:
+            if model_id.startswith(price.model):
+                cached = price.input if price.cached is None else price.cached
+                spent = (tokens.input - tokens.cached) * price.input + tokens.cached * cached
+                return (spent + tokens.output * price.output) / _MILLION
+        return None
+
+
+def load_pricing(path: Path) -> Pricing:
+    """Prices from a TOML file of ``[[price]]`` tables with the fields of `Price`.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or says something else.
+    """
+    try:
+        rows = tomllib.loads(path.read_text(encoding="utf-8"))["price"]
+        return Pricing([Price(**row) for row in rows])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{path} is no list of prices ({type(error).__name__}); it needs [[price]] tables "
+            "with model, input, output and, if it differs, cached."
+        ) from error

@@ -1,0 +1,146 @@
+"""Fake providers: what OpenAI, Anthropic and compatible servers send, and a ledger of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rag.models.chat import ChatBackend, Tokens
+from rag.models.chat.anthropic import AnthropicChat
+from rag.models.chat.compatible import CompatibleChat
+from rag.models.chat.openai import OpenAIChat
+
+KEY = "sk-secret-0123456789"
+
+
+def openai_reply(text: str, *, finish: str = "complete", tokens: Tokens | None = None) -> Any:
+    tokens = tokens or Tokens(input=10, output=5)
+    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": []}
+    if finish == "refused":
+        part = {"type": "refusal", "refusal": text}
+    reasons = {"length": "max_output_tokens", "filtered": "content_filter"}
+    reason = reasons.get(finish)
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1.0,
+        "model": "big-2026-01-01",
+        "status": "incomplete" if reason else "completed",
+        "incomplete_details": {"reason": reason} if reason else None,
+        "output": [
+            {"id": "r", "type": "reasoning", "summary": []},
+            {
+                "id": "m",
+                "type": "message",
+                "role": "assistant",
+                "status": "completed",
+                "content": [part],
+            },
+        ],
+        "parallel_tool_calls": False,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": tokens.input,
+            "input_tokens_details": {"cached_tokens": tokens.cached, "cache_write_tokens": 0},
+            "output_tokens": tokens.output,
+            "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
+            "total_tokens": tokens.input + tokens.output,
+        },
+    }
+
+
+def anthropic_reply(text: str, *, finish: str = "complete", tokens: Tokens | None = None) -> Any:
+    tokens = tokens or Tokens(input=10, output=5)
+    reasons = {"complete": "end_turn", "length": "max_tokens"}
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "big-2026-01-01",
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": reasons.get(finish, "refusal"),
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": tokens.input - tokens.cached,
+            "cache_read_input_tokens": tokens.cached,
+            "cache_creation_input_tokens": 0,
+            "output_tokens": tokens.output,
+            "output_tokens_details": {"thinking_tokens": tokens.reasoning},
+        },
+    }
+
+
+def compatible_reply(text: str, *, finish: str = "complete", tokens: Tokens | None = None) -> Any:
+    tokens = tokens or Tokens(input=10, output=5)
+    reasons = {"length": "length", "filtered": "content_filter"}
+    refused = finish == "refused"
+    return {
+        "id": "chat_1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "big-2026-01-01",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": reasons.get(finish, "stop"),
+                "message": {
+                    "role": "assistant",
+                    "content": None if refused else text,
+                    "refusal": text if refused else None,
+                },
+            }
+        ],
+        "usage": {
+            "prompt_tokens": tokens.input,
+            "completion_tokens": tokens.output,
+            "total_tokens": tokens.input + tokens.output,
+            "prompt_tokens_details": {"cached_tokens": tokens.cached},
+            "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Provider:
+    """How one provider is called and what it answers."""
+
+    name: str
+    reply: Callable[..., Any]
+    backend: Callable[..., ChatBackend]
+
+
+def _openai(**options: Any) -> ChatBackend:
+    return OpenAIChat("big", **({"api_key": KEY} | options))
+
+
+def _anthropic(**options: Any) -> ChatBackend:
+    return AnthropicChat("big", **({"api_key": KEY} | options))
+
+
+def _compatible(**options: Any) -> ChatBackend:
+    return CompatibleChat(
+        "big", **({"base_url": "http://model.invalid/v1", "api_key": KEY} | options)
+    )
+
+
+PROVIDERS = (
+    Provider("openai", openai_reply, _openai),
+    Provider("anthropic", anthropic_reply, _anthropic),
+    Provider("compatible", compatible_reply, _compatible),
+)
+
+
+@dataclass
+class Ledger:
+    """Answers requests from a list, the last one again and again, and keeps the books."""
+
+    answers: list[Callable[[], Any]]
+    requests: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def __call__(self, request: Any) -> Any:
+        self.requests.append(json.loads(request.content))
+        answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
+        return answer()

@@ -1,0 +1,368 @@
+"""What providers send and how they fail, through their real SDKs."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from rag.errors import (
+    BudgetExceeded,
+    MalformedReply,
+    ModelAccessDenied,
+    ModelError,
+    ModelRejected,
+    ModelTimeout,
+    ModelUnavailable,
+    RateLimited,
+)
+from rag.models import calls as calls_module
+from rag.models.budget import Budget
+from rag.models.calls import Calls, Meter
+from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn
+from rag.models.chat.failures import translate
+from rag.models.limits import Limits
+from rag.models.pricing import Price, Pricing
+from tests.providers import KEY, PROVIDERS, Ledger, Provider
+
+httpx2 = pytest.importorskip("httpx2")
+pytest.importorskip("openai")
+pytest.importorskip("anthropic")
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"total": {"type": "number", "minimum": 0}, "note": {"type": "string"}},
+    "required": ["total"],
+}
+REQUEST = ChatRequest(
+    system="Be exact.", turns=(Turn(role=Role.USER, text="How much?"),), schema=SCHEMA
+)
+
+every_provider = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.name)
+
+
+def answering(provider: Provider, *answers: Callable[[], Any]) -> tuple[Any, Ledger]:
+    ledger = Ledger(list(answers))
+    return provider.backend(transport=httpx2.MockTransport(ledger)), ledger
+
+
+def says(provider: Provider, text: str, **options: Any) -> Callable[[], Any]:
+    return lambda: httpx2.Response(200, json=provider.reply(text, **options))
+
+
+def status(code: int, message: str = "no", **headers: str) -> Callable[[], Any]:
+    error = {"type": "error", "error": {"message": message, "type": "x", "code": "x"}}
+    return lambda: httpx2.Response(code, json=error, headers=headers)
+
+
+def calling(backend: Any, **options: Any) -> tuple[Calls, Meter]:
+    meter = Meter()
+    found: dict[str, Any] = {"limits": Limits(), "pricing": Pricing(), "deadline_s": 5.0}
+    return Calls(backend, meter=meter, **(found | options)), meter
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    taken: list[float] = []
+    monkeypatch.setattr(calls_module.time, "sleep", taken.append)
+    return taken
+
+
+@every_provider
+def test_a_reply_is_read_whole(provider: Provider) -> None:
+    tokens = Tokens(input=100, output=20, cached=60, reasoning=7)
+    backend, ledger = answering(provider, says(provider, '{"total": 1}', tokens=tokens))
+    reply = backend.complete(REQUEST, timeout=5)
+    assert reply == ChatReply(
+        text='{"total": 1}', finish=Finish.COMPLETE, model="big-2026-01-01", tokens=tokens
+    )
+    sent = json.dumps(ledger.requests[0])
+    assert "Be exact." in sent
+    assert "How much?" in sent
+    assert '"additionalProperties": false' in sent
+
+
+@every_provider
+@pytest.mark.parametrize("finish", ["length", "refused", "filtered"])
+def test_how_a_reply_ended_is_told(provider: Provider, finish: str) -> None:
+    backend, _ = answering(provider, says(provider, "I", finish=finish))
+    found = backend.complete(REQUEST, timeout=5).finish
+    assert found in ({Finish(finish)} | ({Finish.REFUSED} if finish == "filtered" else set()))
+
+
+STATUSES = [
+    (status(400), ModelRejected),
+    (status(401, f"bad key {KEY[:8]}"), ModelAccessDenied),
+    (status(402), ModelAccessDenied),
+    (status(403), ModelAccessDenied),
+    (status(404), ModelRejected),
+    (status(408), ModelUnavailable),
+    (status(409), ModelUnavailable),
+    (status(413), ModelRejected),
+    (status(422), ModelRejected),
+    (status(429), RateLimited),
+    (status(429, "insufficient_quota"), ModelAccessDenied),
+    (status(500), ModelUnavailable),
+    (status(503), ModelUnavailable),
+    (status(529), ModelUnavailable),
+    (lambda: httpx2.Response(200, text="<html>"), MalformedReply),
+    (
+        lambda: httpx2.Response(200, text="{}", headers={"content-type": "text/plain"}),
+        MalformedReply,
+    ),
+    (
+        lambda: httpx2.Response(
+            200, content=b'{"id": "x", "outp', headers={"content-type": "application/json"}
+        ),
+        MalformedReply,
+    ),
+    (lambda: httpx2.Response(200, json={}), MalformedReply),
+    (lambda: httpx2.Response(200, json=[]), MalformedReply),
+    (lambda: httpx2.Response(200, content=iter([b"x" * (1 << 20)] * 10)), ModelRejected),
+    (lambda: httpx2.Response(200), MalformedReply),
+]
+
+
+@every_provider
+@pytest.mark.parametrize(("answer", "expected"), STATUSES)
+def test_each_failure_has_its_error(
+    provider: Provider, answer: Callable[[], Any], expected: type[ModelError]
+) -> None:
+    backend, _ = answering(provider, answer)
+    with pytest.raises(ModelError) as caught:
+        backend.complete(REQUEST, timeout=5)
+    assert type(caught.value) is expected
+    assert KEY[:8] not in caught.value.message
+
+
+@every_provider
+def test_nobody_there(provider: Provider) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    backend = provider.backend(base_url=f"http://127.0.0.1:{port}")
+    with pytest.raises(ModelUnavailable, match="reached"):
+        backend.complete(REQUEST, timeout=2)
+
+
+@contextmanager
+def server(respond: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server on loopback that does to each connection what it is told to."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    stopped = threading.Event()
+
+    def serve() -> None:
+        while not stopped.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+    def talk(connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.recv(65536)
+                respond(connection)
+                stopped.wait(20)
+            except OSError:
+                pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        stopped.set()
+        listening.close()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 5000\r\n\r\n"
+
+
+def silent(_: socket.socket) -> None:
+    """Hangs before it says anything."""
+
+
+def stuck(connection: socket.socket) -> None:
+    connection.sendall(HEAD + b'{"id"')
+
+
+def trickling(connection: socket.socket) -> None:
+    connection.sendall(HEAD)
+    for _ in range(200):
+        connection.sendall(b" ")
+        time.sleep(0.1)
+
+
+@every_provider
+@pytest.mark.parametrize("fault", [silent, stuck, trickling])
+def test_no_fault_outlasts_its_time(
+    provider: Provider, fault: Callable[[socket.socket], None]
+) -> None:
+    with server(fault) as address:
+        backend = provider.backend(base_url=address)
+        started = time.monotonic()
+        with pytest.raises(ModelTimeout):
+            backend.complete(REQUEST, timeout=0.6)
+        assert time.monotonic() - started < 3
+
+
+@every_provider
+def test_what_may_pass_is_tried_again(provider: Provider, pauses: list[float]) -> None:
+    backend, ledger = answering(
+        provider,
+        status(503),
+        status(429),
+        status(429, **{"retry-after": "3"}),
+        says(provider, "yes"),
+    )
+    calls, meter = calling(backend, deadline_s=30.0)
+    called = calls.call(REQUEST)
+    assert (called.reply.text, called.attempts) == ("yes", 4)
+    assert len(ledger.requests) == 4
+    assert pauses[2] >= 3
+    metered = meter.read()[backend.id]
+    assert (metered.calls, dict(metered.failures)) == (
+        4,
+        {"model_unavailable": 1, "rate_limited": 2},
+    )
+    assert metered.tokens == Tokens(input=10, output=5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(status(401), ModelAccessDenied), (status(400), ModelRejected)],
+)
+def test_what_will_not_pass_is_not_tried_again(
+    answer: Callable[[], Any], expected: type[ModelError], pauses: list[float]
+) -> None:
+    backend, ledger = answering(PROVIDERS[0], answer)
+    with pytest.raises(expected):
+        calling(backend)[0].call(REQUEST)
+    assert len(ledger.requests) == 1
+    assert not pauses
+
+
+def test_nobody_waits_longer_than_the_deadline(pauses: list[float]) -> None:
+    backend, ledger = answering(PROVIDERS[0], status(429, **{"retry-after": "200"}))
+    with pytest.raises(RateLimited):
+        calling(backend, deadline_s=500.0)[0].call(REQUEST)
+    assert len(ledger.requests) == 1
+    assert not pauses
+
+
+def test_the_meter_agrees_with_the_ledger() -> None:
+    backend, ledger = answering(
+        PROVIDERS[1], says(PROVIDERS[1], "a", tokens=Tokens(input=1000, output=100, cached=400))
+    )
+    pricing = Pricing([Price(model="anthropic:", input=3.0, output=15.0, cached=0.3)])
+    calls, meter = calling(backend, pricing=pricing)
+    threads = [threading.Thread(target=calls.call, args=(REQUEST,)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    metered = meter.read()[backend.id]
+    assert metered.calls == len(ledger.requests) == 20
+    assert metered.tokens == Tokens(input=20_000, output=2_000, cached=8_000)
+    each = (600 * 3.0 + 400 * 0.3 + 100 * 15.0) / 1e6
+    assert metered.cost_usd == pytest.approx(20 * each)
+
+
+def test_an_unknown_price_is_unknown() -> None:
+    backend, _ = answering(PROVIDERS[0], says(PROVIDERS[0], "a"))
+    calls, meter = calling(backend)
+    assert calls.call(REQUEST).cost_usd is None
+    assert meter.read()[backend.id].cost_usd is None
+    with pytest.raises(BudgetExceeded, match="IBIDEM_PRICING"):
+        calls.call(REQUEST, budgets=[Budget(1.0, what="this job")])
+
+
+def test_a_budget_is_exceeded_by_no_more_than_what_is_in_flight() -> None:
+    provider = PROVIDERS[0]
+    backend, ledger = answering(
+        provider, says(provider, "a", tokens=Tokens(input=100, output=1_000))
+    )
+    pricing = Pricing([Price(model="openai:", input=0.0, output=1_000.0)])
+    calls, _ = calling(backend, pricing=pricing)
+    budget = Budget(10.0, what="this job")
+    request = ChatRequest(system="", turns=REQUEST.turns, max_output_tokens=1_000)
+    failures = []
+
+    def spend() -> None:
+        try:
+            calls.call(request, budgets=[budget])
+        except BudgetExceeded as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=spend) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert budget.spent_usd == pytest.approx(10.0)
+    assert len(ledger.requests) == 10
+    assert len(failures) == 30
+
+
+def test_many_calls_run_at_once() -> None:
+    class Slow:
+        id = "slow"
+        provider = "slow"
+        takes_temperature = True
+
+        def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
+            time.sleep(0.5)
+            return ChatReply(text="", finish=Finish.COMPLETE, model="slow")
+
+    calls, _ = calling(Slow(), limits=Limits(concurrent=50))
+    started = time.monotonic()
+    threads = [threading.Thread(target=calls.call, args=(REQUEST,)) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0.9 < time.monotonic() - started < 4
+
+
+def test_no_text_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        for provider in PROVIDERS:
+            backend, _ = answering(provider, says(provider, "the reply"), status(400))
+            backend.complete(REQUEST, timeout=5)
+            with pytest.raises(ModelRejected):
+                backend.complete(REQUEST, timeout=5)
+    assert "How much?" not in caplog.text
+    assert "the reply" not in caplog.text
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("package", ["openai", "anthropic"])
+def test_every_exception_of_the_sdks_is_known(package: str) -> None:
+    sdk = pytest.importorskip(package)
+    request = httpx2.Request("POST", "http://model.invalid")
+    unknown = []
+    for name, kind in inspect.getmembers(sdk, inspect.isclass):
+        if not issubclass(kind, Exception) or name.startswith("_") or "Webhook" in name:
+            continue
+        error = kind.__new__(kind)
+        error.request = request
+        error.status_code = getattr(kind, "status_code", 400)
+        error.response = httpx2.Response(error.status_code, request=request)
+        error.body = None
+        if type(translate(error, sdk, "m")) is ModelError and not _is_base(name):
+            unknown.append(name)
+    assert unknown == []
+
+
+def _is_base(name: str) -> bool:
+    """Classes that are only ever raised as one of their subclasses, or by other interfaces."""
+    return name in ("OpenAIError", "AnthropicError", "APIError") or name.startswith("WebSocket")
