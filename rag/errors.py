@@ -13,6 +13,7 @@ IbidemError
 |   +-- EncryptedDocument
 |   +-- CorruptDocument
 |   +-- ParserLimit
+|   +-- OcrUnavailable
 +-- StorageError
 |   +-- StorageFull
 |   +-- StoreDamaged
@@ -111,6 +112,10 @@ class CorruptDocument(DocumentError):
 
 class ParserLimit(DocumentError):
     """Reading the document took more memory or time than allowed."""
+
+
+class OcrUnavailable(DocumentError):
+    """The document is an image of text, and text recognition (OCR) cannot be used."""
 
 
 class StorageError(IbidemError):

@@ -8,14 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import FileResponse
 
-from api.door import DoorDep, TenantDep
+from api.door import Door, DoorDep, TenantDep
 from api.schemas.common import Limit, ListOf, failures, page
 from api.schemas.documents import ChunkOut, TextOut
 from ingest.parse.formats import BY_MEDIA_TYPE
 from ingest.parse.render import render_page
 from rag.cite import boxes
 from rag.errors import InvalidRequest, NotFound, StoreDamaged
-from rag.types import Document, Span
+from rag.types import Box, Document, Span
 
 _FURTHEST = 2**31 - 1
 _LONGEST_TEXT = 1_000_000
@@ -131,17 +131,17 @@ def get_page_image(
 ) -> Response:
     """A page of the original as PNG, with a span of the text marked on it if wanted.
 
-    Only formats with pages of fixed looks (PDF) have page images: slides and sheets are pages
-    of text.
+    Only formats with pages of fixed looks (PDF, images) have page images: slides and sheets
+    are pages of text.
     """
     document = door.read_document(tenant, document_id)
     _check_page(document, number)
     span = None if highlight is None else _span(highlight, document.text_length)
-    pages = [] if span is None else door.services.catalog.texts.pages(document.id, span)
-    marked = () if span is None else boxes([p for p in pages if p.number == number], span)
+    marked = () if span is None else _marked(door, document, number, span)
     with door.drawings.place():
         image = render_page(
             door.services.originals.path(document.sha256),
+            document.media_type,
             number,
             width_px=width,
             highlights=marked,
@@ -171,6 +171,19 @@ def _check_page(document: Document, number: int) -> None:
             "read its text instead.",
             param="number",
         )
+
+
+def _marked(door: Door, document: Document, number: int, span: Span) -> tuple[Box, ...]:
+    pages = door.services.catalog.texts.pages(document.id, span)
+    marked = boxes([page for page in pages if page.number == number], span)
+    if not marked:
+        elsewhere = [str(page.number) for page in pages if boxes([page], span)]
+        where = f"it is on page {' and '.join(elsewhere)}" if elsewhere else "it is white space"
+        raise InvalidRequest(
+            f"highlight: {span.start}-{span.end} has no place on page {number}; {where}.",
+            param="highlight",
+        )
+    return marked
 
 
 def _span(highlight: str, length: int) -> Span:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from ingest.parse.confine import confine
 from ingest.parse.formats import BY_MEDIA_TYPE
+from ingest.parse.options import OCR_LANGUAGES
 from ingest.parse.parts import part_to_frame, read_frame, write_frame
 from rag.errors import ConfigurationError, CorruptDocument, IbidemError, ParserLimit
 
@@ -84,9 +85,16 @@ def _frames(request: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]
     if request["do"] == "render":
         from ingest.parse.raster import raster
 
-        png = raster(path, request["page"], request["width_px"], request["highlights"])
+        png = raster(
+            path,
+            request["media_type"],
+            request["page"],
+            request["width_px"],
+            request["highlights"],
+        )
         yield {"png": len(png)}, png
         return
+    OCR_LANGUAGES.set(request.get("ocr_languages", ""))
     module = import_module(BY_MEDIA_TYPE[request["media_type"]].module)
     length = 0
     for part in module.parse(path):

@@ -26,13 +26,7 @@ _OFFICE = (".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp")
 
 # Formats that are often sent and cannot be read yet: naming them makes the refusal clear.
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"II*\x00", "a TIFF image"),
-    (b"MM\x00*", "a TIFF image"),
-    (b"BM", "a bitmap image"),
-    (b"RIFF", "an audio, video or WebP file"),
+    (b"RIFF", "an audio or video file"),
     (b"%!PS", "a PostScript document"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7z archive"),

@@ -91,6 +91,37 @@ def _is_rtf(sample: Sample) -> bool:
     return sample.head.lstrip().startswith(b"{\\rtf")
 
 
+def _begins(*marks: bytes) -> Callable[[Sample], bool]:
+    return lambda sample: sample.head.startswith(marks)
+
+
+def _is_webp(sample: Sample) -> bool:
+    return sample.head.startswith(b"RIFF") and sample.head[8:12] == b"WEBP"
+
+
+def _is_bmp(sample: Sample) -> bool:
+    # Two letters are too few to tell it from text; the header's length follows.
+    length = int.from_bytes(sample.head[14:18], "little")
+    return sample.head.startswith(b"BM") and length in (12, 40, 52, 56, 64, 108, 124)
+
+
+def _image(
+    name: str,
+    extensions: tuple[str, ...],
+    matches: Callable[[Sample], bool],
+    aliases: tuple[str, ...] = (),
+) -> Format:
+    return Format(
+        media_type=f"image/{name.lower()}",
+        name=name,
+        extensions=extensions,
+        module="ingest.parse.image",
+        aliases=aliases,
+        matches=matches,
+        drawn=True,
+    )
+
+
 FORMATS: tuple[Format, ...] = (
     Format(
         media_type="application/pdf",
@@ -130,6 +161,12 @@ FORMATS: tuple[Format, ...] = (
         aliases=("text/rtf", "text/richtext"),
         matches=_is_rtf,
     ),
+    _image("PNG", (".png",), _begins(b"\x89PNG\r\n\x1a\n")),
+    _image("JPEG", (".jpg", ".jpeg", ".jpe"), _begins(b"\xff\xd8\xff"), ("image/jpg",)),
+    _image("TIFF", (".tif", ".tiff"), _begins(b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")),
+    _image("WebP", (".webp",), _is_webp),
+    _image("BMP", (".bmp", ".dib"), _is_bmp, ("image/x-ms-bmp",)),
+    _image("GIF", (".gif",), _begins(b"GIF87a", b"GIF89a")),
     Format(
         media_type="application/vnd.openxmlformats-officedocument.presentationml.presentation",
         name="PowerPoint (PPTX)",

@@ -15,9 +15,11 @@ from ingest.parse.pages import PageLines, PageWriter, numbered
 from ingest.parse.parts import Part
 from ingest.parse.pdf_columns import unwoven
 from ingest.parse.pdf_lines import page_lines
-from rag.errors import CorruptDocument, EmptyDocument
+from ingest.parse.scans import Scans
+from rag.errors import CorruptDocument, DocumentError, EmptyDocument, OcrUnavailable
 
 _BATCH = 32
+_RECOGNIZED_BATCH = 2
 
 
 def parse(path: Path) -> Iterator[Part]:
@@ -26,15 +28,16 @@ def parse(path: Path) -> Iterator[Part]:
     Raises:
         EncryptedDocument: It needs a password.
         CorruptDocument: It cannot be opened or none of its pages can be read.
-        EmptyDocument: No page has text; it is probably scanned.
+        EmptyDocument: No page has text, also not for text recognition.
+        OcrUnavailable: No page has text, it is scanned, and nothing can be recognized.
     """
     with pdfium.opened(path) as document:
         count = pdfium.page_count(document)
         if not count:
             raise CorruptDocument("the PDF is damaged: it has no pages")
         reader = _Reader(document, count)
-        for first in range(0, count, _BATCH):
-            yield reader.batch(first, min(first + _BATCH, count))
+        while not reader.is_done:
+            yield reader.batch()
         yield reader.ending()
 
 
@@ -44,34 +47,43 @@ class _Reader:
     def __init__(self, document: Any, count: int) -> None:
         self._document = document
         self._count = count
+        self._next = 0
         self._writer = PageWriter(count)
         self._damaged: list[int] = []
         self._silent: list[int] = []
-        self._drawn = False
+        self._scans = Scans()
 
-    def batch(self, first: int, end: int) -> Part:
-        """The pages from index ``first`` up to ``end``."""
-        return self._writer.part([self._lines(index) for index in range(first, end)])
+    @property
+    def is_done(self) -> bool:
+        """Whether every page has been read."""
+        return self._next == self._count
+
+    def batch(self) -> Part:
+        """The next pages: fewer where they are recognized, which takes seconds for each."""
+        pages: list[PageLines] = []
+        enough = self._scans.tried + _RECOGNIZED_BATCH
+        while not self.is_done and len(pages) < _BATCH and self._scans.tried < enough:
+            pages.append(self._lines(self._next))
+            self._next += 1
+        return self._writer.part(pages)
 
     def ending(self) -> Part:
         """What only the whole document shows."""
         if len(self._damaged) == self._count:
             raise CorruptDocument("the PDF is damaged: none of its pages can be read")
         if not self._writer.length:
-            raise EmptyDocument(
-                "the PDF has no text; it looks scanned, and text recognition (OCR) is not "
-                "available yet"
-                if self._drawn
-                else "the PDF has no text: its pages are empty"
-            )
-        warnings = []
+            raise self._nothing()
+        warnings = list(self._scans.warnings())
         if self._damaged:
             warnings.append(f"damaged and left out: {numbered(self._damaged)}")
         if self._silent:
-            warnings.append(
-                f"no text (scanned or empty; OCR is not available yet): {numbered(self._silent)}"
-            )
+            warnings.append(f"without text: {numbered(self._silent)}")
         return self._writer.ending(pdfium.title(self._document), warnings)
+
+    def _nothing(self) -> DocumentError:
+        if self._scans.left_out and self._scans.unavailable is not None:
+            return OcrUnavailable(f"the PDF is scanned, and {self._scans.unavailable.message}")
+        return EmptyDocument("the PDF has no text: nothing can be read on its pages")
 
     def _lines(self, index: int) -> PageLines:
         with pdfium.loaded(self._document, index) as page:
@@ -79,8 +91,10 @@ class _Reader:
             if not width:
                 self._damaged.append(index + 1)
                 return PageLines(number=index + 1, lines=(), width=0.0, height=0.0)
-            lines = unwoven(page_lines(pdfium.glyphs(page)), width)
-            if not lines:
-                self._silent.append(index + 1)
-                self._drawn |= pdfium.has_content(page)
-        return PageLines(number=index + 1, lines=lines, width=width, height=height)
+            glyphs = pdfium.glyphs(page)
+            lines = unwoven(page_lines(glyphs), width)
+            own = PageLines(number=index + 1, lines=lines, width=width, height=height)
+            read = self._scans.read(page, glyphs, own)
+        if not read.lines and read.number not in self._scans.left_out:
+            self._silent.append(read.number)
+        return read

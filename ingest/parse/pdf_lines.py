@@ -25,8 +25,9 @@ _NOISE = np.array(
     [*range(2), *range(3, 32), *range(127, 160), 0xAD, 0x200B, 0x2060, 0xFEFF, 0xFFFE, 0xFFFF],
     np.uint32,
 )
-# Symbol fonts keep their bullets in the private use area.
-_BULLETS = np.array([0xF0B7, 0xF0A7, 0xF076, 0xF0D8, 0xF0FC], np.uint32)
+BULLETS = np.array([0xF0B7, 0xF0A7, 0xF076, 0xF0D8, 0xF0FC], np.uint32)
+"""Code points of the private use area at which symbol fonts keep their bullets."""
+
 _ALEFS, _LAM = np.array([0x622, 0x623, 0x625, 0x627], np.uint32), 0x644
 _COMBINING = {
     0x60: 0x300,
@@ -87,7 +88,7 @@ def _clean(glyphs: Glyphs) -> tuple[NDArray[np.uint32], Quads, NDArray[np.bool_]
     spaces = np.isin(codes, _SPACES)
     codes[spaces] = 0x20
     codes[breaks] = 10
-    codes[np.isin(codes, _BULLETS)] = 0x2022
+    codes[np.isin(codes, BULLETS)] = 0x2022
     unplaced = spaces | breaks | ~glyphs.written
     outside = (
         (boxes[:, 2] <= 0)

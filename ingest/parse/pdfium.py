@@ -24,6 +24,9 @@ from rag.errors import CorruptDocument, EncryptedDocument
 _GRID = 1 << 24
 _TALL = 4.0
 _BOLD = 600
+_MOST_OBJECTS = 2000
+_MOST_MEMBERS = 50
+_DEEPEST_FORM = 3
 _WORST_SIDE = 14_400 * 100.0
 
 
@@ -125,6 +128,28 @@ def page_count(document: Any) -> int:
 def has_content(page: Any) -> bool:
     """Whether anything is drawn on a page."""
     return bool(pdfium.FPDFPage_CountObjects(page) > 0)
+
+
+def pictured(page: Any) -> float:
+    """Share of a page that its images cover, from 0 to 1; where they overlap it counts twice."""
+    width, height = size(page)
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    covered = 0.0
+    for index in range(min(pdfium.FPDFPage_CountObjects(page), _MOST_OBJECTS)):
+        thing = pdfium.FPDFPage_GetObject(page, index)
+        if _has_image(thing) and pdfium.FPDFPageObj_GetBounds(thing, left, bottom, right, top):
+            covered += max(0.0, right.value - left.value) * max(0.0, top.value - bottom.value)
+    return min(1.0, covered / (width * height)) if width else 0.0
+
+
+def _has_image(thing: Any, depth: int = 0) -> bool:
+    """Whether a page object is an image, or a form with one in it."""
+    kind = pdfium.FPDFPageObj_GetType(thing)
+    if kind != pdfium.FPDF_PAGEOBJ_FORM or depth > _DEEPEST_FORM:
+        return bool(kind == pdfium.FPDF_PAGEOBJ_IMAGE)
+    count = min(pdfium.FPDFFormObj_CountObjects(thing), _MOST_MEMBERS)
+    members = (pdfium.FPDFFormObj_GetObject(thing, index) for index in range(count))
+    return any(_has_image(member, depth + 1) for member in members)
 
 
 def size(page: Any) -> tuple[float, float]:

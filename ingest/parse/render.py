@@ -16,16 +16,18 @@ _LIMITS = Limits(cpu_s=30, wall_s=60.0, output_bytes=128 << 20)
 
 def render_page(
     path: Path,
+    media_type: str,
     number: int,
     *,
     width_px: int,
     highlights: Sequence[Box] = (),
     folder: Path | None = None,
 ) -> bytes:
-    """PNG of one page of a PDF, drawn in a child process.
+    """PNG of one page, drawn in a child process.
 
     Args:
-        path: The stored original; it must be a PDF.
+        path: The stored original.
+        media_type: Its type: a PDF or an image.
         number: Page number from 1.
         width_px: Width of the image; the height follows from the page. A page so long that
             its image would pass 24 megapixels comes out smaller.
@@ -44,6 +46,7 @@ def render_page(
     request = {
         "do": "render",
         **place(path, folder),
+        "media_type": media_type,
         "page": number,
         "width_px": width_px,
         "highlights": boxes[:_MOST_HIGHLIGHTS],

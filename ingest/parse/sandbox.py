@@ -36,6 +36,7 @@ _COMMAND = (sys.executable, "-I", "-B", "-m", "ingest.parse.child")
 # One thread per numeric library: each further one reserves address space against the limit.
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
@@ -264,7 +265,12 @@ os.register_at_fork(after_in_child=POOL.forget)
 
 
 def parse(
-    path: Path, media_type: str, *, limits: Limits | None = None, folder: Path | None = None
+    path: Path,
+    media_type: str,
+    *,
+    limits: Limits | None = None,
+    folder: Path | None = None,
+    ocr_languages: str = "",
 ) -> ParsedDocument:
     """Parse a stored file in a child process. Safe to call from several threads.
 
@@ -273,13 +279,20 @@ def parse(
         media_type: One of those that ``detect`` returns.
         limits: What it may cost; the defaults suit documents of some thousand pages.
         folder: The only one that the child can read, and is kept for; by default the file's.
+        ocr_languages: What to recognize in images, as Tesseract names it and joined by ``+``;
+            ``none`` for nothing, by default all languages that are installed.
 
     Raises:
         DocumentError: The document cannot be read; the message says why.
         FileNotFoundError: There is no such file.
     """
     limits = limits or Limits()
-    request = {"do": "parse", "media_type": media_type, **place(path, folder)}
+    request = {
+        "do": "parse",
+        "media_type": media_type,
+        "ocr_languages": ocr_languages,
+        **place(path, folder),
+    }
     frames = POOL.run(request, limits)
     try:
         return assemble((part_from_frame(*frame) for frame in frames), media_type)

@@ -62,6 +62,10 @@ def test_a_book_is_known_by_its_container(tmp_path: Path) -> None:
         (b"broken header\n1 0 obj\nstartxref", "a.pdf", None, "application/pdf"),
         (b"\n{\\rtf1 hello}", "letter.doc", "application/msword", "application/rtf"),
         (b"PK\x03\x04 cut off", "report.docx", None, DOCX),
+        (b"\x89PNG\r\n\x1a\n" + bytes(20), "scan.pdf", "application/pdf", "image/png"),
+        (b"MM\x00*\x00\x00\x00\x08", "fax", None, "image/tiff"),
+        (b"RIFF\x24\x00\x00\x00WEBPVP8 ", "photo", None, "image/webp"),
+        (b"BMW and others", "cars", "image/bmp", "text/plain"),
         (b"x", "../../etc/passwd", None, "text/plain"),
         (b"x", "a" * 1000 + "\x00.html", None, "text/html"),
         (b"x", "C:\\files\\page.html", None, "text/html"),
@@ -76,7 +80,7 @@ def test_type_of(
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"\x89PNG\r\n\x1a\n" + bytes(20), "a PNG image"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(20), "audio"),
         (b"\x1f\x8b\x08" + bytes(9), "gzip"),
         (b"MZ\x90\x00" + bytes(99), "a program"),
         (b"\xd0\xcf\x11\xe0" + bytes(600), "old Office"),

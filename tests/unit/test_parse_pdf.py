@@ -55,7 +55,7 @@ def test_pages_cover_the_text_and_are_set_apart(tmp_path: Path) -> None:
         (2, 13, 13),
         (3, 13, 24),
     ]
-    assert document.warnings == ("no text (scanned or empty; OCR is not available yet): page 2",)
+    assert document.warnings == ("without text: page 2",)
 
 
 def test_boxes_sit_on_the_words(tmp_path: Path) -> None:
@@ -167,10 +167,8 @@ def test_damaged_files_are_refused(tmp_path: Path, data: bytes) -> None:
         read(tmp_path, data)
 
 
-def test_pages_without_text_look_scanned_unless_nothing_is_drawn(tmp_path: Path) -> None:
-    with pytest.raises(EmptyDocument, match=r"scanned.*OCR"):
-        read(tmp_path, pdf("0 0 100 100 re f"))
-    with pytest.raises(EmptyDocument, match="pages are empty"):
+def test_a_document_of_empty_pages_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmptyDocument, match="nothing can be read"):
         read(tmp_path, pdf("", ""))
 
 
