@@ -15,17 +15,23 @@ _MOST_POINTS = 5_000
 
 def write_chart(root: Any | None, flow: Flow) -> None:
     """The titles of a chart part, each a paragraph, then a row for each category."""
-    for title in titles(root):
+    for title in _titles(root):
         flow.newline(2)
         flow.write(title)
         flow.newline(2)
     flow.table(_rows(root))
 
 
-def titles(root: Any | None) -> Iterator[str]:
+def chart_title(root: Any | None) -> str | None:
+    """The title that somebody gave to a chart part as a whole."""
+    title = next(own(first(root, "chart"), "title"), None)
+    return next(_titles(title), None)
+
+
+def _titles(root: Any | None) -> Iterator[str]:
     """Titles of the chart and of its axes, as far as somebody wrote them."""
-    for title in each(root, "title"):
-        text = " ".join("".join(_texts(title)).split())
+    for node in each(root, "title"):
+        text = " ".join("".join(_texts(node)).split())
         if text:
             yield text
 

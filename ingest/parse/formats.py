@@ -122,6 +122,11 @@ def _image(
     )
 
 
+def _is_xlsx(sample: Sample) -> bool:
+    is_binary = "xl/workbook.bin" in sample.members  # XLSB: the same folder, other parts
+    return not is_binary and any(name.startswith("xl/") for name in sample.members)
+
+
 FORMATS: tuple[Format, ...] = (
     Format(
         media_type="application/pdf",
@@ -177,6 +182,14 @@ FORMATS: tuple[Format, ...] = (
             "application/vnd.ms-powerpoint.presentation.macroenabled.12",
         ),
         matches=_has_folder("ppt/"),
+    ),
+    Format(
+        media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        name="Excel (XLSX)",
+        extensions=(".xlsx", ".xlsm", ".xltx", ".xltm"),
+        module="ingest.parse.xlsx",
+        aliases=("application/vnd.ms-excel.sheet.macroenabled.12",),
+        matches=_is_xlsx,
     ),
     Format(
         # Every Office file is an archive too: detect.py decides when nothing else matches.

@@ -95,8 +95,8 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, data: bytes, says: str) ->
 
 
 def test_other_office_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedType, match="Excel"):
-        kind(tmp_path, zipped(tmp_path, "xl/workbook.xml"), "a.docx")
+    with pytest.raises(UnsupportedType, match="iWork"):
+        kind(tmp_path, zipped(tmp_path, "Index/Document.iwa"), "a.pages")
     with pytest.raises(UnsupportedType, match="zip archive"):
         kind(tmp_path, zipped(tmp_path, "holiday.txt"), "program.jar")
 

@@ -62,16 +62,16 @@ def _slides(path: Path) -> list[str]:
     return ["\n".join(slide.xpath("//*[local-name()='t']/text()")) for slide in slides]
 
 
-def _workbook(path: Path) -> str:
+def _sheets(path: Path) -> Iterator[str]:
     (shared,) = _parts(path, r"xl/sharedStrings\.xml")
     strings = ["".join(item.itertext()) for item in shared]
-    lines = []
     for sheet in _parts(path, r"xl/worksheets/sheet\d+\.xml"):
+        lines = []
         for row in sheet.xpath("//*[local-name()='row']"):
             cells = row.xpath("*[local-name()='c'][*[local-name()='v']]")
             values = [(cell.get("t"), cell.xpath("string(*[local-name()='v'])")) for cell in cells]
             lines.append(" ".join(strings[int(v)] if kind == "s" else v for kind, v in values))
-    return "\n".join(lines)
+        yield "\n".join(lines)
 
 
 def _mail(path: Path) -> str:
@@ -93,9 +93,11 @@ def _pages(name: str) -> tuple[str, ...]:
         return tuple(_pdf_pages(path))
     if path.suffix == ".pptx":
         return tuple(_slides(path))
+    if path.suffix == ".xlsx":
+        return tuple(_sheets(path))
     if path.suffix == ".html":
         return (lxml.html.fromstring(path.read_bytes()).text_content(),)
-    readers = {".docx": _docx, ".xlsx": _workbook, ".eml": _mail}
+    readers = {".docx": _docx, ".eml": _mail}
     if path.suffix in readers:
         return (readers[path.suffix](path),)
     return (path.read_bytes().decode(ENCODINGS.get(name, "utf-8")),)
@@ -129,7 +131,7 @@ def test_thirty_questions_can_be_answered_and_ten_cannot() -> None:
 def test_every_place_is_in_its_document(question: dict[str, Any]) -> None:
     for place in _places(question):
         pages = _pages(place["document"])
-        paged = place["document"].endswith((".pdf", ".pptx"))
+        paged = place["document"].endswith((".pdf", ".pptx", ".xlsx"))
         assert (place["page"] is not None) == paged
         page = pages[place["page"] - 1 if paged else 0]
         if "ocr" in question.get("needs", []):
