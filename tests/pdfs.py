@@ -21,6 +21,11 @@ def prose(x: float, top: float, lines: Sequence[str], *, size: float = 12) -> st
     return "".join(line(x, top - 1.2 * size * k, text, size=size) for k, text in enumerate(lines))
 
 
+def rule(x0: float, y0: float, x1: float, y1: float) -> str:
+    """Content that draws a straight line half a point wide."""
+    return f"0.5 w {x0} {y0} m {x1} {y1} l S\n"
+
+
 def pdf(
     *contents: str | bytes,
     page: str = "/MediaBox [0 0 612 792]",

@@ -5,8 +5,9 @@ What has pages passes through here, whether its lines were written or recognized
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -15,8 +16,9 @@ from ingest.parse.headings import SetLine, Typography
 from ingest.parse.listing import numbered
 from ingest.parse.parts import Part
 from ingest.parse.pdf_lines import Line, Quads
-from ingest.parse.pdf_text import PageText, compose, vocabulary
-from rag.types import Page, PageSource
+from ingest.parse.pdf_running import goes_on, marked, out_of_the_way
+from ingest.parse.pdf_text import PageText, apart, compose, leading, vocabulary
+from rag.types import Block, BlockKind, Page, PageSource, TableCell
 
 __all__ = ["PageLines", "PageWriter", "displayed", "numbered"]
 
@@ -46,6 +48,7 @@ class PageWriter:
     def __init__(self, count: int) -> None:
         self._count = count
         self._typography = Typography()
+        self._tables: list[Block] = []
         self.length = 0
         """Code points so far."""
 
@@ -53,11 +56,11 @@ class PageWriter:
         """The next pages as a part; divided words are judged by the words of all of them."""
         words = vocabulary([page.lines for page in pages])
         texts, written = [], []
-        for page in pages:
-            composed = compose(page.lines, words)
+        for page, (lines, between) in zip(pages, _joined(pages), strict=True):
+            composed = compose(lines, words)
             self._note(composed, page.number)
-            last = page.number == self._count
-            between = "" if last or not composed.text else _BETWEEN_PAGES
+            if page.number == self._count or not composed.text:
+                between = ""
             text = storable(composed.text) + between
             boxes = displayed(composed.boxes, page.width, page.height, page.turn)
             written.append(
@@ -80,11 +83,14 @@ class PageWriter:
         title = self._typography.title(metadata_title)
         return Part(
             title=storable(title) if title else None,
-            blocks=tuple(self._typography.headings()),
+            blocks=tuple(
+                sorted([*self._typography.headings(), *self._tables], key=lambda b: b.start)
+            ),
             warnings=tuple(warnings),
         )
 
     def _note(self, page: PageText, number: int) -> None:
+        self._tables += _tables(page, self.length)
         opens = True
         for start, end, line in page.lines:
             self._typography.add(
@@ -94,11 +100,47 @@ class PageWriter:
                     page=number,
                     size=line.size,
                     bold=line.bold,
-                    opens=opens,
+                    opens=opens and not (line.table or line.running),
                     text=page.text[start:end],
                 )
             )
             opens = page.text.startswith("\n\n", end)
+
+
+def _joined(pages: Sequence[PageLines]) -> Iterator[tuple[list[Line], str]]:
+    """Lines of each page in reading order, and what stands between it and the next."""
+    heights = [page.width if page.turn % 180 else page.height for page in pages]
+    marked_ = marked([(page.lines, high) for page, high in zip(pages, heights, strict=True)])
+    bodies = [[line for line in lines if not line.running] for lines in marked_]
+    on = [bool(body and after) and goes_on(body[-1], after[0]) for body, after in pairwise(bodies)]
+    for lines, before, after in zip(marked_, [False, *on], [*on, False], strict=True):
+        usual = leading(lines)
+        breaks = [at for at, pair in enumerate(pairwise(lines), start=1) if apart(*pair, usual)]
+        arranged = out_of_the_way(lines, breaks, before=before, after=after)
+        yield arranged, "\n" if after else _BETWEEN_PAGES
+
+
+def _tables(page: PageText, offset: int) -> Iterator[Block]:
+    """A block for each table, with its cells row by row."""
+    for number, rows in groupby(page.lines, key=lambda place: place[2].table):
+        if not number:
+            continue
+        places = list(rows)
+        yield Block(
+            kind=BlockKind.TABLE,
+            start=offset + places[0][0],
+            end=offset + places[-1][1],
+            cells=tuple(
+                TableCell(
+                    row=row,
+                    column=column,
+                    start=offset + start + first,
+                    end=offset + start + last,
+                )
+                for row, (start, _, line) in enumerate(places)
+                for column, first, last in line.cells
+            ),
+        )
 
 
 def displayed(boxes: Quads, width: float, height: float, turn: int) -> Quads:

@@ -14,7 +14,10 @@ from ingest.parse import pdfium
 from ingest.parse.pages import PageLines, PageWriter, numbered
 from ingest.parse.parts import Part
 from ingest.parse.pdf_columns import unwoven
+from ingest.parse.pdf_grid import with_grids
 from ingest.parse.pdf_lines import page_lines
+from ingest.parse.pdf_rules import rules
+from ingest.parse.pdf_tables import with_tables
 from ingest.parse.scans import Scans
 from rag.errors import CorruptDocument, DocumentError, EmptyDocument, OcrUnavailable
 
@@ -92,8 +95,8 @@ class _Reader:
                 self._damaged.append(index + 1)
                 return PageLines(number=index + 1, lines=(), width=0.0, height=0.0)
             glyphs = pdfium.glyphs(page)
-            lines = unwoven(page_lines(glyphs), width)
-            own = PageLines(number=index + 1, lines=lines, width=width, height=height)
+            lines = unwoven(with_grids(page_lines(glyphs), rules(page)), width)
+            own = PageLines(number=index + 1, lines=with_tables(lines), width=width, height=height)
             read = self._scans.read(page, glyphs, own)
         if not read.lines and read.number not in self._scans.left_out:
             self._silent.append(read.number)

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ingest.parse.pdf_lines import LINE_HYPHEN, Line
+from ingest.parse.pdf_lines import LINE_HYPHEN, Line, slice_line
 
 _FEWEST = 6
 _GAP = 0.7
@@ -65,7 +65,7 @@ def _gutter(lines: Sequence[Line], width: float) -> float | None:
 
 def _side_by_side(line: Line, after: Line) -> bool:
     overlap = min(line.y1, after.y1) - max(line.y0, after.y0)
-    upright = line.upright and after.upright
+    upright = line.upright and after.upright and not (line.table or after.table)
     return upright and after.x0 > line.x1 and overlap > 0.3 * min(line.size, after.size)
 
 
@@ -78,7 +78,7 @@ def _is_prose(side: Sequence[Line]) -> bool:
 
 
 def _gaps(line: Line) -> list[tuple[float, float]]:
-    if not line.upright:
+    if line.table or not line.upright:
         return []
     placed = line.boxes[line.boxes[:, 2] > line.boxes[:, 0]]
     wide = np.flatnonzero(placed[1:, 0] - placed[:-1, 2] > _GAP * line.size)
@@ -97,11 +97,7 @@ def _halves(line: Line, gutter: float) -> tuple[Line, Line] | None:
 
 
 def _part(line: Line, start: int, end: int) -> Line:
-    end = start + len(line.text[start:end].rstrip())
-    text, boxes = line.text[start:end], line.boxes[start:end]
-    if text.endswith("-") and text[-2:-1].isalpha():
-        text = text[:-1] + LINE_HYPHEN
-    placed = boxes[boxes[:, 2] > boxes[:, 0]]
-    x0, y0 = placed[:, :2].min(axis=0).tolist()
-    x1, y1 = placed[:, 2:].max(axis=0).tolist()
-    return replace(line, text=text, boxes=boxes, x0=x0, y0=y0, x1=x1, y1=y1)
+    part = slice_line(line, start, end)
+    if part.text.endswith("-") and part.text[-2:-1].isalpha():
+        return replace(part, text=part.text[:-1] + LINE_HYPHEN)
+    return part

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -53,6 +53,8 @@ class Line:
     """One line of text. ``boxes`` has a row per code point, zeros where there is no place.
 
     ``size`` is the median height of its characters in points, close to the font's size.
+    ``running`` marks headers, footers and page numbers. ``table`` numbers the table of the
+    page whose row it is, from 1; ``cells`` are then column, start and end of each cell.
     """
 
     text: str
@@ -64,6 +66,22 @@ class Line:
     size: float
     bold: bool
     upright: bool
+    running: bool = False
+    table: int = 0
+    cells: tuple[tuple[int, int, int], ...] = ()
+
+
+def slice_line(line: Line, start: int, end: int) -> Line:
+    """The part of a line between two of its characters, without spaces around it."""
+    piece = line.text[start:end]
+    start += len(piece) - len(piece.lstrip())
+    end = start + len(piece.strip())
+    boxes = line.boxes[start:end]
+    placed = boxes[boxes[:, 2] > boxes[:, 0]]
+    x0, y0 = placed[:, :2].min(axis=0).tolist()
+    x1, y1 = placed[:, 2:].max(axis=0).tolist()
+    text = line.text[start:end]
+    return replace(line, text=text, boxes=boxes, x0=x0, y0=y0, x1=x1, y1=y1)
 
 
 def page_lines(glyphs: Glyphs) -> list[Line]:
@@ -174,7 +192,8 @@ def _line(codes: NDArray[np.uint32], boxes: Quads, bold: NDArray[np.bool_]) -> L
         return None
     x0, y0 = placed[:, :2].min(axis=0).tolist()
     x1, y1 = placed[:, 2:].max(axis=0).tolist()
-    size = float(np.median(placed[:, 3] - placed[:, 1]))
+    heights = np.sort(placed[:, 3] - placed[:, 1])  # np.median costs ten times as much
+    size = float(heights[(len(heights) - 1) // 2] + heights[len(heights) // 2]) / 2
     text, boxes = _composed(codes.tobytes().decode("utf-32-le"), boxes)
     return Line(
         text=text,

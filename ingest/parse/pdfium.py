@@ -30,7 +30,7 @@ _DEEPEST_FORM = 3
 _WORST_SIDE = 14_400 * 100.0
 
 
-def _plain(function: Any, *types: Any) -> Any:
+def plain(function: Any, *types: Any) -> Any:
     """The same C function with plain integers for pointers, which costs far less per call."""
     address = ctypes.cast(function, ctypes.c_void_p).value
     return ctypes.PYFUNCTYPE(*types)(address or 0)
@@ -38,10 +38,10 @@ def _plain(function: Any, *types: Any) -> Any:
 
 # One call per character and property cannot be avoided, so each is made cheap.
 _pointer, _int = ctypes.c_void_p, ctypes.c_int
-_get_unicode = _plain(pdfium.FPDFText_GetUnicode, ctypes.c_uint, _pointer, _int)
-_get_loose_box = _plain(pdfium.FPDFText_GetLooseCharBox, _int, _pointer, _int, _pointer)
-_get_text_object = _plain(pdfium.FPDFText_GetTextObject, _pointer, _pointer, _int)
-_get_font = _plain(pdfium.FPDFTextObj_GetFont, _pointer, _pointer)
+_get_unicode = plain(pdfium.FPDFText_GetUnicode, ctypes.c_uint, _pointer, _int)
+_get_loose_box = plain(pdfium.FPDFText_GetLooseCharBox, _int, _pointer, _int, _pointer)
+_get_text_object = plain(pdfium.FPDFText_GetTextObject, _pointer, _pointer, _int)
+_get_font = plain(pdfium.FPDFTextObj_GetFont, _pointer, _pointer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +178,7 @@ def glyphs(page: Any) -> Glyphs:
         _tighten(text, rects, numbers)
         return Glyphs(
             codes=codes,
-            boxes=_displayed(page, rects, width, height),
+            boxes=displayed(page, rects, width, height),
             written=numbers > 0,
             bold=_bold(numbers),
             width=width,
@@ -220,7 +220,7 @@ def _tighten(text: Any, rects: NDArray[np.float32], objects: NDArray[np.uint64])
             rects[index] = (left.value, top.value, right.value, bottom.value)
 
 
-def _displayed(
+def displayed(
     page: Any, rects: NDArray[np.float32], width: float, height: float
 ) -> NDArray[np.float64]:
     """Rectangles of page space in points of the displayed page: crop box and rotation applied."""

@@ -117,13 +117,47 @@ def test_columns_written_row_by_row_are_read_one_after_the_other(tmp_path: Path)
     assert list(filter(None, document.text.split("\n")))[1:] == [*left, *right]
 
 
+def _sheet(number: int, body: list[str], *, top: float = 700) -> str:
+    """A page with a running header and footer around its lines."""
+    return (
+        line(72, 760, "Supply Agreement")
+        + prose(72, top, body)
+        + line(280, 30, f"Page {number} of 3", size=9)
+    )
+
+
+def test_a_sentence_reads_on_over_the_end_of_a_page(tmp_path: Path) -> None:
+    first = ["Either party may end this agreement by six months written notice, but"]
+    second = ["not before the end of the second year.", "", "", "The fee is fixed, and neither the"]
+    third = ["first review nor any later one changes it."]
+    document = read(tmp_path, pdf(*(_sheet(k, b) for k, b in enumerate((first, second, third), 1))))
+    assert "written notice, but\nnot before the end of the second year.\n\n" in document.text
+    assert "neither the\nfirst review nor" in document.text
+    for number, page in enumerate(document.pages, start=1):
+        text = document.text[page.start : page.end]
+        assert text.count("Supply Agreement") == text.count(f"Page {number} of 3") == 1
+        assert box(document, "Supply Agreement", page=number - 1)[1] < 0.06
+    assert not [block for block in document.blocks if block.kind is BlockKind.HEADING]
+
+
+def test_wide_line_spacing_is_no_end_of_a_paragraph(tmp_path: Path) -> None:
+    body = [
+        "The words of this page stand far apart",
+        "from one line to the next and go on",
+        "and on",
+    ]
+    lines = [text for text in body * 3 for text in (text, "")]
+    document = read(tmp_path, pdf(prose(72, 740, lines)))
+    assert "\n\n" not in document.text
+
+
 def test_table_rows_stay_together(tmp_path: Path) -> None:
     cells = [("Net sales", "82,959 81,434"), ("Cost", "47,074 46,179"), ("Gross margin", "35,885")]
     rows = "".join(
         line(60, 700 - 14 * k, a) + line(330, 700 - 14 * k, b) for k, (a, b) in enumerate(cells * 3)
     )
     document = read(tmp_path, pdf(rows))
-    assert document.text.split("\n")[:2] == ["Net sales 82,959 81,434", "Cost 47,074 46,179"]
+    assert document.text.split("\n")[:2] == ["Net sales\t82,959 81,434", "Cost\t47,074 46,179"]
 
 
 def test_headings_and_title_come_from_the_type(tmp_path: Path) -> None:
