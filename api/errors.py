@@ -72,6 +72,7 @@ STATUS: Mapping[type[e.IbidemError], tuple[int, str]] = {
     e.CorruptDocument: (422, "document_error"),
     e.ParserLimit: (422, "document_error"),
     e.OcrUnavailable: (422, "document_error"),
+    e.ChunkingFailed: (422, "document_error"),
     e.StorageError: (500, "storage_error"),
     e.StorageFull: (507, "storage_error"),
     e.StoreDamaged: (500, "storage_error"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from api.home import Home
 from api.settings import Settings
-from ingest.chunk import open_chunker
+from ingest.chunk import complete
 from ingest.intake import Incoming, receive
 from ingest.originals import Originals
 from ingest.pipeline import Pipeline
@@ -18,7 +18,7 @@ from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
-from rag.errors import ConfigurationError, Conflict, InvalidRequest, NotFound
+from rag.errors import ConfigurationError, Conflict, NotFound
 from rag.indexes import Indexes
 from rag.models.engine import Engine
 from rag.models.offline.engine import OfflineEngine
@@ -27,8 +27,6 @@ from rag.types import Collection, Document
 from rag.vectors.faiss import FaissIndex
 
 DEFAULT_COLLECTION = "default"
-_CHUNK_SIZE = 200
-_CHUNK_OVERLAP = 32
 _DELETED_AT_ONCE = 100
 
 
@@ -46,24 +44,13 @@ class Services:
     retriever: Retriever
     engine: Engine
 
-    def chunking(self, size: int | None = None, overlap: int | None = None) -> dict[str, Any]:
-        """A collection's chunking, by default as small as the embedding model's window asks.
+    def chunking(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A collection's chunking: what is given, and else what suits the embedding model.
 
         Raises:
-            InvalidRequest: chunks would be longer than the window, or the overlap than chunks.
+            InvalidRequest: it names something unknown, or makes no sense with this model.
         """
-        window = self.embedder.window
-        if size is not None and size > window:
-            raise InvalidRequest(
-                f"size: the embedding model reads {window} tokens at a time, and would not see "
-                f"the rest of a chunk of {size}.",
-                param="chunking.size",
-            )
-        size = min(_CHUNK_SIZE, window) if size is None else size
-        overlap = min(_CHUNK_OVERLAP, size // 4) if overlap is None else overlap
-        chunking = {"strategy": "recursive", "size": size, "overlap": overlap}
-        open_chunker(chunking)
-        return chunking
+        return complete(config or {}, self.embedder.window)
 
     def collection(self, tenant: str, name_or_id: str | None) -> Collection:
         """The named collection; the default one is made when it is first asked for.

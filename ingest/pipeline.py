@@ -64,7 +64,7 @@ def begin(pipeline: Pipeline, job: Job) -> Prepared | None:
     originals = pipeline.originals
     parsed = parse(originals.path(document.sha256), document.media_type, folder=originals.folder)
     parsed = adopt_attachments(pipeline, collection, document, job.number, parsed)
-    chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder.token_offsets)
+    chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder)
     if not chunks:
         raise EmptyDocument("No text was found in the document.")
     catalog.staging.stage(document.id, job.number, parsed, chunks)

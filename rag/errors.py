@@ -14,6 +14,7 @@ IbidemError
 |   +-- CorruptDocument
 |   +-- ParserLimit
 |   +-- OcrUnavailable
+|   +-- ChunkingFailed
 +-- StorageError
 |   +-- StorageFull
 |   +-- StoreDamaged
@@ -116,6 +117,10 @@ class ParserLimit(DocumentError):
 
 class OcrUnavailable(DocumentError):
     """The document is an image of text, and text recognition (OCR) cannot be used."""
+
+
+class ChunkingFailed(DocumentError):
+    """The collection's chunking cannot cut the text of this document."""
 
 
 class StorageError(IbidemError):

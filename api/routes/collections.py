@@ -35,7 +35,7 @@ def create_collection(
     key: IdempotencyKey = None,
 ) -> Response:
     """Make an empty collection with a chunking and a metadata schema of its own."""
-    chunking = door.services.chunking(body.chunking.size, body.chunking.overlap)
+    chunking = door.services.chunking(body.chunking.model_dump())
 
     def create() -> Reply:
         collection = door.services.catalog.collections.create(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ingest.chunk import RecursiveChunker
+from ingest.chunk.recursive import RecursiveChunker
 from ingest.parse import parse
 from rag.types import ParsedDocument
 from tests.benchmarks.cached import CachedEmbedder
@@ -217,7 +217,7 @@ def _company(name: str) -> str:
 
 def _chunked(document: str, title: str, text: str, embedder: CachedEmbedder) -> Iterator[Text]:
     parsed = ParsedDocument(text=text, media_type="text/plain")
-    for chunk in RecursiveChunker().chunk(parsed, embedder.token_offsets):
+    for chunk in RecursiveChunker(size=256).chunk(parsed, embedder):
         yield Text(
             document=document, title=title, group=document, start=chunk.start, text=chunk.text
         )

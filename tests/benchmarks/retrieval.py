@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ingest.chunk import RecursiveChunker
+from ingest.chunk.recursive import RecursiveChunker
 from rag import evaluate
 from rag.embedding import Embedder
 from rag.evaluate import Place
@@ -143,7 +143,7 @@ def evaluate_spans(data: SpanSet, embedder: Embedder) -> dict[str, Any]:
     for document_id, text in data.documents.items():
         parsed = ParsedDocument(text=text, media_type="text/plain")
         pieces = []
-        for chunk in chunker.chunk(parsed, embedder.token_offsets):
+        for chunk in chunker.chunk(parsed, embedder):
             key = f"{document_id}#{chunk.position}"
             places[key] = Place(document_id, chunk.start, chunk.end)
             pieces.append(Piece(key, chunk.text, data.titles[document_id]))

