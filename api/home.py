@@ -48,6 +48,16 @@ class Home:
         """Converted model graphs."""
         return self.path / "models"
 
+    def secret(self) -> bytes:
+        """32 bytes that only this home knows; made when they are first asked for."""
+        path = self.path / "secret"
+        if not path.exists():
+            spare = path.with_suffix(".new")
+            spare.write_bytes(os.urandom(32))
+            spare.chmod(0o600)
+            spare.replace(path)
+        return path.read_bytes()
+
     @contextmanager
     def owned(self, *, address: str | None = None) -> Iterator[None]:
         """Own the folder until leaving; the owner may publish the address that it serves on.

@@ -20,8 +20,10 @@ from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
 from rag.errors import ConfigurationError, Conflict, NotFound
 from rag.indexes import Indexes
+from rag.models.calls import Meter
 from rag.models.engine import Engine
-from rag.models.offline.engine import OfflineEngine
+from rag.models.pricing import Pricing, load_pricing
+from rag.models.registry import Resources, open_engine
 from rag.retrieve import Retriever
 from rag.types import Collection, Document
 from rag.vectors.faiss import FaissIndex
@@ -43,6 +45,10 @@ class Services:
     indexes: Indexes
     retriever: Retriever
     engine: Engine
+    """What answers when a request names no engine."""
+    engines: Mapping[str, Engine]
+    """Every engine that a request may name; the default comes first."""
+    pricing: Pricing
 
     def chunking(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A collection's chunking: what is given, and else what suits the embedding model.
@@ -148,8 +154,6 @@ def _tidy(services: Services) -> None:
 def _build(settings: Settings, home: Home) -> Services:
     if settings.index != "faiss":
         raise ConfigurationError(f"IBIDEM_INDEX={settings.index}: known are faiss.")
-    if settings.engine != "offline":
-        raise ConfigurationError(f"IBIDEM_ENGINE={settings.engine}: known are offline.")
     embedder = open_embedder(
         settings.embedder, cache=home.models, api_key=settings.embedder_api_key
     )
@@ -159,6 +163,18 @@ def _build(settings: Settings, home: Home) -> Services:
     )
     originals = Originals(home.originals)
     indexes = Indexes(catalog, embedder, FaissIndex)
+    models = Resources(
+        embedder=embedder,
+        openai_api_key=settings.openai_api_key,
+        anthropic_api_key=settings.anthropic_api_key,
+        compatible_api_key=settings.compatible_api_key,
+        replies=catalog.replies,
+        secret=home.secret(),
+        meter=Meter(),
+        pricing=load_pricing(settings.pricing) if settings.pricing else Pricing(),
+    )
+    engine = open_engine(settings.engine, models)
+    offline = engine if engine.id == "offline" else open_engine("offline", models)
     return Services(
         settings=settings,
         home=home,
@@ -168,5 +184,7 @@ def _build(settings: Settings, home: Home) -> Services:
         pipeline=Pipeline(catalog=catalog, originals=originals, embedder=embedder),
         indexes=indexes,
         retriever=Retriever(catalog, indexes, embedder),
-        engine=OfflineEngine(embedder),
+        engine=engine,
+        engines={engine.id: engine, offline.id: offline},
+        pricing=models.pricing,
     )

@@ -27,6 +27,10 @@ class Settings:
     embedder: str = "onnx"
     embedder_api_key: str | None = None
     engine: str = "offline"
+    openai_api_key: str | None = None
+    anthropic_api_key: str | None = None
+    compatible_api_key: str | None = None
+    pricing: Path | None = None
     max_upload_mb: int = 200
     workers: int = 4
 
@@ -52,13 +56,12 @@ class Settings:
         shown: dict[str, object] = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in ("api_keys", "embedder_api_key"):
+            if field.name.endswith(("api_key", "api_keys")):
                 value = "(set)" if value else "(not set)"
             elif field.name == "database_url" and value is not None:
                 value = masked_url(str(value))
-            elif field.name == "embedder":
-                model, at, address = str(value).partition("@")
-                value = model + at + public_url(address)
+            elif field.name in ("embedder", "engine"):
+                value = ",".join(_public(name) for name in str(value).split(","))
             shown[PREFIX + field.name.upper()] = str(value) if isinstance(value, Path) else value
         return shown
 
@@ -93,7 +96,7 @@ def _parse(field: str, name: str, value: str) -> object:
         if field == "port" and int(value) > 65535:
             raise ConfigurationError(f"{name} must be at most 65535, not {value}.")
         return int(value)
-    if field == "home":
+    if field in ("home", "pricing"):
         return Path(value).expanduser().absolute()
     if field == "api_keys":
         text = _key_file(name, value) or value
@@ -102,6 +105,12 @@ def _parse(field: str, name: str, value: str) -> object:
             raise ConfigurationError(f"{name}: a key has at least 16 characters.")
         return keys
     return value
+
+
+def _public(model: str) -> str:
+    """A model's name, whose address may hold credentials."""
+    name, at, address = model.partition("@")
+    return name + at + public_url(address)
 
 
 def _key_file(name: str, value: str) -> str | None:

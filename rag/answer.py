@@ -126,6 +126,8 @@ def stream(
             engine=outcome.engine,
             usage=outcome.usage,
             dropped_citations=dropped,
+            prompt=outcome.prompt,
+            notes=outcome.notes,
             passages=task.passages,
             timings={**outcome.timings, "engine": engine_ms, "locate": locate_ms},
         )

@@ -219,6 +219,15 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptUsed:
+    """The exact prompt that a language model was asked with."""
+
+    name: str
+    version: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A grounded answer. ``found`` is false when the documents do not say."""
 
@@ -230,6 +239,8 @@ class Answer:
     engine: str
     usage: Usage = field(default_factory=Usage)
     dropped_citations: int = 0
+    prompt: PromptUsed | None = None
+    notes: tuple[str, ...] = ()
     passages: tuple[Passage, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds by stage."""

@@ -96,9 +96,10 @@ def ask(
     without `stream`), or `error`; `done` is always the last. Nothing is sent before its
     quotes were located. A stream is not repeated, so it takes no `Idempotency-Key`.
     """
-    known = door.services.engine.id
-    if body.engine is not None and body.engine != known:
-        raise InvalidRequest(f"No engine {body.engine[:64]!r}; there is: {known}.", param="engine")
+    engines = door.services.engines
+    if body.engine is not None and body.engine not in engines:
+        known = ", ".join(engines)
+        raise InvalidRequest(f"No engine {body.engine[:64]!r}; there are: {known}.", param="engine")
     if body.stream and key is not None:
         raise InvalidRequest(
             "A stream cannot be repeated: ask without `stream`, or without an Idempotency-Key.",
@@ -157,7 +158,7 @@ class _Asked:
         return line.stream(
             self._body.question,
             passages=self._passages,
-            engine=services.engine,
+            engine=services.engines[self._body.engine or services.engine.id],
             source=services.catalog,
             context=Context(tenant=self._tenant),
         )

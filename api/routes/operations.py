@@ -11,11 +11,14 @@ from api.door import DoorDep
 from api.metrics import CONTENT_TYPE
 from api.schemas.common import ListOf, failures
 from api.schemas.operations import AuditBody, AuditOut, EngineOut, FindingOut, Health, Ready
+from api.services import Services
 from ingest.audit import run_audit
 from ingest.parse.sandbox import protection
+from rag.models.chat import Tokens
 from rag.models.tasks import AnswerTask
 
 VERSION = version("ibidem")
+_MILLION = 1_000_000
 
 router = APIRouter(tags=["Operations"])
 probes = APIRouter(tags=["Operations"])
@@ -25,15 +28,22 @@ probes = APIRouter(tags=["Operations"])
 @router.get("/engines", summary="List engines", responses=failures())
 def list_engines(door: DoorDep) -> ListOf[EngineOut]:
     """What can read passages and answer from them, what each can do and what it costs."""
-    engine = door.services.engine
-    shown = EngineOut(
-        id=engine.id,
-        default=True,
-        supports=["answer"] if engine.supports(AnswerTask) else [],
-        input_usd_per_million_tokens=0.0,
-        output_usd_per_million_tokens=0.0,
-    )
-    return ListOf(data=[shown], has_more=False, first_id=shown.id, last_id=shown.id)
+    services = door.services
+    shown = [
+        EngineOut(
+            id=engine.id,
+            default=engine is services.engine,
+            supports=["answer"] if engine.supports(AnswerTask) else [],
+            input_usd_per_million_tokens=_price(services, engine.id, Tokens(input=_MILLION)),
+            output_usd_per_million_tokens=_price(services, engine.id, Tokens(output=_MILLION)),
+        )
+        for engine in services.engines.values()
+    ]
+    return ListOf(data=shown, has_more=False, first_id=shown[0].id, last_id=shown[-1].id)
+
+
+def _price(services: Services, engine: str, tokens: Tokens) -> float | None:
+    return 0.0 if engine == "offline" else services.pricing.cost(engine, tokens)
 
 
 @router.post("/audit", summary="Check the store", responses=failures(400, 413, 503, 507))

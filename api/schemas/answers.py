@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.common import Filter, Strict, Text, Words
 from rag.retrieve import Mode
-from rag.types import Answer, Citation, Located, Passage
+from rag.types import Answer, Citation, Located, Passage, PromptUsed
 
 
 class _Scope(Strict):
@@ -172,6 +172,19 @@ class Sent(BaseModel):
     top_k: int
 
 
+class PromptOut(BaseModel):
+    """The exact prompt that a language model was asked with."""
+
+    name: str = Field(examples=["answer/chain-of-thought"])
+    version: int
+    sha256: str
+
+    @classmethod
+    def of(cls, prompt: PromptUsed) -> PromptOut:
+        """A prompt as outcomes report it."""
+        return cls(name=prompt.name, version=prompt.version, sha256=prompt.sha256)
+
+
 class AnswerOut(BaseModel):
     """A grounded answer: every sentence stands in the documents."""
 
@@ -183,8 +196,9 @@ class AnswerOut(BaseModel):
     found: bool = Field(description="False when the documents do not say.")
     confidence: float | None
     engine: str = Field(examples=["offline"])
-    prompt: dict[str, str] | None = Field(
-        description="Name, version and sha256; null for engines that need none."
+    prompt: PromptOut | None = Field(description="Null for engines that need none.")
+    notes: list[str] = Field(
+        description="What a reader should know, such as that another engine stepped in."
     )
     usage: UsageOut
     dropped_citations: int = Field(description="Quotes that were not found where they should be.")
@@ -212,7 +226,8 @@ class AnswerOut(BaseModel):
             found=answer.found,
             confidence=answer.confidence,
             engine=answer.engine,
-            prompt=None,
+            prompt=PromptOut.of(answer.prompt) if answer.prompt else None,
+            notes=list(answer.notes),
             usage=UsageOut(
                 input_tokens=usage.input_tokens,
                 output_tokens=usage.output_tokens,

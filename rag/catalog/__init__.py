@@ -12,6 +12,7 @@ from rag.catalog.indexed import Indexed
 from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
 from rag.catalog.records import Answers, Requests
+from rag.catalog.replies import Replies
 from rag.catalog.staging import Staging
 from rag.catalog.texts import Texts
 from rag.catalog.vectors import VectorStore
@@ -40,6 +41,7 @@ class Catalog:
         self.indexed = Indexed(database)
         self.jobs = Jobs(database)
         self.answers = Answers(database)
+        self.replies = Replies(database)
         self.requests = Requests(database)
         self.inspection = Inspection(database)
 

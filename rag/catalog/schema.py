@@ -208,6 +208,29 @@ answers = sa.Table(
     sa.Index("answers_created_at", "created_at"),
 )
 
+replies = sa.Table(
+    "replies",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("body", Json, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    comment="What language models replied, by the content key of the call.",
+)
+
+reply_documents = sa.Table(
+    "reply_documents",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("document_id", sa.Text, primary_key=True),
+    sa.ForeignKeyConstraint(
+        ["tenant", "key"], ["replies.tenant", "replies.key"], ondelete="CASCADE"
+    ),
+    sa.Index("reply_documents_document_id", "document_id"),
+    comment="Whose text a call held; its reply goes with the first of them.",
+)
+
 answer_documents = sa.Table(
     "answer_documents",
     metadata,

@@ -22,6 +22,7 @@ from rag.catalog.documents import document_by_id
 from rag.catalog.jobs import cancel_job, count_beginning, update_job
 from rag.catalog.links import only_within, remove_links
 from rag.catalog.records import forget_answers
+from rag.catalog.replies import forget_replies
 from rag.catalog.statements import changing
 from rag.catalog.vectors import VectorStore
 from rag.errors import NotFound, StoreDamaged
@@ -236,6 +237,7 @@ def _delete(connection: sa.Connection, document: Document) -> None:
         log_change(connection, "remove", document)
     _drop(connection, document, keep=None)
     forget_answers(connection, document.id)
+    forget_replies(connection, document.id)
     remove_links(connection, document.id)
     connection.execute(sa.delete(t.documents).where(t.documents.c.id == document.id))
     cancel_job(connection, document.job_id)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from rag.models.budget import Budget
 from rag.models.tasks import AnswerTask, Outcome, Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """For whom a task runs. The tenant is part of every content key."""
+    """For whom a task runs, and what it may spend. The tenant is part of every content key."""
 
     tenant: str = "default"
+    budgets: tuple[Budget, ...] = ()
 
 
 class Engine(Protocol):

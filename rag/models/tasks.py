@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from rag.types import Passage, Usage
+from rag.types import Passage, PromptUsed, Usage
 
 Value = TypeVar("Value")
 
@@ -66,3 +66,8 @@ class Outcome(Generic[Value]):
     engine: str
     usage: Usage = field(default_factory=Usage)
     timings: Mapping[str, float] = field(default_factory=dict)
+    prompt: PromptUsed | None = None
+    attempts: int = 0
+    """Calls of a language model that were made; 0 when the replies were known."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know: that another engine stepped in, that text was left out."""

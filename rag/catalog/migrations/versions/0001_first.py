@@ -131,6 +131,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("document_id", "generation", "number"),
     )
     op.create_table(
+        "replies",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("body", Json, nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "key"),
+        comment="What language models replied, by the content key of the call.",
+    )
+    op.create_table(
+        "reply_documents",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("document_id", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant", "key"], ["replies.tenant", "replies.key"], ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("tenant", "key", "document_id"),
+        comment="Whose text a call held; its reply goes with the first of them.",
+    )
+    op.create_index("reply_documents_document_id", "reply_documents", ["document_id"], unique=False)
+    op.create_table(
         "requests",
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),

@@ -1,0 +1,121 @@
+"""Asking a language model until its output is valid, whatever the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from rag.errors import InvalidOutput, ModelRefused, OutputTruncated
+from rag.models.calls import Calls
+from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn
+from rag.models.engine import Context
+from rag.models.output import parse
+from rag.models.prompts import Prompt
+from rag.models.replies import ReplyStore, content_key, marker
+from rag.types import Usage
+
+MOST_REPAIRS = 2
+"""How often invalid output is asked for again, with what is wrong with it."""
+
+_OUTPUT_TOKENS = 2_048
+_WHY = (
+    "This output is not valid:\n{problems}\n"
+    "Reply again, with one JSON object that keeps to the schema and nothing else."
+)
+
+
+@dataclass(slots=True)
+class Spent:
+    """What asking has taken so far, over all its calls. Replies already known cost nothing."""
+
+    calls: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+    cost_usd: float | None = 0.0
+
+    @property
+    def usage(self) -> Usage:
+        """The sum, as answers report it."""
+        return Usage(
+            input_tokens=self.tokens.input,
+            output_tokens=self.tokens.output,
+            cost_usd=self.cost_usd,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """One task being asked for: of whom, for whom, and from which documents."""
+
+    calls: Calls
+    replies: ReplyStore
+    secret: bytes
+    context: Context
+    documents: Set[str]
+    spent: Spent = field(default_factory=Spent)
+
+    def ask(self, prompt: Prompt, inputs: Mapping[str, Any]) -> Any:
+        """A value that is valid by the prompt's schema, after as few calls as that takes.
+
+        Args:
+            prompt: What to ask with.
+            inputs: What the prompt takes, but for the marker.
+
+        Raises:
+            InvalidOutput: Nothing valid came, also after the model was told what is wrong.
+            ModelError: The call failed, or the model refused.
+        """
+        base = {
+            "engine": self.calls.backend.id,
+            "prompt": [prompt.name, prompt.version, prompt.sha256],
+            "inputs": inputs,
+            "tenant": self.context.tenant,
+        }
+        rendered = prompt.render({**inputs, "marker": marker(self.secret, content_key(base))})
+        request = ChatRequest(
+            system=rendered.system,
+            turns=rendered.turns,
+            schema=prompt.schema,
+            max_output_tokens=_OUTPUT_TOKENS,
+            temperature=0.0 if self.calls.backend.takes_temperature else None,
+        )
+        said: tuple[Turn, ...] = ()
+        wrong: list[str] = []
+        for _ in range(1 + MOST_REPAIRS):
+            request = replace(request, turns=(*rendered.turns, *said))
+            reply, request = self._whole(request, {**base, "said": [asdict(one) for one in said]})
+            value, wrong = parse(reply.text, prompt.schema)
+            if not wrong:
+                return value
+            told = _WHY.format(problems="\n".join(f"- {one}" for one in wrong))
+            said = (Turn(role=Role.ASSISTANT, text=reply.text), Turn(role=Role.USER, text=told))
+        raise InvalidOutput(f"{self.calls.backend.id} gave no valid output; {wrong[0]}")
+
+    def _whole(self, request: ChatRequest, key: Mapping[str, Any]) -> tuple[ChatReply, ChatRequest]:
+        """A reply that was neither refused nor cut off; its limit is raised once."""
+        model = self.calls.backend.id
+        for _ in range(2):
+            reply = self._reply(request, key)
+            if reply.finish in (Finish.REFUSED, Finish.FILTERED):
+                raise ModelRefused(f"{model} refused to answer.")
+            if reply.finish is Finish.COMPLETE:
+                return reply, request
+            request = replace(request, max_output_tokens=2 * request.max_output_tokens)
+        raise OutputTruncated(f"{model} was cut off after {request.max_output_tokens // 2} tokens.")
+
+    def _reply(self, request: ChatRequest, parts: Mapping[str, Any]) -> ChatReply:
+        """The recorded reply to this call, or a new one, recorded before it is used."""
+        sampling = [request.max_output_tokens, request.temperature]
+        key = content_key({**parts, "sampling": sampling, "schema": request.schema})
+        tenant = self.context.tenant
+        known = self.replies.get(tenant, key)
+        if known is not None:
+            return known
+        called = self.calls.call(request, budgets=self.context.budgets)
+        self.replies.put(tenant, key, called.reply, documents=self.documents)
+        spent = self.spent
+        spent.calls += called.attempts
+        spent.tokens += called.reply.tokens
+        known_cost = spent.cost_usd is not None and called.cost_usd is not None
+        spent.cost_usd = (spent.cost_usd or 0) + (called.cost_usd or 0) if known_cost else None
+        return called.reply

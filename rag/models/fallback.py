@@ -1,0 +1,49 @@
+"""Engines in a row: where one fails, the next steps in, and the outcome says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rag.errors import BudgetExceeded, ModelError
+from rag.models.engine import Context, Engine
+from rag.models.tasks import AnswerTask, Outcome, Statement
+
+
+class FallbackEngine:
+    """Runs a task on the first of its engines that can."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        """Take the engines in order of preference, at least one."""
+        self._engines = engines
+
+    @property
+    def id(self) -> str:
+        """The first engine's; an outcome names the one that it is from."""
+        return self._engines[0].id
+
+    def supports(self, task: type) -> bool:
+        """Whether any of the engines can run tasks of a type."""
+        return any(engine.supports(task) for engine in self._engines)
+
+    def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
+        """Do the task, with a note on each engine that could not.
+
+        Raises:
+            BudgetExceeded: There is no money left; nothing steps in for that.
+            ModelError: What the last engine failed of.
+        """
+        notes: list[str] = []
+        able = [engine for engine in self._engines if engine.supports(type(task))]
+        for place, engine in enumerate(able):
+            try:
+                outcome = engine.run(task, context)
+            except BudgetExceeded:
+                raise
+            except ModelError as error:
+                if place == len(able) - 1:
+                    raise
+                notes.append(f"{able[place + 1].id} stepped in: {error.message}")
+            else:
+                return replace(outcome, notes=(*notes, *outcome.notes))
+        raise ModelError("No engine can do this.")

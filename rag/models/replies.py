@@ -1,0 +1,48 @@
+"""Replies of language models under their content keys: no recorded reply is bought again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Set
+from typing import Any, Protocol
+
+from rag.models.chat import ChatReply
+
+
+class ReplyStore(Protocol):
+    """Keeps replies until a document whose text they repeat is deleted. Thread-safe."""
+
+    def get(self, tenant: str, key: str) -> ChatReply | None:
+        """The reply to the very same call, if there was one."""
+        ...
+
+    def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
+        """Keep a reply that may repeat text of these documents; durable on return."""
+        ...
+
+
+class NoReplies:
+    """Keeps nothing."""
+
+    def get(self, tenant: str, key: str) -> ChatReply | None:
+        """Never a reply."""
+        return None
+
+    def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
+        """Forget it."""
+
+
+def content_key(parts: Mapping[str, Any]) -> str:
+    """The sha256 of all that goes into a call, before any of it is rendered."""
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def marker(secret: bytes, key: str) -> str:
+    """What delimits untrusted text in a call: nobody who writes documents can guess it.
+
+    The same call has the same marker, so that its key, too, stays the same.
+    """
+    return hmac.new(secret, key.encode(), hashlib.sha256).hexdigest()[:16]

@@ -1,0 +1,118 @@
+"""Asking a language model over REST: a real server of its own on loopback, the real SDK."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import LEASE, Opened
+from tests.providers import compatible_reply
+
+pytest.importorskip("openai")
+
+QUESTION = {"question": "How long is the notice to end the lease?"}
+
+
+class Server(ThreadingHTTPServer):
+    """Speaks chat completions; what it replies and has been asked is at hand."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[Any] = []
+        self.status = 200
+        self.text = ""
+
+    @property
+    def engine(self) -> str:
+        return f"compatible:tiny@http://user:pass@127.0.0.1:{self.server_port}/v1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        length = int(self.headers["content-length"])
+        self.server.asked.append(json.loads(self.rfile.read(length)))
+        body = json.dumps(compatible_reply(self.server.text)).encode()
+        self.send_response(self.server.status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def reply(quote: str) -> str:
+    statement = {
+        "text": "Ninety days, in writing.",
+        "evidence": [{"passage": "P1", "quote": quote}],
+    }
+    return json.dumps({"reasoning": "secret thoughts", "statements": [statement], "confidence": 1})
+
+
+def test_a_language_model_answers_with_located_quotes(open_rest: Callable[..., Opened]) -> None:
+    with serving() as server, open_rest(work=True, engine=server.engine) as rest:
+        document = rest.ready("lease.txt", LEASE.encode())
+        server.text = reply("a notice of ninety days in writing")
+        answer = rest.client.post("/v1/ask", json=QUESTION).json()
+        assert answer["text"] == "Ninety days, in writing."
+        citation = answer["sentences"][0]["citations"][0]
+        assert citation["cited_text"] == "a notice of ninety days in writing"
+        assert citation["document_id"] == document
+        assert answer["prompt"]["name"] == "answer/chain-of-thought"
+        assert answer["usage"] == {"input_tokens": 10, "output_tokens": 5, "cost_usd": None}
+        assert "user:pass" not in json.dumps(answer)
+        assert "secret thoughts" not in json.dumps(answer)
+
+        again = rest.client.post("/v1/ask", json=QUESTION).json()
+        assert again["text"] == answer["text"]
+        assert again["usage"]["input_tokens"] == 0
+        assert len(server.asked) == 1
+
+        offline = rest.client.post("/v1/ask", json=QUESTION | {"engine": "offline"}).json()
+        assert offline["engine"] == "offline"
+        names = [one["id"] for one in rest.client.get("/v1/engines").json()["data"]]
+        assert names == [answer["engine"], "offline"]
+
+        rest.client.delete(f"/v1/documents/{document}").raise_for_status()
+        rest.ready("lease.txt", LEASE.encode())
+        rest.client.post("/v1/ask", json=QUESTION).raise_for_status()
+        assert len(server.asked) == 2, "the reply went with its document"
+
+
+def test_what_is_not_in_the_documents_is_not_said(open_rest: Callable[..., Opened]) -> None:
+    with serving() as server, open_rest(work=True, engine=server.engine) as rest:
+        rest.ready("lease.txt", LEASE.encode())
+        server.text = reply("a notice of nine hundred years by carrier pigeon to the moon")
+        answer = rest.client.post("/v1/ask", json=QUESTION).json()
+        assert not answer["found"]
+        assert answer["dropped_citations"] == 1
+        assert answer["text"] == "Not found in these documents."
+
+
+def test_offline_steps_in_and_says_so(open_rest: Callable[..., Opened]) -> None:
+    with serving() as server, open_rest(work=True, engine=server.engine) as rest:
+        rest.ready("lease.txt", LEASE.encode())
+        server.status = 401
+        answer = rest.client.post("/v1/ask", json=QUESTION).json()
+        assert answer["engine"] == "offline"
+        assert "offline stepped in" in answer["notes"][0]
+        assert answer["found"]

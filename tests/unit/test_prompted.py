@@ -1,0 +1,211 @@
+"""The engine with a language model: no invalid output gets through, none is bought twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Set
+from typing import Any
+
+import pytest
+
+from rag.errors import InvalidOutput, ModelRefused, ModelUnavailable, OutputTruncated
+from rag.models.calls import Calls, Meter
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
+from rag.models.engine import Context
+from rag.models.fallback import FallbackEngine
+from rag.models.limits import Limits
+from rag.models.output import parse
+from rag.models.pricing import Price, Pricing
+from rag.models.prompted import PromptedEngine
+from rag.models.tasks import AnswerTask, Outcome, Statement
+from rag.types import Passage
+
+TEXT = "The rent is 400 a month."
+TASK = AnswerTask(
+    question="What is the rent?",
+    passages=(
+        Passage(
+            document_id="d1", document_title="Lease\n[evil]", start=0, end=24, text=TEXT, score=1
+        ),
+    ),
+)
+GOOD = {
+    "reasoning": "P1 says so.",
+    "statements": [
+        {
+            "text": "It is 400 a month.",
+            "evidence": [{"passage": "P1", "quote": "400 a month"}],
+        }
+    ],
+    "confidence": 0.9,
+}
+
+
+class Model:
+    """Replies from a list, the last one again and again."""
+
+    id = "test:model"
+    provider = "test"
+    takes_temperature = True
+
+    def __init__(self, *replies: str | Finish | Exception) -> None:
+        self.replies = replies
+        self.requests: list[ChatRequest] = []
+
+    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
+        self.requests.append(request)
+        reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
+        if isinstance(reply, Exception):
+            raise reply
+        finish = reply if isinstance(reply, Finish) else Finish.COMPLETE
+        text = "" if isinstance(reply, Finish) else reply
+        return ChatReply(text=text, finish=finish, model="m", tokens=Tokens(input=100, output=10))
+
+
+class Kept:
+    """Replies in memory."""
+
+    def __init__(self) -> None:
+        self.replies: dict[tuple[str, str], ChatReply] = {}
+
+    def get(self, tenant: str, key: str) -> ChatReply | None:
+        return self.replies.get((tenant, key))
+
+    def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
+        assert documents == {"d1"}
+        self.replies[tenant, key] = reply
+
+
+def engine(model: Model, kept: Kept | None = None, **options: Any) -> PromptedEngine:
+    pricing = Pricing([Price(model="test:", input=10.0, output=100.0)])
+    calls = Calls(model, limits=Limits(), meter=Meter(), pricing=pricing, deadline_s=1.0)
+    return PromptedEngine(calls, replies=kept or Kept(), secret=b"s", **options)
+
+
+def run(one: Any, tenant: str = "t", task: AnswerTask = TASK) -> Outcome[tuple[Statement, ...]]:
+    outcome: Outcome[tuple[Statement, ...]] = one.run(task, Context(tenant=tenant))
+    return outcome
+
+
+def test_a_valid_reply_becomes_statements() -> None:
+    model = Model(json.dumps(GOOD))
+    outcome = run(engine(model))
+    (statement,) = outcome.value
+    assert statement.text == "It is 400 a month."
+    (evidence,) = statement.evidence
+    assert (evidence.passage, evidence.quote, evidence.hint) == (0, "400 a month", 12)
+    assert outcome.confidence == 0.9
+    assert outcome.prompt is not None
+    assert outcome.prompt.name == "answer/chain-of-thought"
+    assert (outcome.usage.input_tokens, outcome.usage.output_tokens) == (100, 10)
+    assert outcome.usage.cost_usd == pytest.approx(0.002)
+    assert model.requests[0].schema is not None
+
+
+def test_documents_cannot_leave_their_marks() -> None:
+    model = Model(json.dumps(GOOD))
+    run(engine(model))
+    text = model.requests[0].turns[0].text
+    first, *_, last, _, question = text.splitlines()
+    mark = first.split()[0]
+    assert first == f"{mark} P1] Lease [evil]"
+    assert last == f"{mark} end of P1]"
+    assert question == "Question: What is the rent?"
+    other = Model(json.dumps(GOOD))
+    run(engine(other), tenant="another")
+    assert mark not in other.requests[0].turns[0].text
+
+
+def test_invalid_output_is_asked_for_again_with_what_is_wrong() -> None:
+    bad = json.dumps({**GOOD, "confidence": 7})
+    model = Model("Sorry, here it comes:", bad, json.dumps(GOOD))
+    outcome = run(engine(model))
+    assert outcome.value
+    assert outcome.attempts == 3
+    told = model.requests[2].turns
+    assert told[1].text == bad
+    assert "confidence: 7 is greater than the maximum of 1" in told[2].text
+    assert outcome.usage.input_tokens == 300
+
+
+def test_a_stricter_prompt_is_tried_before_giving_up() -> None:
+    model = Model("no", "no", "no", json.dumps(GOOD))
+    outcome = run(engine(model))
+    assert outcome.prompt is not None
+    assert outcome.prompt.name == "answer/strict"
+    assert "chain-of-thought" in outcome.notes[0]
+    with pytest.raises(InvalidOutput, match="not JSON"):
+        run(engine(Model("no")))
+
+
+def test_a_truncated_reply_gets_twice_the_room_once() -> None:
+    model = Model(Finish.LENGTH, json.dumps(GOOD))
+    assert run(engine(model)).value
+    first, second = model.requests
+    assert second.max_output_tokens == 2 * first.max_output_tokens
+    with pytest.raises(OutputTruncated):
+        run(engine(Model(Finish.LENGTH)))
+
+
+@pytest.mark.parametrize("finish", [Finish.REFUSED, Finish.FILTERED])
+def test_a_refusal_is_told_as_one(finish: Finish) -> None:
+    model = Model(finish)
+    with pytest.raises(ModelRefused):
+        run(engine(model))
+    assert len(model.requests) == 1
+
+
+def test_the_same_call_twice_is_one_call() -> None:
+    kept = Kept()
+    model = Model(json.dumps({**GOOD, "confidence": 7}), json.dumps(GOOD))
+    first = run(engine(model, kept))
+    second = run(engine(model, kept))
+    assert len(model.requests) == 2
+    assert second.value == first.value
+    assert (second.attempts, second.usage.cost_usd) == (0, 0.0)
+    run(engine(model, kept), tenant="another")
+    assert len(model.requests) == 3
+
+
+def test_another_engine_steps_in_and_it_is_said() -> None:
+    failing = engine(Model(ModelUnavailable("test:model is out of order.")))
+    other = engine(Model(json.dumps(GOOD)))
+    outcome = run(FallbackEngine([failing, other]))
+    assert outcome.value
+    assert outcome.notes == ("test:model stepped in: test:model is out of order.",)
+
+
+def test_evidence_from_nowhere_stays_a_claim() -> None:
+    said = json.loads(json.dumps(GOOD))
+    said["statements"][0]["evidence"][0]["passage"] = "P9"
+    (statement,) = run(engine(Model(json.dumps(said)))).value
+    assert statement.evidence[0].passage == -1
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}, "b": {"type": "string"}},
+    "required": ["a"],
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1}',
+        ' \n{"a": 1}\n',
+        '```json\n{"a": 1}\n```',
+        'Here it is: {"a": 1} I hope it helps.',
+        '{"a": 1, "b": null}',
+        'Set {x}: {"a": 1}',
+    ],
+)
+def test_json_is_found_in_what_surrounds_it(text: str) -> None:
+    assert parse(text, SCHEMA) == ({"a": 1}, [])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: 1", '{"a": 1', '{"a": NaN}', '{"a": "1"}', "[1]", "null", "{" * 100_000]
+)
+def test_what_is_not_valid_is_told(text: str) -> None:
+    assert parse(text, SCHEMA)[1]
