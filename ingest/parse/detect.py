@@ -52,8 +52,6 @@ _MIMETYPES: tuple[tuple[str, str], ...] = (
 _OLE: tuple[tuple[str, str, str], ...] = (
     ("WordDocument", "an old Word document (DOC)", "DOCX"),
     ("PowerPoint Document", "an old PowerPoint presentation (PPT)", "PPTX"),
-    ("Workbook", "an old Excel workbook (XLS)", "XLSX"),
-    ("Book", "an old Excel workbook (XLS)", "XLSX"),
     ("__nameid_version1.0", "an Outlook message (MSG)", "EML"),
 )
 

@@ -122,6 +122,17 @@ def _image(
     )
 
 
+def _says(mimetype: str) -> Callable[[Sample], bool]:
+    return lambda sample: sample.mimetype.startswith(mimetype)
+
+
+def _is_xls(sample: Sample) -> bool:
+    # A Word document may hold a workbook, whose stream comes after its own.
+    telling = ("WordDocument", "PowerPoint Document", "EncryptedPackage", "Workbook", "Book")
+    first = next((stream for stream in sample.streams if stream in telling), "")
+    return first in ("Workbook", "Book")
+
+
 def _is_xlsx(sample: Sample) -> bool:
     is_binary = "xl/workbook.bin" in sample.members  # XLSB: the same folder, other parts
     return not is_binary and any(name.startswith("xl/") for name in sample.members)
@@ -190,6 +201,34 @@ FORMATS: tuple[Format, ...] = (
         module="ingest.parse.xlsx",
         aliases=("application/vnd.ms-excel.sheet.macroenabled.12",),
         matches=_is_xlsx,
+    ),
+    Format(
+        media_type="application/vnd.ms-excel",
+        name="Excel 97-2003 (XLS)",
+        extensions=(".xls", ".xlt"),
+        module="ingest.parse.xls",
+        matches=_is_xls,
+    ),
+    Format(
+        media_type="application/vnd.oasis.opendocument.text",
+        name="OpenDocument text (ODT)",
+        extensions=(".odt", ".ott"),
+        module="ingest.parse.odt",
+        matches=_says("application/vnd.oasis.opendocument.text"),
+    ),
+    Format(
+        media_type="application/vnd.oasis.opendocument.spreadsheet",
+        name="OpenDocument sheets (ODS)",
+        extensions=(".ods", ".ots"),
+        module="ingest.parse.ods",
+        matches=_says("application/vnd.oasis.opendocument.spreadsheet"),
+    ),
+    Format(
+        media_type="application/vnd.oasis.opendocument.presentation",
+        name="OpenDocument slides (ODP)",
+        extensions=(".odp", ".otp"),
+        module="ingest.parse.odp",
+        matches=_says("application/vnd.oasis.opendocument.presentation"),
     ),
     Format(
         # Every Office file is an archive too: detect.py decides when nothing else matches.

@@ -1,26 +1,22 @@
 """PowerPoint presentations: each slide is a page, with its notes and comments at the end.
 
 A slide begins with its title, whatever the order of its shapes; footers, dates and slide
-numbers are left out. Slides are drawn nowhere, so their pages have a size but no boxes.
+numbers are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ingest.parse.encoding import storable
 from ingest.parse.flow import Flow
-from ingest.parse.listing import numbered
 from ingest.parse.package import Package, each, first, opened, own
 from ingest.parse.parts import Part
 from ingest.parse.pptx_shapes import Shapes, paragraphs, placeholder
+from ingest.parse.slides import SlideWriter
 from rag.errors import CorruptDocument, EmptyDocument
-from rag.types import Page
 
-_BETWEEN_SLIDES = "\n\n"
 _EMU_PER_POINT = 12_700
 _USUAL_SIZE = (720.0, 540.0)
 _NO_TITLES = frozenset(("powerpoint presentation", "presentation", "slide 1"))
@@ -40,16 +36,11 @@ def parse(path: Path) -> Iterator[Part]:
 
 
 class _Reader:
-    """What has been seen of a presentation so far."""
+    """Reads the slides of a presentation."""
 
     def __init__(self, package: Package) -> None:
         self._package = package
         self._main = package.main("ppt/presentation.xml")
-        self._offset = 0
-        self._title: str | None = None
-        self._silent: list[int] = []
-        self._hidden: list[int] = []
-        self._missing: list[int] = []
         self._authors = dict(_authors(package, self._main))
 
     def parts(self) -> Iterator[Part]:
@@ -57,36 +48,25 @@ class _Reader:
         root = self._package.xml(self._main)
         if root is None:
             raise CorruptDocument("the presentation is damaged: it has no list of slides")
-        size = _size(root)
-        links = self._package.links(self._main)
-        names = [
-            links[id_].target if (id_ := _relation(node)) in links else ""
-            for node in each(first(root, "sldIdLst"), "sldId")
-        ]
-        for number, name in enumerate(names, 1):
-            last = number == len(names)
-            yield self._slide(number, name, size, "" if last else _BETWEEN_SLIDES)
-        if not self._offset:
+        size, links = _size(root), self._package.links(self._main)
+        ids = [_relation(node) for node in each(first(root, "sldIdLst"), "sldId")]
+        writer = SlideWriter(len(ids))
+        for id_ in ids:
+            yield self._slide(links[id_].target if id_ in links else "", size, writer)
+        if not writer.said_anything:
             raise EmptyDocument("the presentation contains no text")
-        yield Part(title=self._name(), warnings=tuple(self._warnings()))
+        title = self._package.title()
+        if not title or title.lower() in _NO_TITLES:
+            title = writer.title
+        yield Part(title=title, warnings=tuple(writer.warnings()))
 
-    def _slide(self, number: int, name: str, size: tuple[float, float], between: str) -> Part:
+    def _slide(self, name: str, size: tuple[float, float], writer: SlideWriter) -> Part:
         root = self._package.xml(name) if name else None
-        flow = Flow()
         if root is None:
-            self._missing.append(number)
-        else:
-            if root.get("show") in ("0", "false"):
-                self._hidden.append(number)
-            self._write(root, name, flow)
-        text = storable(flow.text)
-        if not text and root is not None:
-            self._silent.append(number)
-        self._title = self._title or flow.first_heading()
-        text += between if text else ""
-        start, self._offset = self._offset, self._offset + len(text)
-        page = Page(number=number, start=start, end=self._offset, width=size[0], height=size[1])
-        return Part(text=text, pages=(page,), blocks=tuple(_shifted(flow, start)))
+            return writer.slide(None, size=size)
+        flow = Flow()
+        self._write(root, name, flow)
+        return writer.slide(flow, size=size, hidden=root.get("show") in ("0", "false"))
 
     def _write(self, root: Any, name: str, flow: Flow) -> None:
         shapes = Shapes(self._package, name)
@@ -123,20 +103,6 @@ class _Reader:
             flow.write(f"Comment by {author}: {text}" if author else f"Comment: {text}")
             flow.newline(2)
 
-    def _name(self) -> str | None:
-        title = self._package.title()
-        if title and title.lower() not in _NO_TITLES:
-            return title
-        return self._title
-
-    def _warnings(self) -> Iterator[str]:
-        if self._hidden:
-            yield f"hidden in the presentation, but read: {numbered(self._hidden, 'slide')}"
-        if self._silent:
-            yield f"no text (empty, or pictures only): {numbered(self._silent, 'slide')}"
-        if self._missing:
-            yield f"damaged and left out: {numbered(self._missing, 'slide')}"
-
 
 def _size(root: Any) -> tuple[float, float]:
     for node in each(root, "sldSz"):
@@ -156,9 +122,3 @@ def _authors(package: Package, main: str) -> Iterator[tuple[str, str]]:
     for name in (link.target for link in links if link.type in ("commentAuthors", "authors")):
         for node in each(package.xml(name), "cmAuthor", "author"):
             yield node.get("id", ""), node.get("name", "")
-
-
-def _shifted(flow: Flow, by: int) -> Iterator[Any]:
-    for block in flow.blocks:
-        cells = tuple(replace(c, start=c.start + by, end=c.end + by) for c in block.cells)
-        yield replace(block, start=block.start + by, end=block.end + by, cells=cells)
