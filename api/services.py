@@ -181,7 +181,12 @@ def _build(settings: Settings, home: Home) -> Services:
         catalog=catalog,
         originals=originals,
         embedder=embedder,
-        pipeline=Pipeline(catalog=catalog, originals=originals, embedder=embedder),
+        pipeline=Pipeline(
+            catalog=catalog,
+            originals=originals,
+            embedder=embedder,
+            ocr_languages=settings.ocr_languages,
+        ),
         indexes=indexes,
         retriever=Retriever(catalog, indexes, embedder),
         engine=engine,

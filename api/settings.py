@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from rag.errors import ConfigurationError
 from rag.redact import masked_url, public_url
 
 PREFIX = "IBIDEM_"
+_LANGUAGES = re.compile(r"\w+(\+\w+)*", re.ASCII)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -31,6 +33,7 @@ class Settings:
     anthropic_api_key: str | None = None
     compatible_api_key: str | None = None
     pricing: Path | None = None
+    ocr_languages: str = "installed"
     max_upload_mb: int = 200
     workers: int = 4
 
@@ -104,6 +107,11 @@ def _parse(field: str, name: str, value: str) -> object:
         if any(len(key) < 16 for key in keys):
             raise ConfigurationError(f"{name}: a key has at least 16 characters.")
         return keys
+    if field == "ocr_languages" and not _LANGUAGES.fullmatch(value):
+        raise ConfigurationError(
+            f"{name} must be languages as Tesseract names them, joined by '+', as in eng+deu; or "
+            f"'installed' or 'none'; not {value!r}."
+        )
     return value
 
 

@@ -14,6 +14,7 @@ from ingest.attachments import adopt_attachments
 from ingest.chunk import open_chunker
 from ingest.originals import Originals
 from ingest.parse import parse
+from ingest.parse.options import INSTALLED
 from rag.catalog import Catalog
 from rag.catalog.texts import ChunkText, hashed
 from rag.embedding import Embedder
@@ -34,6 +35,7 @@ class Pipeline:
     catalog: Catalog
     originals: Originals
     embedder: Embedder
+    ocr_languages: str = INSTALLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,12 @@ def begin(pipeline: Pipeline, job: Job) -> Prepared | None:
             "the log says why. Upload it again to try once more."
         )
     originals = pipeline.originals
-    parsed = parse(originals.path(document.sha256), document.media_type, folder=originals.folder)
+    parsed = parse(
+        originals.path(document.sha256),
+        document.media_type,
+        folder=originals.folder,
+        ocr_languages=pipeline.ocr_languages,
+    )
     parsed = adopt_attachments(pipeline, collection, document, job.number, parsed)
     chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder)
     if not chunks:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from ingest.parse.confine import confine
 from ingest.parse.formats import BY_MEDIA_TYPE
-from ingest.parse.options import OCR_LANGUAGES
+from ingest.parse.options import INSTALLED, OCR_LANGUAGES
 from ingest.parse.parts import part_to_frame, read_frame, write_frame
 from rag.errors import ConfigurationError, CorruptDocument, IbidemError, ParserLimit
 
@@ -94,7 +94,7 @@ def _frames(request: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]
         )
         yield {"png": len(png)}, png
         return
-    OCR_LANGUAGES.set(request.get("ocr_languages", ""))
+    OCR_LANGUAGES.set(request.get("ocr_languages", INSTALLED))
     module = import_module(BY_MEDIA_TYPE[request["media_type"]].module)
     length = 0
     for part in module.parse(path):

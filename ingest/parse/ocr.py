@@ -23,16 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.parse.ocr_lines import Word, reading_direction, text_lines
-from ingest.parse.options import OCR_LANGUAGES
+from ingest.parse.options import INSTALLED, OCR_LANGUAGES, OFF
 from ingest.parse.pdf_lines import Line
 from rag.errors import OcrUnavailable
 
-OFF = "none"
 _PAGE_S = 120.0
 _SLOW_S = 15.0
 """Processor time of an attempt after which there is no other: a page has some 60 s in all."""
 
-_LIST_S = 10.0
+_LIST_S = 60.0
 _SURE = 75.0
 _DOUBTFUL = 25.0
 _NOTHING = 45.0
@@ -141,23 +140,22 @@ def open_recognizer() -> Recognizer:
     if program is None:
         raise OcrUnavailable(f"text recognition (OCR) is not installed; {_INSTALL}")
     installed = _installed(program)
-    missing = [name for name in wanted.split("+") if name and name not in installed]
-    if missing or not installed:
-        named = ", ".join(missing) or "eng"
-        packages = " ".join(
-            f"tesseract-ocr-{name.replace('_', '-')}" for name in missing or ["eng"]
-        )
+    languages = _usual(installed) if wanted == INSTALLED else wanted.split("+")
+    missing = [name for name in languages if name not in installed]
+    if missing:
+        packages = " ".join(f"tesseract-ocr-{name.replace('_', '-')}" for name in missing)
         raise OcrUnavailable(
-            f"text recognition (OCR) lacks the language {named}; install it (on Debian: apt-get "
-            f"install {packages}) or change IBIDEM_OCR_LANGUAGES, and upload the file again"
+            f"text recognition (OCR) lacks the language {', '.join(missing)}; install it (on "
+            f"Debian: apt-get install {packages}) or change IBIDEM_OCR_LANGUAGES, and upload the "
+            "file again"
         )
-    return Recognizer(program, wanted.split("+") if wanted else _usual(installed))
+    return Recognizer(program, languages)
 
 
 def _usual(installed: Sequence[str]) -> Sequence[str]:
-    """All languages, English first; when they are many, each would slow every page down."""
+    """All languages, English first, or it alone when they are many: each slows a page down."""
     ordered = sorted(installed, key=lambda name: (name != "eng", name))
-    return ordered if len(ordered) <= _MOST_LANGUAGES else ordered[:1]
+    return ordered if 0 < len(ordered) <= _MOST_LANGUAGES else ["eng"]
 
 
 @lru_cache(maxsize=4)

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-OCR_LANGUAGES: ContextVar[str] = ContextVar("OCR_LANGUAGES", default="")
-"""Languages of text recognition, joined by ``+``; empty for all that are installed."""
+INSTALLED, OFF = "installed", "none"
+
+OCR_LANGUAGES: ContextVar[str] = ContextVar("OCR_LANGUAGES", default=INSTALLED)
+"""Languages of text recognition, joined by ``+``, or ``INSTALLED``, or ``OFF``."""

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import rag.errors
+from ingest.parse.options import INSTALLED
 from ingest.parse.parts import FrameError, assemble, part_from_frame, read_frame, write_frame
 from ingest.parse.watch import Watch, descendants
 from rag.errors import CorruptDocument, IbidemError, ParserLimit
@@ -270,7 +271,7 @@ def parse(
     *,
     limits: Limits | None = None,
     folder: Path | None = None,
-    ocr_languages: str = "",
+    ocr_languages: str = INSTALLED,
 ) -> ParsedDocument:
     """Parse a stored file in a child process. Safe to call from several threads.
 
@@ -280,7 +281,7 @@ def parse(
         limits: What it may cost; the defaults suit documents of some thousand pages.
         folder: The only one that the child can read, and is kept for; by default the file's.
         ocr_languages: What to recognize in images, as Tesseract names it and joined by ``+``;
-            ``none`` for nothing, by default all languages that are installed.
+            ``none`` for nothing, ``installed`` for all languages that are there.
 
     Raises:
         DocumentError: The document cannot be read; the message says why.

@@ -129,3 +129,11 @@ def test_secrets_in_addresses_are_not_shown() -> None:
     ).masked()
     assert shown["IBIDEM_DATABASE_URL"] == "postgresql://db/ibidem?user=ada&password=***"
     assert shown["IBIDEM_EMBEDDER"] == "openai:m@http://host/v1"
+
+
+def test_languages_of_text_recognition_are_names() -> None:
+    assert load().ocr_languages == "installed"
+    assert load(OCR_LANGUAGES="eng+chi_sim").ocr_languages == "eng+chi_sim"
+    for odd in ("eng,deu", "eng+", "--help", "eng deu"):
+        with pytest.raises(ConfigurationError, match="joined by"):
+            load(OCR_LANGUAGES=odd)
