@@ -49,6 +49,7 @@ class Services:
     engines: Mapping[str, Engine]
     """Every engine that a request may name; the default comes first."""
     pricing: Pricing
+    meter: Meter
 
     def chunking(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A collection's chunking: what is given, and else what suits the embedding model.
@@ -192,4 +193,5 @@ def _build(settings: Settings, home: Home) -> Services:
         engine=engine,
         engines={engine.id: engine, offline.id: offline},
         pricing=models.pricing,
+        meter=models.meter,
     )

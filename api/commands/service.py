@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -108,10 +108,15 @@ def config(as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--check", is_flag=True, help="Ask each model for one word, to see that it can be.")
 @target
-def engines(url: str | None, as_json: bool) -> None:
+def engines(url: str | None, as_json: bool, check: bool) -> None:
     """List what can read passages and answer."""
     with connected(url) as client:
+        if check:
+            checked = client.post("/v1/engines/check", {}, patient=True)
+            _show_checks(checked, as_json=as_json)
+            return
         found = client.get("/v1/engines")
     if as_json:
         show_json(found)
@@ -121,6 +126,17 @@ def engines(url: str | None, as_json: bool) -> None:
         for one in found["data"]
     ]
     show_table(("ENGINE", "DEFAULT", "SUPPORTS"), rows)
+
+
+def _show_checks(checked: Any, *, as_json: bool) -> None:
+    """Each engine and what it said; the exit status is 1 when one cannot be asked."""
+    if as_json:
+        show_json(checked)
+    else:
+        rows = [(one["id"], one["status"]) for one in checked["data"]]
+        show_table(("ENGINE", "STATUS"), rows)
+    if any(one["status"] != "ok" for one in checked["data"]):
+        raise SystemExit(1)
 
 
 def _settings(host: str | None, port: int | None) -> Settings:

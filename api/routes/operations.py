@@ -10,7 +10,16 @@ from fastapi import APIRouter, Response
 from api.door import DoorDep
 from api.metrics import CONTENT_TYPE
 from api.schemas.common import ListOf, failures
-from api.schemas.operations import AuditBody, AuditOut, EngineOut, FindingOut, Health, Ready
+from api.schemas.operations import (
+    AuditBody,
+    AuditOut,
+    EngineCheckOut,
+    EngineOut,
+    FindingOut,
+    Health,
+    Ready,
+    UsageOut,
+)
 from api.services import Services
 from ingest.audit import run_audit
 from ingest.parse.sandbox import protection
@@ -40,6 +49,39 @@ def list_engines(door: DoorDep) -> ListOf[EngineOut]:
         for engine in services.engines.values()
     ]
     return ListOf(data=shown, has_more=False, first_id=shown[0].id, last_id=shown[-1].id)
+
+
+@router.post("/engines/check", summary="Check the engines", responses=failures(503))
+def check_engines(door: DoorDep) -> ListOf[EngineCheckOut]:
+    """Ask each model for one word, to see that its key and address are right."""
+    said = [
+        EngineCheckOut(id=name, status=status)
+        for engine in door.services.engines.values()
+        for name, status in engine.check().items()
+    ]
+    shown = list({one.id: one for one in said}.values())
+    return ListOf(data=shown, has_more=False, first_id=shown[0].id, last_id=shown[-1].id)
+
+
+@router.get("/usage", summary="Show what models were used", responses=failures())
+def get_usage(door: DoorDep) -> ListOf[UsageOut]:
+    """Calls, tokens and money by language model, since the process started."""
+    shown = [
+        UsageOut(
+            id=model,
+            calls=one.calls,
+            failures=dict(one.failures),
+            input_tokens=one.tokens.input,
+            cached_tokens=one.tokens.cached,
+            output_tokens=one.tokens.output,
+            reasoning_tokens=one.tokens.reasoning,
+            cost_usd=one.cost_usd,
+            seconds=round(one.seconds, 3),
+        )
+        for model, one in sorted(door.services.meter.read().items())
+    ]
+    ends = (shown[0].id, shown[-1].id) if shown else (None, None)
+    return ListOf(data=shown, has_more=False, first_id=ends[0], last_id=ends[1])
 
 
 def _price(services: Services, engine: str, tokens: Tokens) -> float | None:

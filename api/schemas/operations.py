@@ -20,6 +20,28 @@ class EngineOut(BaseModel):
     output_usd_per_million_tokens: float | None = Field(description="Null when unknown.")
 
 
+class EngineCheckOut(BaseModel):
+    """Whether a model can be asked."""
+
+    id: str = Field(examples=["offline"])
+    status: str = Field(description="`ok`, or what is wrong.", examples=["ok"])
+
+
+class UsageOut(BaseModel):
+    """What the calls of one model have come to since the process started."""
+
+    id: str = Field(examples=["openai:some-model"])
+    object: Literal["usage"] = "usage"
+    calls: int = Field(description="With those that failed.")
+    failures: dict[str, int] = Field(description="By error code.", examples=[{"rate_limited": 2}])
+    input_tokens: int
+    cached_tokens: int = Field(description="A part of the input.")
+    output_tokens: int
+    reasoning_tokens: int = Field(description="A part of the output.")
+    cost_usd: float | None = Field(description="Null when a price is unknown.")
+    seconds: float = Field(description="Spent waiting for replies.")
+
+
 class AuditBody(Strict):
     """Whether to mend."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +28,13 @@ class Engine(Protocol):
 
     def supports(self, task: type) -> bool:
         """Whether this engine can run tasks of a type."""
+        ...
+
+    def check(self) -> Mapping[str, str]:
+        """Whether each model behind this engine can be asked: ``ok``, or what is wrong.
+
+        Makes one tiny call of each.
+        """
         ...
 
     def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rag.errors import BudgetExceeded, ModelError
@@ -25,6 +25,10 @@ class FallbackEngine:
     def supports(self, task: type) -> bool:
         """Whether any of the engines can run tasks of a type."""
         return any(engine.supports(task) for engine in self._engines)
+
+    def check(self) -> Mapping[str, str]:
+        """What each of the engines says of itself."""
+        return {name: said for engine in self._engines for name, said in engine.check().items()}
 
     def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
         """Do the task, with a note on each engine that could not.

@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rag.errors import InvalidOutput
+from rag.errors import InvalidOutput, ModelError
 from rag.models import prompts
 from rag.models.asking import Asking
 from rag.models.calls import Calls
+from rag.models.chat import ChatRequest, Role, Turn
 from rag.models.engine import Context
 from rag.models.replies import ReplyStore
 from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement
@@ -19,6 +20,7 @@ FORMS = ("chain-of-thought", "strict")
 """Tried in this order: a shorter, stricter prompt before another model."""
 
 _LONGEST_TITLE = 200
+_CHECK_TOKENS = 64
 
 
 class PromptedEngine:
@@ -41,6 +43,19 @@ class PromptedEngine:
     def supports(self, task: type) -> bool:
         """Whether this engine can run tasks of a type."""
         return task is AnswerTask
+
+    def check(self) -> Mapping[str, str]:
+        """Ask the model for one word."""
+        request = ChatRequest(
+            system="Reply with the word ok.",
+            turns=(Turn(role=Role.USER, text="ok?"),),
+            max_output_tokens=_CHECK_TOKENS,
+        )
+        try:
+            self._calls.call(request)
+        except ModelError as error:
+            return {self.id: error.message}
+        return {self.id: "ok"}
 
     def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
         """Answer from the passages.

@@ -98,6 +98,20 @@ def test_a_language_model_answers_with_located_quotes(open_rest: Callable[..., O
         assert len(server.asked) == 2, "the reply went with its document"
 
 
+def test_engines_are_checked_and_their_use_is_counted(open_rest: Callable[..., Opened]) -> None:
+    with serving() as server, open_rest(engine=server.engine) as rest:
+        assert rest.client.get("/v1/usage").json()["data"] == []
+        server.text = "ok"
+        checked = rest.client.post("/v1/engines/check").json()["data"]
+        assert [one["status"] for one in checked] == ["ok", "ok"]
+        server.status = 401
+        checked = rest.client.post("/v1/engines/check").json()["data"]
+        assert [one["status"] == "ok" for one in checked] == [False, True]
+        (usage,) = rest.client.get("/v1/usage").json()["data"]
+        assert (usage["calls"], usage["failures"]) == (2, {"model_access_denied": 1})
+        assert (usage["input_tokens"], usage["cost_usd"]) == (10, None)
+
+
 def test_what_is_not_in_the_documents_is_not_said(open_rest: Callable[..., Opened]) -> None:
     with serving() as server, open_rest(work=True, engine=server.engine) as rest:
         rest.ready("lease.txt", LEASE.encode())
