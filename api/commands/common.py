@@ -59,6 +59,21 @@ def connected(url: str | None, *, work: bool = False) -> Iterator[Client]:
         yield client
 
 
+def collection_id(client: Client, name: str | None) -> str:
+    """The id of the collection of this name or id; of the default one for none.
+
+    Raises:
+        NotFound: there is none.
+    """
+    from rag.errors import NotFound
+
+    wanted = name or "default"
+    for collection in client.all("/v1/collections"):
+        if wanted in (collection["name"], collection["id"]):
+            return str(collection["id"])
+    raise NotFound(f"No collection {wanted!r}.")
+
+
 def announce_first_start(settings: Settings) -> None:
     """Say why the first start takes longer."""
     models = Home(path=settings.home).models

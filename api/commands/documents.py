@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.commands.common import connected, note, plain, show_json, show_table, target
+from api.commands.common import collection_id, connected, note, plain, show_json, show_table, target
 
 if TYPE_CHECKING:
     from api.client import Client, Json
@@ -98,6 +98,43 @@ def show_document(
             _show_fields(document)
 
 
+@docs.command("duplicates")
+@click.option("--collection", metavar="NAME", help="In this one.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0.5, 1),
+    help="Least similarity, 0.5 to 1; 0.8 when left out, 1 for equal wording.",
+)
+@_most
+@target
+def list_duplicates(
+    collection: str | None, threshold: float | None, limit: int, url: str | None, as_json: bool
+) -> None:
+    """List groups of documents that say nearly the same.
+
+    The same bytes are one document already. These are the same text in another format, and
+    versions that differ in some clauses. SIMILARITY is that to the document LIKE, with ~ when
+    it is an estimate.
+    """
+    with connected(url) as client:
+        place = f"/v1/collections/{collection_id(client, collection)}/duplicates"
+        found = client.listed(place, limit, threshold=threshold)
+    if as_json:
+        show_json({"object": "list", "data": found})
+        return
+    if not found:
+        click.echo("No two documents say nearly the same.")
+    for number, group in enumerate(found):
+        if number:
+            click.echo()
+        names = {one["document_id"]: one["name"] for one in group["documents"]}
+        rows = [
+            (one["document_id"], _similarity(one), names[one["similar_to"]], one["name"])
+            for one in group["documents"]
+        ]
+        show_table(("ID", "SIMILARITY", "LIKE", "NAME"), rows)
+
+
 @docs.command("rm")
 @click.argument("document_ids", nargs=-1, required=True, metavar="DOCUMENT_ID...")
 @target
@@ -171,6 +208,12 @@ def _wait(client: Client, job: Json, as_json: bool) -> Json:
     else:
         click.echo(f"{job['id']}  {job['status']}  {_progress(job)}  {_reason(job)}".rstrip())
     return job
+
+
+def _similarity(duplicate: Json) -> str:
+    if duplicate["kind"] == "same_text":
+        return "same text"
+    return f"{'' if duplicate['exact'] else '~'}{duplicate['similarity']:.3f}"
 
 
 def _show_fields(thing: Json) -> None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from itertools import dropwhile, islice
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.door import Door, DoorDep, TenantDep, check_id
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
-from api.schemas.collections import CollectionCreate, CollectionOut, CollectionUpdate
+from api.schemas.collections import (
+    CollectionCreate,
+    CollectionOut,
+    CollectionUpdate,
+    DuplicatesOut,
+)
 from api.schemas.common import After, Deleted, Limit, ListOf, Order, failures, page
+from rag.catalog import Catalog
+from rag.duplicates import DEFAULT_THRESHOLD, LEAST_THRESHOLD, find_groups
+from rag.errors import NotFound
 from rag.types import Collection
 
 router = APIRouter(prefix="/collections", tags=["Collections"])
@@ -97,6 +105,51 @@ def delete_collection(collection_id: str, door: DoorDep, tenant: TenantDep) -> D
     collection = door.collection(tenant, collection_id)
     door.services.delete_collection(tenant, collection)
     return Deleted(id=collection.id, object="collection")
+
+
+@router.get(
+    "/{collection_id}/duplicates",
+    summary="List near-identical documents",
+    responses=failures(404, 503),
+)
+def list_duplicates(
+    collection_id: str,
+    door: DoorDep,
+    tenant: TenantDep,
+    threshold: Annotated[
+        float,
+        Query(
+            ge=LEAST_THRESHOLD,
+            le=1,
+            description="Least similarity of two documents of a group: 1 for equal wording.",
+        ),
+    ] = DEFAULT_THRESHOLD,
+    limit: Limit = 20,
+    after: After = None,
+) -> ListOf[DuplicatesOut]:
+    """Groups of documents that say nearly the same, oldest first, page by page.
+
+    Documents of the same bytes are one document already. These are the same text in another
+    format, and versions that differ in some clauses.
+    """
+    collection = door.collection(tenant, collection_id)
+    catalog = door.services.catalog
+    with door.audits.place():
+        groups = find_groups(
+            catalog.documents.sketched(collection.id),
+            threshold,
+            lambda document_id, length: _text(catalog, document_id, length),
+        )
+    if after is not None:
+        groups = list(islice(dropwhile(lambda one: one.id != after, groups), 1, None))
+    return page(groups, limit, DuplicatesOut.of)
+
+
+def _text(catalog: Catalog, document_id: str, length: int) -> str:
+    try:
+        return catalog.read(document_id, 0, length)
+    except NotFound:  # deleted meanwhile: like nothing
+        return ""
 
 
 def _show(door: Door, collection: Collection) -> CollectionOut:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.schemas.common import Strict
+from rag.duplicates import Group, Kind
 from rag.types import Collection, DocumentStatus
 
 
@@ -125,4 +126,46 @@ class CollectionOut(BaseModel):
             documents=DocumentCounts(**{s.value: counts.get(s.value, 0) for s in DocumentStatus}),
             chunk_count=counts.get("chunks", 0),
             created_at=int(collection.created_at),
+        )
+
+
+class DuplicateOut(BaseModel):
+    """A document of a group, and the one in it that it is most like."""
+
+    document_id: str
+    name: str = Field(examples=["lease-2024-signed.pdf"])
+    similar_to: str = Field(description="The document of the group that it is most like.")
+    similarity: float = Field(
+        description="Shared word shingles (5 words each) by all shingles of the two.",
+        examples=[0.942],
+    )
+    exact: bool = Field(description="False when the similarity is estimated from sketches.")
+    kind: Kind = Field(
+        description="`same_text`: the same words in the same order, as in another format."
+    )
+
+
+class DuplicatesOut(BaseModel):
+    """Documents of a collection that say nearly the same."""
+
+    id: str = Field(description="The id of its first document.")
+    object: Literal["duplicates"] = "duplicates"
+    documents: list[DuplicateOut]
+
+    @classmethod
+    def of(cls, group: Group) -> DuplicatesOut:
+        """A group as it was found."""
+        return cls(
+            id=group.id,
+            documents=[
+                DuplicateOut(
+                    document_id=member.document.id,
+                    name=member.document.name,
+                    similar_to=member.similar_to,
+                    similarity=round(member.similarity, 4),
+                    exact=member.exact,
+                    kind=member.kind,
+                )
+                for member in group.members
+            ],
         )

@@ -16,7 +16,9 @@ from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
 from rag.catalog.jobs import insert_job
 from rag.catalog.statements import changing
+from rag.duplicates import Sketched
 from rag.errors import NotFound
+from rag.minhash import Likeness, unpack
 from rag.types import Collection, Document, DocumentStatus
 
 _COLUMNS = [column for column in t.documents.c if column.name not in ("owner", "uploaded")]
@@ -125,6 +127,26 @@ class Documents:
             rows = connection.execute(query).all()
         chunks = sum(int(row[2]) for row in rows)
         return {**{row[0]: int(row[1]) for row in rows}, "chunks": chunks}
+
+    def sketched(self, collection_id: str) -> Sequence[Sketched]:
+        """What is kept of the collection's visible texts to find like ones, oldest first."""
+        c, k = t.documents.c, t.likenesses.c
+        query = (
+            sa.select(c.id, c.name, c.text_length, k.sketch, k.words_sha256)
+            .join(t.likenesses, (k.document_id == c.id) & (k.generation == c.generation))
+            .where(c.collection_id == collection_id)
+            .order_by(c.created_at, c.id)
+        )
+        with self._db.read() as connection:
+            return [
+                Sketched(
+                    id=row.id,
+                    name=row.name,
+                    text_length=row.text_length,
+                    likeness=Likeness(sketch=unpack(row.sketch), words_sha256=row.words_sha256),
+                )
+                for row in connection.execute(query)
+            ]
 
     def update(
         self,

@@ -124,6 +124,16 @@ blocks = sa.Table(
     sa.Column("cells", Json, nullable=False, comment="A table's: row, column, start, end."),
 )
 
+likenesses = sa.Table(
+    "likenesses",
+    metadata,
+    sa.Column("document_id", sa.Text, primary_key=True),
+    sa.Column("generation", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("sketch", sa.LargeBinary, nullable=False),
+    sa.Column("words_sha256", sa.LargeBinary, nullable=False),
+    comment="What is kept of a text to find others like it; see rag/minhash.py.",
+)
+
 chunks = sa.Table(
     "chunks",
     metadata,

@@ -15,6 +15,7 @@ from rag.catalog.jobs import count_beginning, update_job
 from rag.catalog.statements import changing
 from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts, hashed
 from rag.catalog.versions import VERSIONED, Versions, delete_rows
+from rag.minhash import likeness, pack
 from rag.types import Chunk, ParsedDocument
 
 _BATCH = 1_000
@@ -35,7 +36,7 @@ class Staging:
     def stage(
         self, document_id: str, generation: int, parsed: ParsedDocument, chunks: Sequence[Chunk]
     ) -> None:
-        """Write text, pages, blocks and chunks, replacing what an interrupted attempt left.
+        """Write the text and what is derived from it, replacing what an earlier attempt left.
 
         Raises:
             NotFound: the document was deleted, or another job has taken it over.
@@ -76,6 +77,9 @@ def _insert(connection: sa.Connection, batch: Iterable[_Row]) -> None:
 
 
 def _text_rows(key: Mapping[str, Any], parsed: ParsedDocument) -> Iterator[_Row]:
+    known = likeness(parsed.text)
+    sketch = pack(known.sketch)
+    yield t.likenesses, {**key, "sketch": sketch, "words_sha256": known.words_sha256}
     for start in range(0, len(parsed.text), SEGMENT):
         piece = parsed.text[start : start + SEGMENT]
         yield t.segments, {**key, "start": start, "end": start + len(piece), "text": piece}

@@ -28,7 +28,7 @@ from rag.catalog.vectors import VectorStore
 from rag.errors import NotFound, StoreDamaged
 from rag.types import Document, DocumentStatus, JobStatus
 
-VERSIONED = (t.segments, t.pages, t.blocks, t.chunks)
+VERSIONED = (t.segments, t.pages, t.blocks, t.chunks, t.likenesses)
 """Tables whose rows belong to one generation of a document."""
 _ORIGINAL = ""  # stands for the embedder in garbage rows that name originals
 _BATCH = 500

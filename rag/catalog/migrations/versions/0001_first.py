@@ -118,6 +118,15 @@ def upgrade() -> None:
     )
     op.create_index("jobs_status", "jobs", ["status"], unique=False)
     op.create_table(
+        "likenesses",
+        sa.Column("document_id", sa.Text(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("sketch", sa.LargeBinary(), nullable=False),
+        sa.Column("words_sha256", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("document_id", "generation"),
+        comment="What is kept of a text to find others like it; see rag/minhash.py.",
+    )
+    op.create_table(
         "pages",
         sa.Column("document_id", sa.Text(), nullable=False),
         sa.Column("generation", sa.BigInteger(), autoincrement=False, nullable=False),
