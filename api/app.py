@@ -17,12 +17,13 @@ from api.door import Door, Submits
 from api.events import JobWatcher
 from api.metrics import Metrics
 from api.middleware import BodyLimit, RequestContext
-from api.routes import answers, collections, contents, documents, jobs, operations
+from api.routes import answers, collections, contents, documents, jobs, operations, uploads
 from api.schemas.operations import Landing
 from api.security import Gate
 from api.services import Services
 
 BASE_PATH = "/v1"
+_STREAMED = frozenset({f"{BASE_PATH}/documents", f"{BASE_PATH}/documents:batch"})
 _SPARE_THREADS = 16
 """Threads for short requests while every place for long ones is taken."""
 
@@ -56,6 +57,7 @@ def create_app(services: Services, job_store: Submits | None) -> FastAPI:
         watcher=JobWatcher(services.catalog),
         searches=Admission("search", running=4, waiting=16),
         uploads=Admission("upload", running=8, waiting=24),
+        archives=Admission("archives", running=2, waiting=14),
         drawings=Admission("page images", running=2, waiting=14),
         audits=Admission("audit", running=1, waiting=3),
     )
@@ -75,7 +77,7 @@ def create_app(services: Services, job_store: Submits | None) -> FastAPI:
     errors.register(app)
     _add_routes(app)
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, streamed=frozenset({f"{BASE_PATH}/documents"}))
+    app.add_middleware(BodyLimit, streamed=_STREAMED)
     app.add_middleware(RequestContext, gate=Gate(services.settings.api_keys), metrics=door.metrics)
     return app
 
@@ -96,7 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=BASE_PATH)
-    for module in (documents, contents, collections, answers, jobs, operations):
+    for module in (uploads, documents, contents, collections, answers, jobs, operations):
         api.include_router(module.router)
     api.include_router(operations.probes)
     app.include_router(api)

@@ -1,8 +1,13 @@
-"""A request's body, handed piece by piece to a worker thread: never more than a piece in memory."""
+"""A request's body, handed piece by piece to a worker thread: never more than a piece in memory.
+
+And JSON where it is a field of a form or a parameter.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -34,6 +39,15 @@ def body_parts(request: Request, *, file_limit: int) -> Iterator[bytes]:
         if size > limit:
             raise _too_large(file_limit)
         yield piece
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """The object that a text holds; ``None`` for anything else, however it fails to be one."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 async def _next_piece(stream: AsyncIterator[bytes]) -> bytes:

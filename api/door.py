@@ -35,6 +35,7 @@ class Door:
     watcher: JobWatcher
     searches: Admission
     uploads: Admission
+    archives: Admission
     drawings: Admission
     audits: Admission
 

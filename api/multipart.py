@@ -1,9 +1,10 @@
-"""One uploaded file and its form fields, parsed as they arrive and never held in memory."""
+"""Uploaded files and their form fields, parsed as they arrive and never held in memory."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
@@ -12,71 +13,99 @@ from rag.errors import InvalidRequest, PayloadTooLarge, UnsupportedType
 
 _FIELD_BYTES = 256_000
 """Bound on all fields together; the largest allowed metadata fit several times."""
-_MOST_PARTS = 16
+_MOST_FIELDS = 15
 _HEADER_BYTES = 16_384
+_END = b""  # stands behind the last piece of a file
 
-_Content: TypeAlias = "tuple[str, bytes]"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormFile:
+    """One file of a form; ``parts`` are its bytes, in pieces as they come, to be read once."""
+
+    name: str
+    declared_type: str | None
+    parts: Iterator[bytes]
 
 
 class UploadForm:
-    """A ``multipart/form-data`` body with one file part and some text fields, in any order.
+    """A ``multipart/form-data`` body with file parts and some text fields, in any order.
 
-    Iterate over `file_parts` once; after that ``fields``, ``filename`` and ``declared_type``
-    are complete.
+    Iterate over `files` once; after that ``fields`` are complete.
     """
 
     def __init__(
-        self, content_type: str, body: Iterable[bytes], *, file: str, fields: frozenset[str]
+        self,
+        content_type: str,
+        body: Iterable[bytes],
+        *,
+        file: str,
+        fields: frozenset[str],
+        most_files: int = 1,
     ) -> None:
-        """Expect a part named ``file`` with a file name, and any of ``fields``.
+        """Expect parts named ``file`` with a file name, and any of ``fields``.
 
         Raises:
             UnsupportedType: the content type is not multipart/form-data.
             InvalidRequest: it names no boundary.
         """
         self.fields: dict[str, str] = {}
-        self.filename: str | None = None
-        self.declared_type: str | None = None
-        self._body = body
+        self._body = iter(body)
         self._file = file
         self._known = fields
+        self._most_files = most_files
         self._parser = _open_parser(content_type, self)
         self._parts = 0
+        self._files = 0
         self._held = 0
         self._header = b""
         self._headers: dict[str, bytes] = {}
         self._name = ""
         self._value = b""
-        self._found: list[bytes] = []
+        self._found: deque[FormFile | bytes] = deque()
 
-    def file_parts(self) -> Iterator[bytes]:
-        """The file's bytes, in pieces as they come.
+    def files(self) -> Iterator[FormFile]:
+        """The files one after the other; what is not read of one is passed over for the next.
 
         Raises:
             InvalidRequest: the form is malformed, or holds other parts than it should.
             PayloadTooLarge: its fields are too long.
         """
-        for piece in self._body:
+        while (found := self._next()) is not None:
+            if isinstance(found, FormFile):
+                yield found
+                for _ in found.parts:
+                    pass
+        if not self._files:
+            raise InvalidRequest(
+                f"The form has no part named {self._file!r} that is a file.", param=self._file
+            )
+
+    def _next(self) -> FormFile | bytes | None:
+        """What the parser has found, body read as needed; ``None`` at the end of the form."""
+        while not self._found:
+            piece = next(self._body, None)
+            if piece is None:
+                if self._parser.state is not MultipartState.END:
+                    raise InvalidRequest("The form ends too early: its last boundary is missing.")
+                return None
             try:
                 self._parser.write(piece)
             except FormParserError as error:
                 raise InvalidRequest(f"The form is malformed: {error}") from error
-            yield from self._found
-            self._found.clear()
-        if self._parser.state is not MultipartState.END:
-            raise InvalidRequest("The form ends too early: its last boundary is missing.")
-        if self.filename is None:
-            raise InvalidRequest(
-                f"The form has no part named {self._file!r} that is a file.", param=self._file
-            )
+        return self._found.popleft()
+
+    def _content(self) -> Iterator[bytes]:
+        while (found := self._next()) not in (None, _END):
+            yield found  # type: ignore[misc]  # files begin only where one has ended
 
     # The parser calls these as it meets the parts.
 
     def on_part_begin(self) -> None:
         """Another part starts."""
         self._parts += 1
-        if self._parts > _MOST_PARTS:
-            raise InvalidRequest(f"The form has more than {_MOST_PARTS} parts.")
+        most = self._most_files + _MOST_FIELDS
+        if self._parts > most:
+            raise InvalidRequest(f"The form has more than {most} parts.")
         self._headers, self._value = {}, b""
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -109,7 +138,8 @@ class UploadForm:
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """A piece of a part's content."""
         if self._name == self._file:
-            self._found.append(data[start:end])
+            if start < end:
+                self._found.append(data[start:end])
             return
         self._held += end - start
         if self._held > _FIELD_BYTES:
@@ -118,20 +148,28 @@ class UploadForm:
 
     def on_part_end(self) -> None:
         """A part is complete."""
-        if self._name != self._file:
+        if self._name == self._file:
+            self._found.append(_END)
+        else:
             self.fields[self._name] = _decode(self._name, self._value)
 
     def _start_file(self, options: dict[bytes, bytes]) -> None:
-        if self.filename is not None:
-            raise InvalidRequest("Send one file per request.", param=self._file)
+        self._files += 1
+        if self._files > self._most_files:
+            most = "one file" if self._most_files == 1 else f"at most {self._most_files:,} files"
+            raise InvalidRequest(f"Send {most} per request.", param=self._file)
         if b"filename" not in options:
             raise InvalidRequest(
                 f"{self._file}: expected a file, with a file name; got a plain field.",
                 param=self._file,
             )
-        self.filename = options[b"filename"].decode("utf-8", "replace")
         declared = self._headers.get("content-type")
-        self.declared_type = None if declared is None else declared.decode("latin-1")[:255]
+        file = FormFile(
+            name=options[b"filename"].decode("utf-8", "replace"),
+            declared_type=None if declared is None else declared.decode("latin-1")[:255],
+            parts=self._content(),
+        )
+        self._found.append(file)
 
 
 def _open_parser(content_type: str, form: UploadForm) -> MultipartParser:

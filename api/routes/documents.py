@@ -1,133 +1,23 @@
-"""Documents: uploaded, listed, changed, deleted."""
+"""Documents: listed, changed, deleted; how they come is in uploads.py."""
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query
 
-from api.bodies import body_parts
+from api.bodies import json_object
 from api.door import Door, DoorDep, TenantDep
-from api.idempotency import IdempotencyKey, Reply, fingerprint, once
-from api.multipart import UploadForm
 from api.schemas.common import After, Deleted, Limit, ListOf, Order, failures, page
-from api.schemas.documents import DocumentOut, DocumentUpdate, JobOut, Uploaded
-from ingest.intake import Incoming, admit, check_metadata, display_name
-from ingest.originals import Upload
+from api.schemas.documents import DocumentOut, DocumentUpdate
+from ingest.intake import check_metadata, display_name
 from rag.catalog.attachments import Links
 from rag.catalog.filters import document_condition
-from rag.errors import InvalidFilter, InvalidRequest
+from rag.errors import InvalidFilter
 from rag.types import Document, DocumentStatus
 
-_log = logging.getLogger(__name__)
-_FIELDS = frozenset({"collection", "metadata"})
-
 router = APIRouter(prefix="/documents", tags=["Documents"])
-
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "One file, with its name.",
-                        },
-                        "collection": {
-                            "type": "string",
-                            "description": "Id or name; `default` when left out.",
-                        },
-                        "metadata": {
-                            "type": "string",
-                            "description": "A flat JSON object, to filter by.",
-                            "contentMediaType": "application/json",
-                        },
-                    },
-                },
-                "example": {"file": "(bytes)", "metadata": '{"year": 2024}'},
-            }
-        },
-    }
-}
-
-
-@router.post(
-    "",
-    status_code=202,
-    summary="Upload a document",
-    response_model=Uploaded,
-    openapi_extra=_FORM,
-    responses={
-        200: {"model": Uploaded, "description": "These bytes are already there; nothing to do."},
-        **failures(404, 409, 413, 415, 503, 507),
-    },
-)
-def upload_document(
-    request: Request, door: DoorDep, tenant: TenantDep, key: IdempotencyKey = None
-) -> Response:
-    """Store a file and start reading it.
-
-    The reply comes when the bytes are safe on disk. Reading goes on in a job: see
-    `GET /jobs/{id}`. The same bytes in the same collection are the same document.
-    """
-    services = door.services
-    limit = services.settings.max_upload_bytes
-    with door.uploads.place():
-        form = UploadForm(
-            request.headers.get("content-type", ""),
-            body_parts(request, file_limit=limit),
-            file="file",
-            fields=_FIELDS,
-        )
-        with services.originals.receive(form.file_parts(), limit=limit) as upload:
-            mark = fingerprint(
-                "POST",
-                "/documents",
-                upload.sha256,
-                form.filename,
-                form.declared_type,
-                form.fields.get("collection"),
-                form.fields.get("metadata"),
-            )
-            return once(
-                services.catalog.requests,
-                tenant,
-                key,
-                mark,
-                lambda: _admit(door, tenant, form, upload),
-            )
-
-
-def _admit(door: Door, tenant: str, form: UploadForm, upload: Upload) -> Reply:
-    services = door.services
-    name = form.fields.get("collection", "").strip() or None
-    if name is not None and "\0" in name:
-        raise InvalidRequest("collection: contains a NUL character.", param="collection")
-    incoming = Incoming(
-        name=form.filename or "",
-        declared_type=form.declared_type,
-        metadata=_metadata(form.fields.get("metadata", "")),
-    )
-    collection = services.collection(tenant, name)
-    services.check_embedder(collection)
-    document, is_new = admit(services.catalog, services.originals, collection, incoming, upload)
-    if is_new:
-        _submit(door, document.job_id)
-    door.metrics.uploads.labels("new" if is_new else "known").inc()
-    door.metrics.upload_bytes.inc(upload.size)
-    job = services.catalog.jobs.get(tenant, document.job_id)
-    links = Links() if is_new else services.catalog.attachments.links([document.id])[document.id]
-    shown = Uploaded(document=DocumentOut.of(document, links), job=JobOut.of(job))
-    return Reply(status=202 if is_new else 200, body=shown.model_dump_json())
 
 
 @router.get("", summary="List documents", responses=failures(404))
@@ -212,37 +102,10 @@ def _update(door: Door, tenant: str, document: Document, body: DocumentUpdate) -
     )
 
 
-def _submit(door: Door, job_id: str) -> None:
-    """Start the job now. If that fails the document is safe, and the reconciler finds the job."""
-    if door.job_store is None:
-        return
-    try:
-        door.job_store.submit(job_id)
-    except Exception as error:
-        _log.warning("job %s was not started at once: %s", job_id, type(error).__name__)
-
-
-def _metadata(text: str) -> Mapping[str, Any]:
-    if not text.strip():
-        return {}
-    value = _parse_json(text)
-    if not isinstance(value, dict):
-        raise InvalidRequest("metadata: expected a JSON object.", param="metadata")
-    return value
-
-
 def _filter(text: str | None) -> Mapping[str, Any] | None:
     if text is None:
         return None
-    value = _parse_json(text)
-    if not isinstance(value, dict):
+    value = json_object(text)
+    if value is None:
         raise InvalidFilter("filter: expected a JSON object.", param="filter")
     return value
-
-
-def _parse_json(text: str) -> Any:
-    """The value; ``None`` for what is no JSON, however it fails to be."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

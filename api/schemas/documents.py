@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.common import Metadata, Strict
+from api.schemas.common import ErrorDetail, Metadata, Strict
 from rag.catalog.attachments import Links
 from rag.types import Chunk, Document, DocumentStatus, Job, JobStatus
 
@@ -132,6 +132,31 @@ class Uploaded(BaseModel):
     object: Literal["upload"] = "upload"
     document: DocumentOut
     job: JobOut
+
+
+class UploadResult(BaseModel):
+    """What became of one file: a document and its job, or an error."""
+
+    name: str = Field(
+        description="As it was sent; of a member of an archive, behind the archive's name.",
+        examples=["reports.zip/2024/q1.pdf"],
+    )
+    document: DocumentOut | None
+    job: JobOut | None
+    error: ErrorDetail | None = Field(description="Why it was not stored.")
+
+
+class UploadedBatch(BaseModel):
+    """Every file with what became of it, in the order sent."""
+
+    object: Literal["upload.batch"] = "upload.batch"
+    data: list[UploadResult]
+    accepted: int = Field(description="How many are stored.", examples=[12])
+    failed: int = Field(description="How many are not.", examples=[1])
+    warnings: list[str] = Field(
+        description="What was left out of archives.",
+        examples=[["reports.zip: hidden files in the archive were left out: 1"]],
+    )
 
 
 class TextOut(BaseModel):

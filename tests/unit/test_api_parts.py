@@ -41,8 +41,12 @@ def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
     return [body[a:b] for a, b in pairwise(marks) if a < b]
 
 
-def open_form(pieces: Sequence[bytes], content_type: str = TYPE) -> UploadForm:
-    return UploadForm(content_type, pieces, file="file", fields=FIELDS)
+def open_form(pieces: Sequence[bytes], content_type: str = TYPE, most_files: int = 1) -> UploadForm:
+    return UploadForm(content_type, pieces, file="file", fields=FIELDS, most_files=most_files)
+
+
+def read_all(form: UploadForm) -> list[tuple[str, bytes]]:
+    return [(file.name, b"".join(file.parts)) for file in form.files()]
 
 
 @given(
@@ -62,16 +66,34 @@ def test_a_form_is_read_the_same_however_it_is_cut(
         ('name="file"; filename="a b.txt"', content), ('name="metadata"', field.encode())
     )
     form = open_form(cut(body, places))
-    assert b"".join(form.file_parts()) == content
+    assert read_all(form) == [("a b.txt", content)]
     assert form.fields == {"metadata": field}
-    assert form.filename == "a b.txt"
+
+
+@given(
+    contents=st.lists(st.binary(max_size=90).filter(lambda data: b"XyZ" not in data), max_size=6),
+    taken=st.lists(st.integers(0, 2), min_size=6, max_size=6),
+    places=st.lists(st.integers(0, 900), max_size=20),
+)
+def test_files_of_which_not_all_is_read(
+    contents: list[bytes], taken: list[int], places: list[int]
+) -> None:
+    parts = [(f'name="file"; filename="{n}"', content) for n, content in enumerate(contents)]
+    body = form_of(('name="file"; filename="first"', b"x"), *parts)
+    form = open_form(cut(body, places), most_files=7)
+    whole, again = [], open_form(cut(body, places), most_files=7)
+    for file, most in zip(form.files(), [0, *taken], strict=False):
+        whole.append(file.name)
+        for _ in range(most):
+            next(file.parts, None)
+    assert whole == [name for name, _ in read_all(again)] == ["first", *map(str, range(len(parts)))]
 
 
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_any_bytes_are_a_form_or_a_clear_error(pieces: list[bytes]) -> None:
     form = open_form(pieces)
     with pytest.raises(InvalidRequest):
-        list(form.file_parts())
+        read_all(form)
 
 
 def test_the_file_is_passed_on_as_it_comes() -> None:
@@ -83,8 +105,8 @@ def test_the_file_is_passed_on_as_it_comes() -> None:
             asked.append(start)
             yield body[start : start + 500]
 
-    parts = UploadForm(TYPE, pieces(), file="file", fields=FIELDS).file_parts()
-    assert len(next(parts)) > 400
+    file = next(UploadForm(TYPE, pieces(), file="file", fields=FIELDS).files())
+    assert len(next(file.parts)) > 400
     assert asked == [0]
 
 
@@ -96,6 +118,7 @@ def test_the_file_is_passed_on_as_it_comes() -> None:
         (form_of(*[('name="metadata"', b"x")] * 2), InvalidRequest, "twice"),
         (form_of(('name="metadata"', b"\xff")), InvalidRequest, "not UTF-8"),
         (form_of(('filename="x"', b"x")), InvalidRequest, "no name"),
+        (form_of(*[('name="file"; filename="x"', b"x")] * 2), InvalidRequest, "one file"),
         (b"--XyZ\r\nX: " + b"y" * 20_000, InvalidRequest, "malformed"),
         (b"--XyZ\r\n" + b"X: y\r\n" * 100, InvalidRequest, "malformed"),
     ],
@@ -104,7 +127,7 @@ def test_a_form_that_is_not_as_it_should_be(
     body: bytes, error: type[Exception], match: str
 ) -> None:
     with pytest.raises(error, match=match):
-        list(open_form([body]).file_parts())
+        read_all(open_form([body]))
 
 
 @pytest.mark.parametrize(
