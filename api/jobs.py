@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class JobStore:
     """Runs the catalog's ingestion jobs in this process until stopped."""
 
     def __init__(self, path: Path, pipeline: Pipeline, *, workers: int) -> None:
-        self._pipeline = pipeline
+        self._pipeline = replace(pipeline, submit=self.submit)
         self._workflows = Workflows(path, self._go_on_with, workers=workers)
         self._pauses = Pauses(first=_RECONCILE_S, longest=_LONGEST_PAUSE_S)
         self._mine: set[str] = set()
@@ -63,6 +63,8 @@ class JobStore:
 
     def submit(self, job_id: str) -> None:
         """Take up a new job at once; the reconciler would find it a little later."""
+        if self._stopping.is_set():
+            return
         with self._idle:
             if job_id in self._mine:
                 return

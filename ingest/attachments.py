@@ -94,9 +94,11 @@ class _Adoption:
             if new.id not in self._lineage.within:
                 self._take_room(upload.size)
             with kept(catalog, originals, upload) as store:
-                catalog.attachments.adopt(
+                child, is_new = catalog.attachments.adopt(
                     self._document, self._generation, new, position=position, store=store
                 )
+            if is_new:
+                self._pipeline.submit(child.job_id)
 
     def _take_room(self, size: int) -> None:
         if self._files >= MOST_FILES:

@@ -30,12 +30,13 @@ MOST_BEGINNINGS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """What ingestion works with."""
+    """What ingestion works with; ``submit`` is told of jobs that ingestion itself adds."""
 
     catalog: Catalog
     originals: Originals
     embedder: Embedder
     ocr_languages: str = INSTALLED
+    submit: Callable[[str], None] = lambda _job_id: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

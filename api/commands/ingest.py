@@ -39,7 +39,7 @@ def ingest(
     url: str | None,
     as_json: bool,
 ) -> int:
-    """Read files, folders (with all below) and patterns.
+    """Read files, folders (with all below) and patterns, and the files inside e-mails and archives.
 
     Bytes that are there already are not read again. Hidden files and types that cannot be read
     are left out and listed. The exit code is 1 when a file failed or nothing could be read.
@@ -98,6 +98,7 @@ def report(outcomes: Sequence[Outcome], seconds: float, *, as_json: bool) -> Non
         for one in outcomes
         if one.status == status and one.error
     ]
+    rows += [("warning", one.path, warning) for one in outcomes for warning in one.warnings]
     if rows:
         show_table(("STATUS", "FILE", "WHY"), rows)
     chunks = sum(one.chunks for one in outcomes if one.status == "ready")
@@ -132,13 +133,19 @@ def _drive(intake: Intake, files: Iterable[Path], display: _Display) -> None:
 
 
 def _look(intake: Intake, display: _Display) -> None:
-    for outcome in intake.look():
+    before = len(intake.outcomes)
+    ended = intake.look()
+    display.found(len(intake.outcomes) - before)
+    for outcome in ended:
         display.finished(outcome)
     display.chunks(intake.outcomes)
 
 
 class _Display(Protocol):
     """Where progress is told."""
+
+    def found(self, count: int) -> None:
+        """So many more files were found inside others."""
 
     def finished(self, outcome: Outcome) -> None:
         """A file has come to its end."""
@@ -153,6 +160,9 @@ class _Lines:
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
+
+    def found(self, count: int) -> None:
+        self._total += count
 
     def finished(self, outcome: Outcome) -> None:
         self._done += 1
@@ -175,6 +185,11 @@ class _Bars:
         self.progress = Progress(*columns, console=Console(stderr=True))
         self._documents = self.progress.add_task("documents", total=total)
         self._chunks = self.progress.add_task("chunks", total=None)
+        self._total = total
+
+    def found(self, count: int) -> None:
+        self._total += count
+        self.progress.update(self._documents, total=self._total)
 
     def finished(self, outcome: Outcome) -> None:
         self.progress.advance(self._documents)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class Outcome:
     chunks: int = 0
     chunks_total: int | None = None
     error: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    may_hold_files: bool = False
 
     @property
     def finished(self) -> bool:
@@ -42,6 +45,7 @@ class Outcome:
             "document_id": self.document_id,
             "chunks": self.chunks,
             "error": dict(self.error) if self.error else None,
+            "warnings": list(self.warnings),
         }
 
 
@@ -75,7 +79,10 @@ def find_files(paths: Iterable[str]) -> tuple[list[Path], list[Outcome]]:
 
 @dataclass(slots=True, kw_only=True)
 class Intake:
-    """Sends files and follows their jobs; ``outcomes`` holds one for each file, in order."""
+    """Sends files and follows their jobs; ``outcomes`` holds one for each file, in order.
+
+    Those of files found inside others follow as they are found.
+    """
 
     client: Client
     collection: str | None
@@ -103,6 +110,9 @@ class Intake:
             self.outcomes[place] = self._follow(self.outcomes[place])
         ended = [place for place in asked if self.outcomes[place].finished]
         self._open = [place for place in self._open if place not in ended]
+        for place in ended:
+            if self.outcomes[place].may_hold_files:
+                self._look_inside(place)
         return [self.outcomes[place] for place in ended]
 
     def _send(self, file: Path) -> Outcome:
@@ -127,6 +137,29 @@ class Intake:
             document_id=document["id"],
             job_id=job["id"],
             chunks=document["chunk_count"] if ready else 0,
+            may_hold_files=not document["media_type"].startswith("text/"),
+        )
+
+    def _look_inside(self, place: int) -> None:
+        """Take up the files found inside one that has been read, and what was said of it."""
+        outer = self.outcomes[place]
+        with suppress(NotFound):  # deleted meanwhile
+            document = self.client.get(f"/v1/documents/{outer.document_id}")
+            self.outcomes[place] = replace(outer, warnings=tuple(document["warnings"]))
+            known = {one.document_id for one in self.outcomes}
+            for document_id in document["attachment_ids"]:
+                if document_id not in known:
+                    self._open.append(len(self.outcomes))
+                    self.outcomes.append(self._inner(outer, document_id))
+
+    def _inner(self, outer: Outcome, document_id: str) -> Outcome:
+        document = self.client.get(f"/v1/documents/{document_id}")
+        return Outcome(
+            path=f"{outer.path}/{document['name']}",
+            status="queued",
+            document_id=document_id,
+            job_id=document["job_id"],
+            may_hold_files=not document["media_type"].startswith("text/"),
         )
 
     def _follow(self, outcome: Outcome) -> Outcome:

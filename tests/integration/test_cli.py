@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "manuals").mkdir()
     (folder / "manuals" / "linnet.pdf").write_bytes(PUMP)
     (folder / "manuals" / "torn.pdf").write_bytes(PUMP[:300])
-    (folder / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    (folder / "backup.7z").write_bytes(b"7z\xbc\xaf" + bytes(64))
     (folder / ".notes").write_text("hidden")
     return folder
 
@@ -88,7 +89,7 @@ def test_a_folder_is_ingested_and_what_failed_is_told_with_the_reason(
     lines = terminal.out.splitlines()
     assert lines[0].split() == ["STATUS", "FILE", "WHY"]
     assert [line.split()[0] for line in lines[1:-1]] == ["skipped", "skipped", "failed"]
-    assert "photo.png" in terminal.out
+    assert "backup.7z" in terminal.out
     assert ".notes" in terminal.out
     assert "torn.pdf" in terminal.out
     assert lines[-1].startswith("2 ingested (")
@@ -112,9 +113,31 @@ def test_unchanged_files_are_no_work(
     assert "0 ingested (0 chunks), 1 unchanged in" in terminal.out
 
 
+def test_files_inside_files_are_followed_to_their_end(terminal: Terminal, tmp_path: Path) -> None:
+    sample = Path(__file__).resolve().parents[2] / "data" / "samples" / "mail-od-05-reply.eml"
+    archive = tmp_path / "letters.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        out.writestr("mail/reply.eml", sample.read_bytes())
+        out.writestr("setup.exe", b"MZ\x90" + bytes(99))
+    done = terminal.json("ingest", str(archive), "--collection", "letters")
+    assert [(one["path"], one["status"]) for one in done["documents"]] == [
+        (str(archive), "ready"),
+        (f"{archive}/reply.eml", "ready"),
+        (f"{archive}/reply.eml/SR-24-2061.pdf", "ready"),
+    ]
+    (warning,) = done["documents"][0]["warnings"]
+    assert warning.startswith("'setup.exe' inside it was left out")
+    outer, inner, _ = (one["document_id"] for one in done["documents"])
+    assert terminal.json("docs", "show", inner)["parent_ids"] == [outer]
+    assert terminal.run("docs", "show", outer) == 0
+    assert f"attachment_ids: ['{inner}']" in terminal.out
+    assert terminal.run("docs", "rm", outer) == 0
+    assert terminal.json("docs", "list", "--collection", "letters")["data"] == []
+
+
 def test_nothing_readable_is_a_failure(terminal: Terminal, files: Path) -> None:
-    assert terminal.run("ingest", str(files / "photo.png")) == 1
-    assert "a PNG image" in terminal.out
+    assert terminal.run("ingest", str(files / "backup.7z")) == 1
+    assert "a 7z archive" in terminal.out
 
 
 @pytest.mark.usefixtures("ingested")

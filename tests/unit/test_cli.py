@@ -223,9 +223,9 @@ def test_a_path_that_names_nothing_is_an_error(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_not_sent(tmp_path: Path) -> None:
     client, seen = client_answering()
     intake = Intake(client=client, collection=None, metadata={})
-    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (tmp_path / "backup.7z").write_bytes(b"7z\xbc\xaf" + bytes(100))
     (tmp_path / "empty.txt").touch()
-    assert intake.send(tmp_path / "picture.png").status == "skipped"
+    assert intake.send(tmp_path / "backup.7z").status == "skipped"
     assert intake.send(tmp_path / "empty.txt").status == "failed"
     gone = intake.send(tmp_path / "gone.txt")
     assert gone.error == {"code": "unreadable", "message": "No such file or directory"}
@@ -234,7 +234,7 @@ def test_what_cannot_be_read_is_not_sent(tmp_path: Path) -> None:
 
 
 def upload_reply(status: str) -> httpx2.Response:
-    document = {"id": "doc_1", "status": status, "chunk_count": 7}
+    document = {"id": "doc_1", "status": status, "chunk_count": 7, "media_type": "text/plain"}
     return httpx2.Response(202, json={"document": document, "job": {"id": "job_1"}})
 
 
@@ -277,5 +277,6 @@ def test_bytes_that_are_there_are_unchanged(tmp_path: Path) -> None:
         "document_id": "doc_1",
         "chunks": 7,
         "error": None,
+        "warnings": [],
     }
     assert not intake.waiting
