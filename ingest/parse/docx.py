@@ -5,13 +5,15 @@ Headers, footers, comments and deleted text are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ingest.parse.chart import write_chart
 from ingest.parse.encoding import storable
-from ingest.parse.flow import CELL, Flow
-from ingest.parse.package import Package, attribute, each, first, local, opened
+from ingest.parse.flow import Flow
+from ingest.parse.numbering import BULLET, Numbering
+from ingest.parse.package import Package, attribute, each, first, local, opened, own
 from ingest.parse.parts import Part
 from rag.errors import CorruptDocument, EmptyDocument
 from rag.types import BlockKind
@@ -21,6 +23,7 @@ _SKIPPED = frozenset(
 )
 _PLAIN = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 _DEEPEST_STYLE = 20
+_WIDEST = 64
 
 
 def parse(path: Path) -> Iterator[Part]:
@@ -42,7 +45,10 @@ def _document(package: Package) -> Part:
         raise CorruptDocument("the Word document is damaged: it has no body")
     flow = Flow()
     folder = main.rpartition("/")[0]
-    writer = _Writer(flow, _Styles(package.xml(f"{folder}/styles.xml")))
+    numbering = Numbering(package.xml(f"{folder}/numbering.xml"))
+    links = package.links(main).items()
+    charts = {id_: package.xml(link.target) for id_, link in links if link.type == "chart"}
+    writer = _Writer(flow, _Styles(package.xml(f"{folder}/styles.xml")), numbering, charts)
     writer.children(body)
     for name in ("footnotes.xml", "endnotes.xml"):
         notes = package.xml(f"{folder}/{name}")
@@ -77,13 +83,21 @@ class _Styles:
                 return min(max(int(name[8:]), 1), 6)
         return 0
 
-    def is_list(self, properties: Any | None) -> bool:
-        """Whether a paragraph with these properties is numbered or has a bullet."""
+    def listed(self, properties: Any | None) -> tuple[str, int | None, str | None] | None:
+        """List instance, level and the style that names the list, of a paragraph in one.
+
+        The level is ``None`` where the list itself knows it by that style.
+        """
+        level: int | None = None
         for node in self._chain(properties):
-            numbering = first(node, "numId")
-            if numbering is not None:
-                return attribute(numbering, "val") != "0"
-        return False
+            numbering = first(node, "numPr")
+            given = _child_value(numbering, "ilvl")
+            if level is None and given is not None and given.isdigit():
+                level = int(given)
+            instance = _child_value(numbering, "numId")
+            if instance is not None:
+                return None if instance == "0" else (instance, level, attribute(node, "styleId"))
+        return None
 
     def _chain(self, properties: Any | None) -> Iterator[Any]:
         if properties is None:
@@ -101,9 +115,13 @@ class _Styles:
 class _Writer:
     """Writes block elements; a list ends where a paragraph is no item."""
 
-    def __init__(self, flow: Flow, styles: _Styles) -> None:
+    def __init__(
+        self, flow: Flow, styles: _Styles, numbering: Numbering, charts: Mapping[str, Any]
+    ) -> None:
         self._flow = flow
+        self._charts = charts
         self._styles = styles
+        self._numbering = numbering
 
     def children(self, node: Any) -> None:
         """Everything inside a body, note, text box or content control."""
@@ -125,8 +143,11 @@ class _Writer:
         properties = next((child for child in node if local(child) == "pPr"), None)
         text = _inline(node).strip()
         level = self._styles.heading(properties)
-        if text and not level and self._styles.is_list(properties):
-            items.append(text)
+        label = self._label(properties)  # an empty paragraph counts, too
+        if text and label and not (level and label == BULLET):
+            text = f"{label} {text}"
+        if label and not level:
+            items += [text] if text else []
         else:
             self._list(items)
             items = []
@@ -139,26 +160,40 @@ class _Writer:
                 self._flow.newline(2)
         for box in _boxes(node):
             self.children(box)
+        for chart in each(node, "chart"):
+            write_chart(self._charts.get(attribute(chart, "id") or ""), self._flow)
         return items
+
+    def _cell_text(self, paragraph: Any) -> str:
+        label = self._label(next(own(paragraph, "pPr"), None))
+        text = _inline(paragraph)
+        return f"{label} {text}" if label and (text.strip() or label != BULLET) else text
+
+    def _label(self, properties: Any | None) -> str | None:
+        listed = self._styles.listed(properties)
+        if listed is None:
+            return None
+        instance, level, style = listed
+        if level is None:
+            level = self._numbering.level_of(instance, style)
+        return self._numbering.next(instance, level)
 
     def _list(self, items: list[str]) -> None:
         if items:
             with self._flow.block(BlockKind.LIST):
                 for item in items:
                     self._flow.newline()
-                    self._flow.write(f"- {item}")
+                    self._flow.write(item)
 
     def _table(self, node: Any) -> None:
-        with self._flow.block(BlockKind.TABLE):
-            for row in _own(node, "tr"):
-                cells = [" ".join(_cell(cell).split()) for cell in _own(row, "tc")]
-                if any(cells):
-                    self._flow.newline()
-                    self._flow.write(CELL.join(cells))
+        self._flow.table(list(self._cells(row)) for row in _own(node, "tr"))
 
-
-def _cell(node: Any) -> str:
-    return " ".join(_inline(paragraph) for paragraph in each(node, "p"))
+    def _cells(self, row: Any) -> Iterator[str | None]:
+        for cell in _own(row, "tc"):
+            yield " ".join(map(self._cell_text, each(cell, "p")))
+            wide = _child_value(next(own(cell, "tcPr"), None), "gridSpan") or "1"
+            if wide.isdigit():
+                yield from [None] * (min(int(wide), _WIDEST) - 1)
 
 
 def _own(node: Any, name: str) -> Iterator[Any]:

@@ -57,17 +57,22 @@ class Flow:
             self._put(cleaned)
             self._space = text[-1:].isspace()
 
-    def table(self, rows: Iterable[Sequence[str]]) -> None:
-        """Add a table: a line for each row that says anything, and where its cells stand."""
+    def table(self, rows: Iterable[Sequence[str | None]]) -> None:
+        """Add a table: a line for each row that says anything, and where its cells stand.
+
+        ``None`` is a place that the cell before it covers, too.
+        """
         cells: list[TableCell] = []
         with self.block(BlockKind.TABLE, cells=cells):
             for row, columns in enumerate(rows):
-                texts = [" ".join(text.split()) for text in columns]
+                texts = [text if text is None else " ".join(text.split()) for text in columns]
                 if not any(texts):
                     continue
                 self.newline()
                 self._settle()
                 for column, text in enumerate(texts):
+                    if text is None:
+                        continue
                     if column:
                         self._put(CELL)
                     end = self._length + len(text)

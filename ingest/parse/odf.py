@@ -155,14 +155,21 @@ def text(node: Any) -> str:
     return "".join(pieces)
 
 
-def rows(table: Any) -> Iterator[list[str]]:
-    """Texts of a table's cells, row by row; covered cells are empty."""
+def rows(table: Any) -> Iterator[list[str | None]]:
+    """Texts of a table's cells, row by row; what a cell beside covers is ``None``."""
     for node in _own_rows(table):
-        texts: list[str] = []
+        texts: list[str | None] = []
+        covered = 0
         for cell in own(node, "table-cell", "covered-table-cell"):
+            if covered and local(cell) == "covered-table-cell":
+                count = repeated(cell, "number-columns-repeated", _MOST_REPEATED)
+                texts += [None] * count
+                covered -= count
+                continue
+            covered = repeated(cell, "number-columns-spanned", _MOST_REPEATED) - 1
             words = " ".join(text(one) for one in each(cell, "p", "h"))
             texts += [words] * repeated(cell, "number-columns-repeated", _MOST_REPEATED)
-        while texts and not texts[-1].strip():
+        while texts and not (texts[-1] or "").strip():
             texts.pop()
         count = repeated(node, "number-rows-repeated", _MOST_REPEATED) if any(texts) else 1
         yield from [texts] * count

@@ -177,8 +177,13 @@ def _list(items: list[str], flow: Flow) -> None:
         items.clear()
 
 
-def _row(row: Any) -> list[str]:
-    return [" ".join(paragraphs(next(own(cell, "txBody"), None))) for cell in own(row, "tc")]
+def _row(row: Any) -> list[str | None]:
+    return [
+        None
+        if cell.get("hMerge") in ("1", "true")
+        else " ".join(paragraphs(next(own(cell, "txBody"), None)))
+        for cell in own(row, "tc")
+    ]
 
 
 def _diagram(root: Any | None, flow: Flow) -> None:

@@ -69,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         files = [path for path in files if _extension(path) in options.only]
     rows = [_row(extension, files) for extension in sorted({_extension(path) for path in files})]
     _print(rows, every=options.every)
+    met = {reading.format for row in rows for reading in row.readings}
+    if not options.only and (unmet := [row.name for row in FORMATS if row.name not in met]):
+        _say(f"No files of: {', '.join(unmet)}")
     if options.json is not None:
         report = [asdict(row) for row in rows]
         options.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -154,9 +157,6 @@ def _print(rows: Sequence[Row], *, every: bool) -> None:
             _say(f"{alike}{reading.name} {'; '.join(reading.warnings)}")
         elif reading.refusal is not None:
             _say(f"Refused {reading.name}: {reading.refusal}")
-    met = {reading.format for row in rows for reading in row.readings}
-    if unmet := [row.name for row in FORMATS if row.name not in met]:
-        _say(f"No files of: {', '.join(unmet)}")
 
 
 def _cells(row: Row) -> Iterator[str]:

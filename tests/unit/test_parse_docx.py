@@ -30,8 +30,7 @@ def read(tmp_path: Path, body: str, **parts: str) -> ParsedDocument:
         archive.writestr(
             "word/document.xml", f"<w:document {W}><w:body>{body}</w:body></w:document>"
         )
-        archive.writestr("word/styles.xml", STYLES)
-        for name, content in parts.items():
+        for name, content in {"styles": STYLES, **parts}.items():
             archive.writestr(f"word/{name}.xml", content)
     return parse(path, TYPE)
 
@@ -60,6 +59,86 @@ def test_structure(tmp_path: Path) -> None:
         (BlockKind.LIST, 0, "- one\n- two"),
         (BlockKind.TABLE, 0, "Net | 82,959\nNet | 82,959"),
     ]
+
+
+NUMBERING = f"""<w:numbering {W}>
+<w:abstractNum w:abstractNumId="0">
+<w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/><w:pStyle w:val="H1"/>
+<w:lvlText w:val="%1."/></w:lvl>
+<w:lvl w:ilvl="1"><w:start w:val="1"/><w:numFmt w:val="decimal"/><w:pStyle w:val="H2"/>
+<w:lvlText w:val="%1.%2"/></w:lvl>
+<w:lvl w:ilvl="2"><w:start w:val="1"/><w:numFmt w:val="lowerRoman"/>
+<w:lvlText w:val="(%3)"/></w:lvl>
+</w:abstractNum>
+<w:abstractNum w:abstractNumId="1">
+<w:lvl w:ilvl="0"><w:start w:val="3"/><w:numFmt w:val="upperLetter"/>
+<w:lvlText w:val="%1)"/></w:lvl>
+<w:lvl w:ilvl="1"><w:numFmt w:val="bullet"/><w:lvlText w:val="o"/></w:lvl>
+</w:abstractNum>
+<w:abstractNum w:abstractNumId="2"><w:numStyleLink w:val="Linked"/></w:abstractNum>
+<w:abstractNum w:abstractNumId="3"><w:styleLink w:val="Linked"/>
+<w:lvl w:ilvl="0"><w:numFmt w:val="decimalZero"/><w:lvlText w:val="No. %1"/></w:lvl></w:abstractNum>
+<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num>
+<w:num w:numId="2"><w:abstractNumId w:val="1"/></w:num>
+<w:num w:numId="3"><w:abstractNumId w:val="1"/>
+<w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride></w:num>
+<w:num w:numId="4"><w:abstractNumId w:val="2"/></w:num>
+</w:numbering>"""
+
+
+def numbered(text: str, instance: int, level: int = 0, style: str = "") -> str:
+    more = f'<w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{instance}"/></w:numPr>'
+    return paragraph(text, style, more)
+
+
+def test_automatic_numbers(tmp_path: Path) -> None:
+    body = (
+        numbered("Term", 1, 0, "H1")
+        + numbered("Start", 1, 1, "H2")
+        + numbered("first", 1, 2)
+        + numbered("", 1, 2)
+        + numbered("third", 1, 2)
+        + numbered("End", 1, 1, "H2")
+        + numbered("Fees", 1, 0, "H1")
+        + numbered("Due", 1, 1, "H2")
+        + paragraph("No number", "H2", '<w:numPr><w:numId w:val="0"/></w:numPr>')
+        + numbered("three", 2)
+        + numbered("deep", 2, 1)
+        + numbered("four", 2)
+        + paragraph("Between.")
+        + numbered("anew", 3)
+        + numbered("on", 3)
+        + numbered("linked", 4)
+    )
+    document = read(tmp_path, body, numbering=NUMBERING)
+    assert document.text.split("\n\n") == [
+        "1. Term", "1.1 Start", "(i) first\n(iii) third", "1.2 End", "2. Fees", "2.1 Due",
+        "No number", "C) three\n- deep\nD) four", "Between.", "A) anew\nB) on\nNo. 01 linked",
+    ]  # fmt: skip
+    assert document.title == "1. Term"
+
+
+def test_numbers_by_style_and_in_cells(tmp_path: Path) -> None:
+    styles = STYLES.replace(
+        '<w:style w:styleId="H1"><w:name w:val="heading 1"/></w:style>',
+        '<w:style w:styleId="H1"><w:name w:val="heading 1"/><w:pPr><w:numPr><w:numId w:val="1"/>'
+        "</w:numPr></w:pPr></w:style>",
+    ).replace(
+        '<w:outlineLvl w:val="1"/>',
+        '<w:outlineLvl w:val="1"/><w:numPr><w:numId w:val="1"/></w:numPr>',
+    )
+    cells = "".join(
+        f"<w:tr><w:tc>{numbered('', 3)}</w:tc><w:tc><w:tcPr><w:gridSpan w:val='2'/></w:tcPr>"
+        f"{paragraph(text)}</w:tc><w:tc>{paragraph('end')}</w:tc></w:tr>"
+        for text in ("Net", "Tax")
+    )
+    body = paragraph("One", "H1") + paragraph("Sub", "H2") + f"<w:tbl>{cells}</w:tbl>"
+    document = read(tmp_path, body, numbering=NUMBERING, styles=styles)
+    assert document.text == "1. One\n\n1.1 Sub\n\nA) | Net | end\nB) | Tax | end"
+    found = {(c.row, c.column): document.text[c.start : c.end] for c in document.blocks[-1].cells}
+    assert found == {
+        (0, 0): "A)", (0, 1): "Net", (0, 3): "end", (1, 0): "B)", (1, 1): "Tax", (1, 3): "end",
+    }  # fmt: skip
 
 
 def test_what_a_reader_sees_and_nothing_else(tmp_path: Path) -> None:
