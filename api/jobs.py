@@ -40,9 +40,10 @@ _NOT_THE_DOCUMENT = (StorageError, EmbeddingFailed, Conflict, OSError, sa.exc.Op
 class JobStore:
     """Runs the catalog's ingestion jobs in this process until stopped."""
 
-    def __init__(self, path: Path, pipeline: Pipeline, *, workers: int) -> None:
+    def __init__(self, place: Path | str, pipeline: Pipeline, *, workers: int) -> None:
+        """Keep its records in a SQLite file, or in a schema of its own at a PostgreSQL URL."""
         self._pipeline = replace(pipeline, submit=self.submit)
-        self._workflows = Workflows(path, self._go_on_with, workers=workers)
+        self._workflows = Workflows(place, self._go_on_with, workers=workers)
         self._pauses = Pauses(first=_RECONCILE_S, longest=_LONGEST_PAUSE_S)
         self._mine: set[str] = set()
         self._swept = time.monotonic()

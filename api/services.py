@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from api.home import Home
@@ -14,7 +15,7 @@ from ingest.intake import Incoming, receive
 from ingest.originals import Originals
 from ingest.pipeline import Pipeline
 from rag.catalog import Catalog
-from rag.catalog.database import open_database, open_sqlite
+from rag.catalog.database import Database, is_server, open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
@@ -50,6 +51,12 @@ class Services:
     """Every engine that a request may name; the default comes first."""
     pricing: Pricing
     meter: Meter
+
+    @property
+    def job_store(self) -> Path | str:
+        """Where the job store keeps its records: a file, or the URL of the catalog's server."""
+        url = self.settings.database_url
+        return url if url and is_server(url) else self.home.jobs
 
     def chunking(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A collection's chunking: what is given, and else what suits the embedding model.
@@ -129,17 +136,29 @@ def open_services(settings: Settings, *, address: str | None = None) -> Iterator
     """Own the home and build everything; closed on leaving.
 
     Raises:
-        HomeBusy: another process owns the home.
+        HomeBusy: another process owns the home or the database.
         ConfigurationError: a setting names something that does not exist.
     """
     home = Home(path=settings.home)
-    with home.owned(address=address):
-        services = _build(settings, home)
+    with home.owned(address=address), _databases(settings, home) as databases:
+        services = _build(settings, home, *databases)
         _tidy(services)
         try:
             yield services
         finally:
             services.catalog.close()
+
+
+@contextmanager
+def _databases(settings: Settings, home: Home) -> Iterator[tuple[Database, Database]]:
+    """The catalog's database and that of the vectors, ours alone: two files, or one server's."""
+    url = settings.database_url
+    database = open_database(url or f"sqlite:///{home.catalog}")
+    with closing(database), database.owned():
+        if url and is_server(url):
+            yield database, open_database(url, writers_lock=2)
+        else:
+            yield database, open_sqlite(home.vectors)
 
 
 def _tidy(services: Services) -> None:
@@ -152,16 +171,13 @@ def _tidy(services: Services) -> None:
         catalog.versions.discard_orphan(sha256, originals.discard)
 
 
-def _build(settings: Settings, home: Home) -> Services:
+def _build(settings: Settings, home: Home, database: Database, vectors: Database) -> Services:
     if settings.index != "faiss":
         raise ConfigurationError(f"IBIDEM_INDEX={settings.index}: known are faiss.")
     embedder = open_embedder(
         settings.embedder, cache=home.models, api_key=settings.embedder_api_key
     )
-    catalog = Catalog(
-        open_database(settings.database_url or f"sqlite:///{home.catalog}"),
-        VectorStore(open_sqlite(home.vectors)),
-    )
+    catalog = Catalog(database, VectorStore(vectors))
     originals = Originals(home.originals)
     indexes = Indexes(catalog, embedder, FaissIndex)
     models = Resources(

@@ -49,7 +49,7 @@ class Worker:
         from api.jobs import JobStore
 
         services = self._services
-        store = JobStore(services.home.jobs, services.pipeline, workers=services.settings.workers)
+        store = JobStore(services.job_store, services.pipeline, workers=services.settings.workers)
         try:
             store.start()
         except Exception:

@@ -1,7 +1,7 @@
 """Durable workflows on DBOS; this is the only file that knows it.
 
-Its store is an SQLite file of its own that may be lost at any moment: the catalog alone
-decides what work exists.
+Its store, an SQLite file or a schema on a PostgreSQL server, is its own and may be lost at any
+moment: the catalog alone decides what work exists.
 """
 
 from __future__ import annotations
@@ -39,9 +39,12 @@ class State(Enum):
 class Workflows:
     """Runs one function as a workflow; its steps are not done again after a crash."""
 
-    def __init__(self, path: Path, work: Callable[..., None], *, workers: int) -> None:
-        """Run ``work``, whose arguments are JSON; ``workers`` interrupted ones at once."""
-        self._path = path
+    def __init__(self, place: Path | str, work: Callable[..., None], *, workers: int) -> None:
+        """Run ``work``, whose arguments are JSON; ``workers`` interrupted ones at once.
+
+        The store lies in the file ``place``, or at that PostgreSQL URL.
+        """
+        self._place = place
         self._work = work
         self._workers = workers
         self._executor_id = uuid.uuid4().hex
@@ -54,9 +57,11 @@ class Workflows:
         try:
             self._launch()
         except sa.exc.DatabaseError:
-            _log.exception("the job store %s is damaged; starting a new one", self._path)
+            if not isinstance(self._place, Path):
+                raise
+            _log.exception("the job store %s is damaged; starting a new one", self._place)
             self.close()
-            _put_aside(self._path)
+            _put_aside(self._place)
             self._launch()
 
     def close(self) -> None:
@@ -102,10 +107,13 @@ class Workflows:
         DBOS.delete_workflows([workflow.workflow_id for workflow in ended])
 
     def _launch(self) -> None:
-        self._engine = _open_engine(self._path)
+        if isinstance(self._place, Path):
+            url, self._engine = f"sqlite:///{self._place}", _open_engine(self._place)
+        else:
+            url = self._place
         config = DBOSConfig(
             name="ibidem",
-            system_database_url=f"sqlite:///{self._path}",
+            system_database_url=url,
             system_database_engine=self._engine,
             application_version="1",
             executor_id=self._executor_id,

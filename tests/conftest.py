@@ -2,21 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+import sqlalchemy as sa
 
 from rag.catalog import Catalog
-from rag.catalog.database import open_sqlite
+from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
+from tests import postgres
+
+_TEMPLATE = "ibidem_template"
+
+FreshDatabase: TypeAlias = Callable[[ExitStack], str | None]
+"""Gives the IBIDEM_DATABASE_URL of a new empty catalog; ``None`` for SQLite in the home."""
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[sa.URL]:
+    """A PostgreSQL server: the one that TEST_POSTGRES_URL names, else one of the tests' own."""
+    with ExitStack() as stack:
+        if named := os.environ.get("TEST_POSTGRES_URL"):
+            url = sa.make_url(named)
+        elif programs := postgres.installed():
+            url = stack.enter_context(postgres.server(programs))
+        else:
+            pytest.skip("no PostgreSQL here; `make test` installs one, or set TEST_POSTGRES_URL")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated(postgresql: sa.URL) -> sa.URL:
+    """A database with all tables; copying it is faster than migrating each time."""
+    url = postgres.make_template(postgresql, _TEMPLATE)
+    open_catalog(url.render_as_string(hide_password=False)).close()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"], scope="session")
+def fresh_database(request: pytest.FixtureRequest) -> FreshDatabase:
+    """Makes databases of each kind."""
+    if request.param == "sqlite":
+        return lambda _stack: None
+    migrated: sa.URL = request.getfixturevalue("migrated")
+
+    def copy(stack: ExitStack) -> str:
+        made = postgres.database(migrated.set(database="postgres"), template=_TEMPLATE)
+        return stack.enter_context(made).render_as_string(hide_password=False)
+
+    return copy
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    """An empty catalog in a folder of its own."""
-    catalog = Catalog(
-        open_sqlite(tmp_path / "catalog.db"), VectorStore(open_sqlite(tmp_path / "vectors.db"))
-    )
+def database_url(fresh_database: FreshDatabase) -> Iterator[str | None]:
+    """A database of this test's own on each kind of server; ``None`` for SQLite in the home."""
+    with ExitStack() as stack:
+        yield fresh_database(stack)
+
+
+on_sqlite = pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("fresh_database", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, database_url: str | None) -> Iterator[Catalog]:
+    """An empty catalog of this test's own, on each kind of database."""
+    if database_url is None:
+        vectors = VectorStore(open_sqlite(tmp_path / "vectors.db"))
+        catalog = Catalog(open_sqlite(tmp_path / "catalog.db"), vectors)
+    else:
+        catalog = open_catalog(database_url)
     yield catalog
     catalog.close()
+
+
+def open_catalog(url: str) -> Catalog:
+    """A catalog on PostgreSQL, its vectors in the same database."""
+    return Catalog(open_database(url), VectorStore(open_database(url, writers_lock=2)))

@@ -14,28 +14,70 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rag.errors import StorageError, StorageFull
+from rag.errors import ConfigurationError, HomeBusy, MissingExtra, StorageError, StorageFull
+from rag.redact import masked_url
 
 _BUSY_TIMEOUT_S = 30
+_CONNECT_TIMEOUT_S = 10
+_ADVISORY = 0x1B1DE
+"""The first half of the keys of our advisory locks on PostgreSQL; the second says which."""
+_OWNER_LOCK = 0
+_DISK_FULL = "53100"
 _log = logging.getLogger(__name__)
 
 
 class Database:
     """Read transactions on a snapshot; write transactions one at a time.
 
-    SQLite gets WAL and ``synchronous=FULL``: a commit that returned survives power loss.
+    SQLite gets WAL and ``synchronous=FULL``: a commit that returned survives power loss. It has
+    one writer at a time. On PostgreSQL writers take an advisory lock until they commit, so that
+    both are the same to the code above: what a write transaction finds absent stays absent,
+    which no lock on rows would say, and the numbers it gives out become visible in order.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, *, writers_lock: int = 1) -> None:
+        """Over an engine; databases that share a server's differ in ``writers_lock``."""
         self.engine = engine
         self._writing = threading.Lock()
         self._is_sqlite = engine.dialect.name == "sqlite"
+        self._reader = engine
+        if not self._is_sqlite:
+            self._reader = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        self._writers_lock = writers_lock
         self._log_has_residue = False
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Be the only process that works on this database, wherever it runs.
+
+        A SQLite file lies in a folder that is owned already; a server is reached from anywhere.
+
+        Raises:
+            HomeBusy: another process works on it.
+        """
+        if self._is_sqlite:
+            yield
+            return
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.detach()  # the pool may be closed before this is
+            key = (_ADVISORY, _OWNER_LOCK)
+            lock = sa.select(sa.func.pg_try_advisory_lock(*key))
+            if not connection.execute(lock).scalar():
+                raise HomeBusy(
+                    f"Another process is using {masked_url(str(self.engine.url))}. "
+                    "Stop it, or set IBIDEM_DATABASE_URL to another database."
+                )
+            try:
+                yield
+            finally:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(*key)))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A read transaction: everything in it sees one moment."""
-        with self.engine.connect() as connection:
+        with self._reader.connect() as connection:
             if self._is_sqlite:
                 connection.exec_driver_sql("BEGIN")
             yield connection
@@ -54,15 +96,12 @@ class Database:
         # Within the process writers queue on the lock, because SQLite's own waiting polls.
         with self._writing, self.engine.connect() as connection:
             try:
-                if self._is_sqlite:
-                    level = "FULL" if durable else "NORMAL"
-                    connection.exec_driver_sql(f"PRAGMA synchronous={level}")
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._begin_write(connection, durable)
                 yield connection
                 connection.commit()
             except sa.exc.OperationalError as error:
                 connection.rollback()
-                if "full" in str(error.orig):
+                if _is_disk_full(error.orig):
                     raise StorageFull(
                         "The disk is full; the change was not stored. Free some space and retry."
                     ) from error
@@ -71,6 +110,18 @@ class Database:
                 connection.rollback()
                 raise
         self._empty_log()
+
+    def _begin_write(self, connection: sa.Connection, durable: bool) -> None:
+        if self._is_sqlite:
+            level = "FULL" if durable else "NORMAL"
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        if not durable:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+        connection.exec_driver_sql(
+            f"SELECT pg_advisory_xact_lock({_ADVISORY}, {self._writers_lock})"
+        )
 
     def scrub(self) -> None:
         """See to it that deleted rows can no longer be read in SQLite's write-ahead log.
@@ -125,12 +176,70 @@ def open_sqlite(path: Path) -> Database:
     return Database(engine)
 
 
-def open_database(url: str) -> Database:
-    """Open the database that a URL names (``sqlite:///PATH`` or ``postgresql+psycopg://…``)."""
-    parsed = sa.make_url(url)
+def is_server(url: str) -> bool:
+    """Whether the URL names a database server and not a file."""
+    return not url.startswith("sqlite")
+
+
+def open_database(url: str, *, writers_lock: int = 1) -> Database:
+    """Open the database that a URL names (``sqlite:///PATH`` or ``postgresql+psycopg://…``).
+
+    Raises:
+        ConfigurationError: the URL is none of these, or no such database can be reached.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise _unknown(url) from error
     if parsed.get_backend_name() == "sqlite":
         return open_sqlite(Path(parsed.database or "catalog.db"))
-    return Database(sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
+    if parsed.get_backend_name() != "postgresql":
+        raise _unknown(url)
+    return _open_postgresql(parsed.set(drivername="postgresql+psycopg"), writers_lock)
+
+
+def _unknown(url: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"IBIDEM_DATABASE_URL={masked_url(url)}: known are sqlite:///FILE and "
+        "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
+    )
+
+
+def _open_postgresql(url: sa.URL, writers_lock: int) -> Database:
+    try:
+        engine = sa.create_engine(
+            url,
+            # A restarted server is noticed before the connection is needed.
+            pool_pre_ping=True,
+            hide_parameters=True,
+            pool_size=10,
+            max_overflow=50,
+            connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
+        )
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            "PostgreSQL needs the driver psycopg: pip install 'ibidem[postgres]'."
+        ) from error
+    try:
+        with engine.connect() as connection:
+            encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+    except sa.exc.OperationalError as error:
+        raise ConfigurationError(
+            f"The database {masked_url(str(url))} cannot be reached: "
+            f"{str(error.orig).splitlines()[0]}. Check IBIDEM_DATABASE_URL and the server."
+        ) from error
+    if encoding != "UTF8":
+        engine.dispose()
+        raise ConfigurationError(
+            f"The database {masked_url(str(url))} stores text as {encoding}; Ibidem needs UTF8."
+        )
+    return Database(engine, writers_lock=writers_lock)
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    return getattr(error, "sqlstate", None) == _DISK_FULL or (
+        isinstance(error, sqlite3.Error) and "full" in str(error)
+    )
 
 
 HEAD = "0001"

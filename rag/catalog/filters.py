@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,15 +55,90 @@ class json_type_of(GenericFunction[str]):
     inherit_cache = True
 
 
+class _Number(sa.types.TypeDecorator[float]):
+    """Integers and decimal fractions, compared as exactly as they are written."""
+
+    impl = sa.Float
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        kind = sa.Numeric() if dialect.name == "postgresql" else sa.Float()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        return Decimal(repr(value)) if dialect.name == "postgresql" else value
+
+
+class json_number(GenericFunction[float]):
+    """A metadata value that is a number."""
+
+    type = _Number()
+    inherit_cache = True
+
+
+class json_string(GenericFunction[str]):
+    """A metadata value that is a string, ordered by its code points."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+class by_code_points(GenericFunction[str]):
+    """Text as it is, compared by code points whatever the database's language."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
 @compiles(json_type_of, "sqlite")
 def _sqlite_type(element: Any, compiler: Any, **kw: Any) -> str:
-    column, key = list(element.clauses)
-    name = f"json_type({compiler.process(column, **kw)}, {compiler.process(key, **kw)})"
+    name = f"json_type({_sqlite_place(element, compiler, **kw)})"
     return (
         f"CASE {name} WHEN 'text' THEN 'string' WHEN 'integer' THEN 'number' "
         f"WHEN 'real' THEN 'number' WHEN 'true' THEN 'boolean' WHEN 'false' THEN 'boolean' "
         f"ELSE {name} END"
     )
+
+
+@compiles(json_number, "sqlite")
+@compiles(json_string, "sqlite")
+def _sqlite_value(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"json_extract({_sqlite_place(element, compiler, **kw)})"
+
+
+@compiles(by_code_points, "sqlite")
+def _sqlite_text(element: Any, compiler: Any, **kw: Any) -> str:
+    return str(compiler.process(element.clause_expr, **kw))
+
+
+def _sqlite_place(element: Any, compiler: Any, **kw: Any) -> str:
+    column, key = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"""{column}, '$."' || {key} || '"'"""
+
+
+@compiles(json_type_of, "postgresql")
+def _postgresql_type(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"jsonb_typeof({_postgresql_place('->', element, compiler, **kw)})"
+
+
+@compiles(json_number, "postgresql")
+def _postgresql_number(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"CAST({_postgresql_place('->', element, compiler, **kw)} AS NUMERIC)"
+
+
+@compiles(json_string, "postgresql")
+def _postgresql_string(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"""(({_postgresql_place("->>", element, compiler, **kw)}) COLLATE "C")"""
+
+
+@compiles(by_code_points, "postgresql")
+def _postgresql_text(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"""({compiler.process(element.clause_expr, **kw)} COLLATE "C")"""
+
+
+def _postgresql_place(arrow: str, element: Any, compiler: Any, **kw: Any) -> str:
+    column, key = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{column} {arrow} CAST({key} AS TEXT)"
 
 
 def is_field_name(name: str) -> bool:
@@ -210,18 +286,20 @@ def _compare(field: str, op: str, operand: Any) -> sa.ColumnElement[bool]:
     """
     sample = operand[0] if op == "$in" else operand
     if field in _OWN:
-        return _apply(_OWN[field], op, operand) if isinstance(sample, str) else sa.false()
+        own = by_code_points(_OWN[field])
+        return _apply(own, op, operand) if isinstance(sample, str) else sa.false()
     kind = sa.func.coalesce(_type(field), "")
     if sample is None:
         return kind == "null"
-    value = t.documents.c.metadata[field]
+    typed: sa.ColumnElement[Any]
     if isinstance(sample, bool):
-        same, typed = kind == "boolean", value.as_boolean()
+        same, typed = kind == "boolean", t.documents.c.metadata[field].as_boolean()
     elif isinstance(sample, str):
-        same, typed = kind == "string", value.as_string()
+        same, typed = kind == "string", json_string(t.documents.c.metadata, field)
     else:
-        same, typed = kind == "number", value.as_float()
-    return same & sa.func.coalesce(_apply(typed, op, operand), sa.false())
+        same, typed = kind == "number", json_number(t.documents.c.metadata, field)
+    # Of AND both sides may be computed, and PostgreSQL fails on a string taken for a number.
+    return sa.case((same, _apply(typed, op, operand)), else_=sa.false())
 
 
 def _one_of(field: str, operands: Sequence[Any]) -> sa.ColumnElement[bool]:
@@ -238,7 +316,7 @@ def _apply(value: Any, op: str, operand: Any) -> sa.ColumnElement[bool]:
 
 
 def _type(field: str) -> sa.ColumnElement[Any]:
-    return json_type_of(t.documents.c.metadata, sa.literal(f'$."{field}"'))
+    return json_type_of(t.documents.c.metadata, field)
 
 
 def _kind(value: Any) -> str:

@@ -28,8 +28,17 @@ def _sqlite_integers(element: Any, compiler: Any, **kw: Any) -> str:
     return f"json_each{compiler.process(element.clause_expr, **kw)}"
 
 
+@compiles(json_integers, "postgresql")
+def _postgresql_integers(element: Any, compiler: Any, **kw: Any) -> str:
+    values = compiler.process(next(iter(element.clauses)), **kw)
+    elements = f"json_array_elements_text(CAST({values} AS JSON))"
+    # Nothing of the caller's: ``values`` is the name of a parameter.
+    return f"(SELECT CAST(element AS BIGINT) AS value FROM {elements} AS element)"  # noqa: S608
+
+
 metadata = sa.MetaData()
-Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Json = sa.JSON(none_as_null=True)
+Queried = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 collections = sa.Table(
     "collections",
@@ -61,7 +70,7 @@ documents = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("error", Json),
-    sa.Column("metadata", Json, nullable=False),
+    sa.Column("metadata", Queried, nullable=False),
     sa.Column("job_id", sa.Text, nullable=False),
     sa.Column("uploaded", sa.Boolean, nullable=False, comment="Not only inside another file."),
     sa.Column("generation", sa.BigInteger),

@@ -1,4 +1,4 @@
-"""Vectors by the text they encode, in a file of their own, off the catalog's hot pages.
+"""Vectors by the text they encode, in a file or table of their own, off the catalog's hot pages.
 
 Keyed by (tenant, embedder, sha256 of the text): the same text is never embedded twice.
 Nothing here is truth: a lost vector is embedded again by ``ibidem audit --repair``.
@@ -20,7 +20,9 @@ _metadata = sa.MetaData()
 _vectors = sa.Table(
     "vectors",
     _metadata,
-    sa.Column("number", sa.Integer, primary_key=True),  # rows stay in the order of insertion
+    sa.Column(  # rows stay in the order of insertion
+        "number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True
+    ),
     sa.Column("tenant", sa.Text, nullable=False),
     sa.Column("embedder", sa.Text, nullable=False),
     sa.Column("text_sha256", sa.LargeBinary, nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from api.app import create_app
 from api.jobs import JobStore
 from api.services import Services, open_services
 from api.settings import Settings
+from tests.conftest import FreshDatabase
 from tests.pdfs import pdf, prose
 
 LOOPBACK = "http://127.0.0.1:8000"
@@ -69,7 +70,7 @@ def _open(home: Path, models: Path, *, work: bool = False, **settings: Any) -> I
     home.mkdir()
     (home / "models").symlink_to(models)
     with open_services(Settings(home=home, **settings)) as services:
-        jobs = JobStore(services.home.jobs, services.pipeline, workers=2) if work else None
+        jobs = JobStore(services.job_store, services.pipeline, workers=2) if work else None
         if jobs is not None:
             jobs.start()
         try:
@@ -87,9 +88,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_rest(tmp_path: Path, models: Path) -> Callable[..., Opened]:
+def open_rest(tmp_path: Path, models: Path, database_url: str | None) -> Callable[..., Opened]:
     """Opens a service on a home of its own, without a job store unless ``work`` is set."""
-    return lambda **settings: _open(tmp_path / "home", models, **settings)
+    return lambda **settings: _open(
+        tmp_path / "home", models, database_url=database_url, **settings
+    )
 
 
 @pytest.fixture
@@ -100,10 +103,14 @@ def idle(open_rest: Callable[..., Opened]) -> Iterator[Rest]:
 
 
 @pytest.fixture(scope="module")
-def rest(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Rest]:
-    """A working service that the tests of a module share."""
-    with _open(tmp_path_factory.mktemp("rest") / "home", models, work=True) as rest:
-        yield rest
+def rest(
+    tmp_path_factory: pytest.TempPathFactory, models: Path, fresh_database: FreshDatabase
+) -> Iterator[Rest]:
+    """A working service on each kind of database that the tests of a module share."""
+    home = tmp_path_factory.mktemp("rest") / "home"
+    with ExitStack() as stack:
+        url = fresh_database(stack)
+        yield stack.enter_context(_open(home, models, work=True, database_url=url))
 
 
 @pytest.fixture(scope="module")

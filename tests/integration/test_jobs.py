@@ -20,14 +20,16 @@ from ingest import pipeline as line
 from ingest.intake import Incoming
 from rag.errors import Conflict, EmbeddingFailed, StorageFull
 from rag.types import Document, DocumentStatus, JobStatus
+from tests.conftest import on_sqlite
 
 TENANT = "default"
 ENOUGH_S = 30
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    with open_services(Settings(home=tmp_path / "home")) as services:
+def services(tmp_path: Path, database_url: str | None) -> Iterator[Services]:
+    settings = Settings(home=tmp_path / "home", database_url=database_url)
+    with open_services(settings) as services:
         yield services
 
 
@@ -39,7 +41,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def working(services: Services) -> Iterator[JobStore]:
-    store = JobStore(services.home.jobs, services.pipeline, workers=2)
+    store = JobStore(services.job_store, services.pipeline, workers=2)
     store.start()
     try:
         yield store
@@ -127,6 +129,7 @@ def test_a_failing_look_at_the_store_strands_no_job(
     assert status(services, document) is DocumentStatus.READY
 
 
+@on_sqlite
 def test_a_damaged_store_is_put_aside(services: Services) -> None:
     document = upload(services)
     services.home.jobs.write_bytes(b"not a database " * 1000)
@@ -136,13 +139,21 @@ def test_a_damaged_store_is_put_aside(services: Services) -> None:
     assert services.home.jobs.with_name("jobs.db.damaged").exists()
 
 
+def lose_the_job_store(services: Services) -> None:
+    if isinstance(services.job_store, Path):
+        for file in services.home.path.glob("jobs.db*"):
+            file.unlink()
+    else:
+        with services.catalog._database.write() as connection:
+            connection.exec_driver_sql("DROP SCHEMA dbos CASCADE")
+
+
 def test_a_lost_store_loses_no_job(services: Services) -> None:
     with working(services):
         first = upload(services)
         wait_until_idle(services)
     second = upload(services, "Another text.")
-    for file in services.home.path.glob("jobs.db*"):
-        file.unlink()
+    lose_the_job_store(services)
     with working(services):
         wait_until_idle(services)
     assert {status(services, d) for d in (first, second)} == {DocumentStatus.READY}

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.conftest import on_sqlite
 from tests.integration.conftest import LEASE, Rest
 
 NOBODY = "0" * 24
@@ -326,6 +327,7 @@ def test_a_full_disk_while_receiving_is_said_and_leaves_nothing(
     assert idle.upload("a.txt", b"hello").status_code == 202
 
 
+@on_sqlite
 def test_a_full_database_is_said_and_nothing_is_half_done(idle: Rest) -> None:
     assert idle.upload("a.txt", b"hello").status_code == 202
     engine = sa.create_engine(f"sqlite:///{idle.services.home.catalog}")

@@ -18,8 +18,9 @@ VALUES = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-3, 3),
-    st.sampled_from([0.5, -1.0, 2.0]),
-    st.sampled_from(["", "a", "b", "1", "true"]),
+    st.sampled_from([2**53, 2**53 + 1, -(2**63), 2**63 - 1]),
+    st.sampled_from([0.5, -1.0, 2.0, 0.1, 1e300]),
+    st.sampled_from(["", "a", "b", "B", "é", "\U0001f600", "\uffee", "1", "true"]),
 )
 METADATA = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4)
 ORDERED = VALUES.filter(lambda v: v is not None and not isinstance(v, bool))

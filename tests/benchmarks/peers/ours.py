@@ -34,7 +34,7 @@ class Ibidem(System):
         settings = Settings(home=self.index, embedder=self.variant)
         self.services = self._closing.enter_context(open_services(settings))
         self.jobs = JobStore(
-            self.services.home.jobs, self.services.pipeline, workers=settings.workers
+            self.services.job_store, self.services.pipeline, workers=settings.workers
         )
         self.jobs.start()
         self._closing.callback(self.jobs.stop)

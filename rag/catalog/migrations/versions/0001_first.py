@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 revision = "0001"
 down_revision = None
 
-Json = sa.JSON().with_variant(JSONB(), "postgresql")
+Json = sa.JSON()
+Queried = sa.JSON().with_variant(JSONB(), "postgresql")
 
 
 def upgrade() -> None:
@@ -199,7 +200,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("error", Json, nullable=True),
-        sa.Column("metadata", Json, nullable=False),
+        sa.Column("metadata", Queried, nullable=False),
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column(
             "uploaded", sa.Boolean(), nullable=False, comment="Not only inside another file."
