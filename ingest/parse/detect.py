@@ -52,7 +52,6 @@ _MIMETYPES: tuple[tuple[str, str], ...] = (
 _OLE: tuple[tuple[str, str, str], ...] = (
     ("WordDocument", "an old Word document (DOC)", "DOCX"),
     ("PowerPoint Document", "an old PowerPoint presentation (PPT)", "PPTX"),
-    ("__nameid_version1.0", "an Outlook message (MSG)", "EML"),
 )
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterator
-from email.errors import HeaderParseError
-from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32
 from pathlib import Path
 from typing import TypeAlias
 
-from ingest.parse.encoding import decode
-from ingest.parse.mail import HEADERS, Mail, decode_text, one_line
+from ingest.parse.mail import HEADERS, Mail, decode_words
 from ingest.parse.parts import Part
 from rag.types import Attachment
 
@@ -158,24 +155,10 @@ def _charset(node: _Node) -> str | None:
 
 def _file_name(node: _Node) -> str:
     name = node.get_filename()
-    return _decoded(name) if name else ""
+    return decode_words(name) if name else ""
 
 
 def _header(message: _Node, name: str) -> str:
     """All values of a header, decoded, on one line."""
     found = [value for key, value in message.raw_items() if key.lower() == name.lower()]
-    return ", ".join(filter(None, (_decoded(str(value)) for value in found)))
-
-
-def _decoded(raw: str) -> str:
-    """A header as a person reads it: encoded words decoded, and bytes that should be such."""
-    line = one_line(decode(raw.encode("utf-8", "surrogateescape")).text)
-    try:
-        pieces = decode_header(line)
-    except (HeaderParseError, ValueError):
-        return line
-    texts = (
-        piece if isinstance(piece, str) else decode_text(piece, charset).text
-        for piece, charset in pieces
-    )
-    return one_line("".join(texts))
+    return ", ".join(filter(None, (decode_words(str(value)) for value in found)))

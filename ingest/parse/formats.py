@@ -231,6 +231,13 @@ FORMATS: tuple[Format, ...] = (
         matches=_says("application/vnd.oasis.opendocument.presentation"),
     ),
     Format(
+        media_type="application/vnd.ms-outlook",
+        name="Outlook message (MSG)",
+        extensions=(".msg",),
+        module="ingest.parse.msg",
+        matches=lambda sample: "__nameid_version1.0" in sample.streams,
+    ),
+    Format(
         # Every Office file is an archive too: detect.py decides when nothing else matches.
         media_type="application/zip",
         name="zip archives of these",

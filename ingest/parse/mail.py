@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from email.errors import HeaderParseError
+from email.header import decode_header
 from itertools import accumulate
 
 from ingest.parse.encoding import Decoded, decode, storable
@@ -99,9 +101,18 @@ class Mail:
             self.warnings.append(f"some bytes of the text are not valid {decoded.encoding}")
 
 
-def one_line(text: str) -> str:
-    """A header's value as it is shown: unfolded, and no longer than anybody reads."""
-    return " ".join(text[:_LONGEST_HEADER].split())
+def decode_words(raw: str) -> str:
+    """A header as a person reads it: unfolded, encoded words decoded, and bytes that should be."""
+    line = _one_line(decode(raw.encode("utf-8", "surrogateescape")).text)
+    try:
+        pieces = decode_header(line)
+    except (HeaderParseError, ValueError):
+        return line
+    texts = (
+        piece if isinstance(piece, str) else decode_text(piece, charset).text
+        for piece, charset in pieces
+    )
+    return _one_line("".join(texts))
 
 
 def decode_text(data: bytes, charset: str | None) -> Decoded:
@@ -115,6 +126,11 @@ def decode_text(data: bytes, charset: str | None) -> Decoded:
         except (UnicodeError, LookupError):
             return decode(data)
     return decode(data, charset)
+
+
+def _one_line(text: str) -> str:
+    """No longer than anybody reads."""
+    return " ".join(text[:_LONGEST_HEADER].split())
 
 
 def _placed_blocks(parts: Sequence[Part]) -> Iterable[Block]:
