@@ -17,13 +17,24 @@ from api.door import Door, Submits
 from api.events import JobWatcher
 from api.metrics import Metrics
 from api.middleware import BodyLimit, RequestContext
-from api.routes import answers, collections, contents, documents, jobs, operations, uploads
+from api.routes import (
+    answers,
+    chunks,
+    collections,
+    contents,
+    documents,
+    jobs,
+    operations,
+    uploads,
+)
 from api.schemas.operations import Landing
 from api.security import Gate
 from api.services import Services
 
 BASE_PATH = "/v1"
-_STREAMED = frozenset({f"{BASE_PATH}/documents", f"{BASE_PATH}/documents:batch"})
+_STREAMED = frozenset(
+    f"{BASE_PATH}/{path}" for path in ("documents", "documents:batch", "chunks:preview")
+)
 _SPARE_THREADS = 16
 """Threads for short requests while every place for long ones is taken."""
 
@@ -60,6 +71,7 @@ def create_app(services: Services, job_store: Submits | None) -> FastAPI:
         archives=Admission("archives", running=2, waiting=14),
         drawings=Admission("page images", running=2, waiting=14),
         audits=Admission("audit", running=1, waiting=3),
+        previews=Admission("chunk previews", running=2, waiting=6),
     )
     app = FastAPI(
         title="Ibidem",
@@ -88,7 +100,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     limiter = anyio.to_thread.current_default_thread_limiter()
     limiter.total_tokens = _SPARE_THREADS + sum(
         admission.capacity
-        for admission in (door.searches, door.uploads, door.drawings, door.audits)
+        for admission in (
+            door.searches,
+            door.uploads,
+            door.archives,
+            door.drawings,
+            door.audits,
+            door.previews,
+        )
     )
     try:
         yield
@@ -98,7 +117,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=BASE_PATH)
-    for module in (uploads, documents, contents, collections, answers, jobs, operations):
+    for module in (uploads, documents, contents, collections, chunks, answers, jobs, operations):
         api.include_router(module.router)
     api.include_router(operations.probes)
     app.include_router(api)

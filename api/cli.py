@@ -11,6 +11,7 @@ import click
 
 from api.commands.ask import ask, search
 from api.commands.checkout import bench, eval_, run
+from api.commands.chunks import chunks
 from api.commands.documents import docs, jobs
 from api.commands.ingest import ingest
 from api.commands.service import audit, config, engines, serve
@@ -29,7 +30,21 @@ def cli() -> None:
     """
 
 
-for _command in (ingest, ask, search, docs, jobs, serve, run, audit, config, engines, eval_, bench):
+for _command in (
+    ingest,
+    ask,
+    search,
+    docs,
+    chunks,
+    jobs,
+    serve,
+    run,
+    audit,
+    config,
+    engines,
+    eval_,
+    bench,
+):
     cli.add_command(_command)
 
 

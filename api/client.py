@@ -78,6 +78,23 @@ class Client:
                 time.sleep(1)
                 waited += 1
 
+    def preview_chunks(self, file: Path, chunking: Mapping[str, Any], *, limit: int) -> Json:
+        """Send a file to be cut, and not to be kept; settings that are ``None`` are left out.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        given = {name: value for name, value in chunking.items() if value is not None}
+        with file.open("rb") as stream:
+            return self._json(
+                "POST",
+                "/v1/chunks:preview",
+                params={"limit": limit},
+                data={"chunking": json.dumps(given)},
+                files={"file": (file.name, stream)},
+                timeout=None,
+            )
+
     def all(self, path: str, **params: Any) -> Iterator[Json]:
         """Every element of a list, page by page."""
         after = None

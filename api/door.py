@@ -38,6 +38,7 @@ class Door:
     archives: Admission
     drawings: Admission
     audits: Admission
+    previews: Admission
 
     def document(self, tenant: str, document_id: str) -> Document:
         """The document with this id.

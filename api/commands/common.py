@@ -106,3 +106,8 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 def plain(text: str) -> str:
     """One line without control characters: a document shall not steer the terminal."""
     return "".join(c for c in " ".join(text.split()) if c.isprintable())
+
+
+def printable(text: str) -> str:
+    """Text with its lines, but without what else may steer the terminal."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")

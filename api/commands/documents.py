@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.commands.common import collection_id, connected, note, plain, show_json, show_table, target
+from api.commands.common import (
+    collection_id,
+    connected,
+    note,
+    plain,
+    printable,
+    show_json,
+    show_table,
+    target,
+)
 
 if TYPE_CHECKING:
     from api.client import Client, Json
@@ -234,12 +243,8 @@ def _show_span(client: Client, document: Json, span: tuple[int, int], as_json: b
     before, at = text[: span[0] - first], text[span[0] - first : span[1] - first]
     click.secho(f"{plain(document['name'])}, characters {span[0]}-{span[1]}", bold=True)
     # Brackets besides bold: they are seen in a pipe as well.
-    marked = click.style(f">>>{_printable(at)}<<<", bold=True)
-    click.echo(_printable(before) + marked + _printable(text[span[1] - first :]))
-
-
-def _printable(text: str) -> str:
-    return "".join(c for c in text if c.isprintable() or c in "\n\t")
+    marked = click.style(f">>>{printable(at)}<<<", bold=True)
+    click.echo(printable(before) + marked + printable(text[span[1] - first :]))
 
 
 def _progress(job: Json) -> str:

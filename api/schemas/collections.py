@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.schemas.common import Strict
+from api.schemas.common import Strict, Text
+from ingest.chunk import DEFAULT
 from rag.duplicates import Group, Kind
 from rag.types import Collection, DocumentStatus
 
@@ -43,20 +44,47 @@ MetadataSchema: TypeAlias = Annotated[
 class Chunking(Strict):
     """How documents are cut into the pieces that are embedded and searched."""
 
-    strategy: Literal["recursive"] = "recursive"
+    strategy: str | None = Field(
+        default=None,
+        description=(
+            "`recursive`: at paragraphs, else lines, sentences, words. `sentence`: whole "
+            "sentences. `structure`: sections, tables, lists and code kept whole where they fit. "
+            "`semantic`: where the subject changes, by the embedding model. `fixed`: windows. "
+            "`llama_index:` and the dotted name of a node parser: that one's nodes. Default: "
+            f"`{DEFAULT}`."
+        ),
+        max_length=200,
+        examples=["recursive"],
+    )
     size: int | None = Field(
-        None,
+        default=None,
         description="Most tokens in a chunk; 200, or the embedding model's window if smaller.",
         ge=8,
         le=8192,
         examples=[200],
     )
     overlap: int | None = Field(
-        None,
-        description="Tokens that neighbours share; 32, or a quarter of the size if smaller.",
+        default=None,
+        description=(
+            "What neighbours share: tokens, of `sentence` sentences. The default is the "
+            "strategy's; `semantic` has none."
+        ),
         ge=0,
         le=4096,
         examples=[32],
+    )
+    group: int | None = Field(
+        default=None,
+        description="Only `semantic`: tokens in the groups of sentences that it compares; 48.",
+        ge=1,
+        le=4096,
+        examples=[48],
+    )
+    options: dict[str, Text | int | float | bool] | None = Field(
+        default=None,
+        description="Only `llama_index:`: arguments of the node parser.",
+        max_length=20,
+        examples=[{"paragraph_separator": "\n\n"}],
     )
 
 
@@ -64,7 +92,7 @@ class CollectionCreate(Strict):
     """A new collection."""
 
     name: Name
-    chunking: Chunking = Chunking(size=None, overlap=None)
+    chunking: Chunking = Chunking()
     metadata_schema: MetadataSchema = Field({}, max_length=100)
 
     model_config = ConfigDict(

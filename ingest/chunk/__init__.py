@@ -20,7 +20,7 @@ from rag.embedding import Embedder
 from rag.errors import InvalidRequest
 from rag.types import Chunk, ParsedDocument
 
-__all__ = ["STRATEGIES", "Chunker", "complete", "open_chunker"]
+__all__ = ["DEFAULT", "STRATEGIES", "Chunker", "complete", "open_chunker"]
 
 DEFAULT = "recursive"
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.texts import ChunkText, chunk_texts, read_text
+from rag.headings import LONGEST, Heading, heading_paths
 from rag.types import BlockKind
 
-_LONGEST_HEADING = 200
 _DOCUMENTS = sa.select(
     t.documents.c.id,
     t.documents.c.name,
@@ -67,19 +67,14 @@ def _read(connection: sa.Connection, document: Any) -> DocumentTexts:
     chunks = list(
         chunk_texts(connection, document.id, document.generation, None, document.first_chunk_id)
     )
-    following = _headings(connection, document)[::-1]
-    above: list[tuple[int, str]] = []  # the last heading of each level that still holds
-    contexts = []
-    for chunk in chunks:
-        while following and following[-1][0] <= chunk.start:
-            _, level, words = following.pop()
-            above = [*(one for one in above if one[0] < level), (level, words)]
-        names = (document.title or "", document.name, *(words for _, words in above))
-        contexts.append("\n".join(filter(None, names)))
+    starts = [chunk.start for chunk in chunks]
+    paths = heading_paths(_headings(connection, document), starts)
+    names = (document.title or "", document.name)
+    contexts = ["\n".join(filter(None, (*names, *path))) for path in paths]
     return DocumentTexts(chunks=chunks, contexts=contexts)
 
 
-def _headings(connection: sa.Connection, document: Any) -> list[tuple[int, int, str]]:
+def _headings(connection: sa.Connection, document: Any) -> list[Heading]:
     """Start, level and words of each heading, in order."""
     c = t.blocks.c
     rows = connection.execute(
@@ -95,6 +90,5 @@ def _headings(connection: sa.Connection, document: Any) -> list[tuple[int, int, 
         return []
     text = read_text(connection, document.id, document.generation, 0, rows[-1].end)
     return [
-        (start, level, text[start : min(end, start + _LONGEST_HEADING)])
-        for start, end, level in rows
+        Heading(start, level, text[start : min(end, start + LONGEST)]) for start, end, level in rows
     ]
