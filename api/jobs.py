@@ -91,7 +91,8 @@ class JobStore:
             return
         try:
             with self._at_work(job_id, attempt):
-                prepared = line.begin(self._pipeline, self._job(job_id))
+                job = self._job(job_id)
+                prepared = line.begin(self._pipeline, job, between=self._leave_if_stopping)
                 if prepared is not None:
                     workflow_id = _workflow_id(job_id, attempt)
                     self._workflows.run(workflow_id, job_id, attempt, asdict(prepared))
@@ -102,12 +103,15 @@ class JobStore:
         """The workflow: a step for each batch of chunks."""
         with self._at_work(job_id, attempt):
             for first in range(0, prepared["chunks"], line.EMBED_BATCH):
-                if self._stopping.is_set():
-                    raise _Stopped
+                self._leave_if_stopping()
                 self._workflows.step("embed", self._embed, job_id, first, prepared)
 
     def _embed(self, job_id: str, first: int, prepared: Mapping[str, Any]) -> None:
         line.embed(self._pipeline, self._job(job_id), first, Prepared(**prepared))
+
+    def _leave_if_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise _Stopped
 
     @contextmanager
     def _at_work(self, job_id: str, attempt: int) -> Iterator[None]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from ingest.attachments import adopt_attachments
 from ingest.chunk import open_chunker
 from ingest.originals import Originals
-from ingest.parse import parse
 from ingest.parse.options import INSTALLED
+from ingest.parse.reading import assembled, packed, read, unpacked
 from rag.catalog import Catalog
 from rag.catalog.texts import ChunkText, hashed
 from rag.embedding import Embedder
 from rag.errors import Conflict, DocumentError, EmptyDocument, NotFound, ParserLimit
-from rag.types import Collection, Document, Job
+from rag.types import Collection, Document, Job, ParsedDocument
 
 EMBED_BATCH = 128
 """Chunks embedded and stored as one step; about four seconds of work on two cores."""
@@ -47,11 +48,15 @@ class Prepared:
     title: str | None
 
 
-def begin(pipeline: Pipeline, job: Job) -> Prepared | None:
+def begin(
+    pipeline: Pipeline, job: Job, *, between: Callable[[], None] = lambda: None
+) -> Prepared | None:
     """Read the document and stage its text, pages and chunks.
 
     One that makes a single batch is also embedded and made visible, and nothing is returned:
-    to leave a step between would cost more than to do it again after a crash.
+    to leave a step between would cost more than to do it again after a crash. A long one is
+    read in batches of pages, each kept, so that it goes on behind the last one after a crash;
+    ``between`` them somebody may raise to leave the rest for later.
 
     Raises:
         DocumentError: the document cannot be read.
@@ -64,18 +69,14 @@ def begin(pipeline: Pipeline, job: Job) -> Prepared | None:
             f"Reading the document was begun {MOST_BEGINNINGS} times and never came to an end; "
             "the log says why. Upload it again to try once more."
         )
-    originals = pipeline.originals
-    parsed = parse(
-        originals.path(document.sha256),
-        document.media_type,
-        folder=originals.folder,
-        ocr_languages=pipeline.ocr_languages,
-    )
+    parsed, in_batches = _read(pipeline, document, job, between)
     parsed = adopt_attachments(pipeline, collection, document, job.number, parsed)
     chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder)
     if not chunks:
         raise EmptyDocument("No text was found in the document.")
     catalog.staging.stage(document.id, job.number, parsed, chunks)
+    if in_batches:
+        catalog.staging.drop_batches(document.id, job.number)
     prepared = Prepared(chunks=len(chunks), title=parsed.title)
     if len(chunks) > EMBED_BATCH:
         return prepared
@@ -147,6 +148,31 @@ def ingest(pipeline: Pipeline, job: Job) -> None:
                 embed(pipeline, job, first, prepared)
     except DocumentError as error:
         fail(pipeline, job, error.as_dict())
+
+
+def _read(
+    pipeline: Pipeline, document: Document, job: Job, between: Callable[[], None]
+) -> tuple[ParsedDocument, bool]:
+    """The parsed document, and whether some of it was kept in batches."""
+    staging, originals = pipeline.catalog.staging, pipeline.originals
+    path, media_type = originals.path(document.sha256), document.media_type
+    so_far = staging.read_so_far(document.id, job.number) if job.unit else None
+    while True:
+        batch = read(
+            path,
+            media_type,
+            after=so_far,
+            folder=originals.folder,
+            ocr_languages=pipeline.ocr_languages,
+        )
+        if batch.so_far is None:
+            break
+        so_far = batch.so_far
+        staging.add_batch(document.id, job.number, so_far, packed(batch.parts))
+        between()
+    kept = staging.batches(document.id, job.number) if so_far else ()
+    before = chain.from_iterable(map(unpacked, kept))
+    return assembled(chain(before, batch.parts), media_type), so_far is not None
 
 
 def _publish(

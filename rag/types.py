@@ -255,6 +255,19 @@ class DocumentStatus(StrEnum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSoFar:
+    """How far a long document is read, in pages and in code points, and how to go on.
+
+    ``state`` is for the parser alone, which makes and reads it in its child process.
+    """
+
+    done: int
+    total: int
+    characters: int
+    state: bytes
+
+
 class JobStatus(StrEnum):
     """States of a job, as in OpenAI batches."""
 
@@ -308,7 +321,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Work that the catalog wants done. ``number`` is also the generation that it writes."""
+    """Work that the catalog wants done. ``number`` is also the generation that it writes.
+
+    ``done`` of ``total`` counts ``unit``: pages while a long document is read, then chunks;
+    ``None`` while nothing is known of it yet.
+    """
 
     id: str
     number: int
@@ -320,6 +337,7 @@ class Job:
     attempt: int
     done: int
     total: int | None
+    unit: str | None
     error: Mapping[str, Any] | None
     created_at: float
     updated_at: float

@@ -249,7 +249,8 @@ def _show_span(client: Client, document: Json, span: tuple[int, int], as_json: b
 
 def _progress(job: Json) -> str:
     progress = job["progress"]
-    return f"{progress['done']}/{'?' if progress['total'] is None else progress['total']}"
+    total = "?" if progress["total"] is None else progress["total"]
+    return f"{progress['done']}/{total} {progress['unit'] or ''}".rstrip()
 
 
 def _reason(job: Json) -> str:

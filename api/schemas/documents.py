@@ -88,10 +88,13 @@ class DocumentUpdate(Strict):
 
 
 class Progress(BaseModel):
-    """Chunks embedded so far, of how many; the total is unknown until the text is cut."""
+    """How far the work is. A long document counts pages while it is read, then chunks."""
 
     done: int = Field(examples=[128])
-    total: int | None = Field(examples=[412])
+    total: int | None = Field(description="Null while unknown.", examples=[412])
+    unit: str | None = Field(
+        description="What is counted: `pages` read or `chunks` embedded.", examples=["chunks"]
+    )
 
 
 class JobOut(BaseModel):
@@ -119,7 +122,7 @@ class JobOut(BaseModel):
             document_id=job.document_id,
             collection_id=job.collection_id,
             attempt=job.attempt,
-            progress=Progress(done=job.done, total=job.total),
+            progress=Progress(done=job.done, total=job.total, unit=job.unit),
             error=None if job.error is None else StoredError(**job.error),
             created_at=int(job.created_at),
             updated_at=int(job.updated_at),

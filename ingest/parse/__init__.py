@@ -10,6 +10,7 @@ that belong to the page, so that the spans of the pages cover the text.
 """
 
 from ingest.parse.detect import detect
-from ingest.parse.sandbox import Limits, parse
+from ingest.parse.reading import parse
+from ingest.parse.sandbox import Limits
 
 __all__ = ["Limits", "detect", "parse"]

@@ -12,6 +12,7 @@ import math
 import os
 import resource
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -20,10 +21,17 @@ from typing import Any, BinaryIO
 from ingest.parse.confine import confine
 from ingest.parse.formats import BY_MEDIA_TYPE
 from ingest.parse.options import INSTALLED, OCR_LANGUAGES
-from ingest.parse.parts import part_to_frame, read_frame, write_frame
+from ingest.parse.parts import (
+    Part,
+    part_to_frame,
+    read_frame,
+    rest_from,
+    rest_to_frame,
+    write_frame,
+)
 from rag.errors import ConfigurationError, CorruptDocument, IbidemError, ParserLimit
 
-_REQUEST_BYTES = 1 << 24
+_REQUEST_BYTES = 1 << 28
 _NICENESS = 10
 
 
@@ -40,7 +48,7 @@ def main() -> None:
             write_frame(replies, {"unprotected": unprotected})
             write_frame(replies, {"done": True})
         else:
-            _serve(request, replies)
+            _serve(*frame, replies)
 
 
 def _private_output() -> BinaryIO:
@@ -59,10 +67,10 @@ def _harden() -> None:
     os.nice(_NICENESS)
 
 
-def _serve(request: Mapping[str, Any], replies: BinaryIO) -> None:
+def _serve(request: Mapping[str, Any], rest: bytes, replies: BinaryIO) -> None:
     try:
         _limit_memory(request["memory_bytes"])
-        for header, blob in _frames(request):
+        for header, blob in _frames(request, rest):
             write_frame(replies, header, blob)
         reply: dict[str, Any] = {"done": True}
     except MemoryError:
@@ -78,15 +86,14 @@ def _serve(request: Mapping[str, Any], replies: BinaryIO) -> None:
     write_frame(replies, reply)
 
 
-def _frames(request: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]]:
+def _frames(request: Mapping[str, Any], rest: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
     cpu_s = request["cpu_s"]
     _limit_cpu(cpu_s)
-    path = Path(request["path"])
     if request["do"] == "render":
         from ingest.parse.raster import raster
 
         png = raster(
-            path,
+            Path(request["path"]),
             request["media_type"],
             request["page"],
             request["width_px"],
@@ -95,17 +102,30 @@ def _frames(request: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]
         yield {"png": len(png)}, png
         return
     OCR_LANGUAGES.set(request.get("ocr_languages", INSTALLED))
-    module = import_module(BY_MEDIA_TYPE[request["media_type"]].module)
-    length = 0
-    for part in module.parse(path):
+    length = request["characters"]
+    for part in _parts(request, rest):
         length += len(part.text)
         if length > (most := request["text_characters"]):
             raise ParserLimit(
                 f"its text has more than {most:,} characters, the most that one document may "
                 "have; split it"
             )
+        if part.rest is not None:
+            yield rest_to_frame(part.rest)
+            return
         yield part_to_frame(part)
         _limit_cpu(cpu_s)
+
+
+def _parts(request: Mapping[str, Any], rest: bytes) -> Iterator[Part]:
+    row = BY_MEDIA_TYPE[request["media_type"]]
+    parse = import_module(row.module).parse
+    path = Path(request["path"])
+    if not row.in_batches:
+        yield from parse(path)
+        return
+    end = time.monotonic() + request["batch_s"]
+    yield from parse(path, rest_from(rest), lambda: time.monotonic() > end)
 
 
 def _limit_memory(size: int) -> None:

@@ -36,7 +36,8 @@ class Sample:
 class Format:
     """One readable format. ``matches`` is ``None`` for formats without a signature (text).
 
-    ``drawn`` says whether render.py can draw its pages.
+    ``drawn`` says whether render.py can draw its pages, ``in_batches`` whether its module's
+    ``parse(path, rest, enough)`` can stop between pages and go on from there.
     """
 
     media_type: str
@@ -46,6 +47,7 @@ class Format:
     aliases: tuple[str, ...] = ()
     matches: Callable[[Sample], bool] | None = None
     drawn: bool = False
+    in_batches: bool = False
 
 
 def _is_pdf(sample: Sample) -> bool:
@@ -119,6 +121,7 @@ def _image(
         aliases=aliases,
         matches=matches,
         drawn=True,
+        in_batches=True,
     )
 
 
@@ -147,6 +150,7 @@ FORMATS: tuple[Format, ...] = (
         aliases=("application/x-pdf",),
         matches=_is_pdf,
         drawn=True,
+        in_batches=True,
     ),
     Format(
         media_type="application/vnd.openxmlformats-officedocument.wordprocessingml.document",

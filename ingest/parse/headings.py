@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields, replace
+from typing import Any
 
 from rag.types import Block, BlockKind
 
@@ -58,6 +60,28 @@ class Typography:
         short = line.end - line.start <= _LONGEST
         if short and (early or line.bold or size > self._usual):
             self._candidates.append(replace(line, size=size))
+
+    def state(self) -> dict[str, Any]:
+        """What has been seen, for ``resumed``."""
+        return {
+            "characters": [[*style, count] for style, count in self._characters.items()],
+            "candidates": [astuple(line) for line in self._candidates],
+            "lines": self._lines,
+            "usual": self._usual,
+        }
+
+    @classmethod
+    def resumed(cls, state: Mapping[str, Any]) -> Typography:
+        """Statistics that go on from a state, which may have travelled as JSON."""
+        typography = cls()
+        for size, bold, count in state["characters"]:
+            typography._characters[size, bold] = count
+        names = [field.name for field in fields(SetLine)]
+        typography._candidates = [
+            SetLine(**dict(zip(names, line, strict=True))) for line in state["candidates"]
+        ]
+        typography._lines, typography._usual = state["lines"], state["usual"]
+        return typography
 
     def headings(self) -> list[Block]:
         """Headings in document order, levels 1 to 6 by size, bold before light."""

@@ -6,7 +6,7 @@ scanners note in it, is applied before anything else, so that pages are as viewe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from ingest.parse.drawing import fitting
 from ingest.parse.pages import PageLines, PageWriter, numbered
-from ingest.parse.parts import Part
+from ingest.parse.parts import Part, Rest
 from ingest.parse.scans import DPI, Scans
 from rag.errors import CorruptDocument, EmptyDocument, NotFound, ParserLimit
 
@@ -35,8 +35,15 @@ _SUBFILE_TYPE = 254
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def parse(path: Path) -> Iterator[Part]:
+def parse(
+    path: Path, rest: Rest | None = None, enough: Callable[[], bool] = lambda: False
+) -> Iterator[Part]:
     """One part per page, then one with title, headings and warnings.
+
+    Args:
+        path: The file.
+        rest: Where an earlier call stopped; by default the beginning.
+        enough: Asked after each page whether to stop there and say what the rest is.
 
     Raises:
         CorruptDocument: It cannot be opened, or none of its frames can be read.
@@ -46,16 +53,24 @@ def parse(path: Path) -> Iterator[Part]:
     """
     with _opened(path) as image:
         frames = _frames(image)
-        writer, scans = PageWriter(len(frames)), Scans()
-        damaged: list[int] = []
-        silent: list[int] = []
-        for number, frame in enumerate(frames, start=1):
+        count, done = len(frames), rest.done if rest else 0
+        seen = rest.seen if rest else {}
+        writer = PageWriter.resumed(count, seen["pages"]) if seen else PageWriter(count)
+        scans = Scans(seen.get("scans"))
+        damaged: list[int] = seen.get("damaged", [])
+        silent: list[int] = seen.get("silent", [])
+        for number, frame in enumerate(frames[done:], start=done + 1):
             page = _read(image, frame, number, scans)
             if not page.width:
                 damaged.append(number)
             elif not page.lines:
                 silent.append(number)
             yield writer.part([page])
+            if number < count and enough():
+                states = {"pages": writer.state(), "scans": scans.state()}
+                seen = {**states, "damaged": damaged, "silent": silent}
+                yield Part(rest=Rest(done=number, total=count, seen=seen))
+                return
     if len(damaged) == len(frames):
         raise CorruptDocument("the image is damaged: it cannot be read")
     if not writer.length:

@@ -82,7 +82,8 @@ class Recognizer:
     def __init__(self, program: str, languages: Sequence[str]) -> None:
         self.languages = tuple(languages)
         self._program = program
-        self._flipped = False
+        self.flipped = False
+        """Whether the last page stood on its head; the next one probably does, too."""
 
     def read(self, pixels: Pixels, dpi: float) -> Recognition:
         """The lines of a page, shape (height, width), 0 for black.
@@ -92,7 +93,7 @@ class Recognizer:
         """
         height, width = pixels.shape
         attempt = self._attempt(pixels, dpi)
-        self._flipped = attempt.flipped
+        self.flipped = attempt.flipped
         words = [word.flipped(width, height) for word in attempt.words if attempt.flipped]
         words = words or list(attempt.words)
         turn = reading_direction(words)
@@ -102,8 +103,8 @@ class Recognizer:
     def _attempt(self, pixels: Pixels, dpi: float) -> _Attempt:
         attempts: list[_Attempt] = []
         for flipped, mode in (
-            (self._flipped, _AUTO),
-            (not self._flipped, _AUTO),
+            (self.flipped, _AUTO),
+            (not self.flipped, _AUTO),
             (False, _AUTO_WITH_ORIENTATION),
         ):
             seen = pixels[::-1, ::-1] if flipped else pixels

@@ -5,9 +5,10 @@ What has pages passes through here, whether its lines were written or recognized
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -48,16 +49,29 @@ class PageWriter:
     def __init__(self, count: int) -> None:
         self._count = count
         self._typography = Typography()
-        self._tables: list[Block] = []
         self.length = 0
         """Code points so far."""
+
+    def state(self) -> dict[str, Any]:
+        """What the pages so far leave for those to come, for ``resumed``."""
+        return {"length": self.length, "typography": self._typography.state()}
+
+    @classmethod
+    def resumed(cls, count: int, state: Mapping[str, Any]) -> PageWriter:
+        """A writer that goes on from a state, which may have travelled as JSON."""
+        writer = cls(count)
+        writer.length = state["length"]
+        writer._typography = Typography.resumed(state["typography"])
+        return writer
 
     def part(self, pages: Sequence[PageLines]) -> Part:
         """The next pages as a part; divided words are judged by the words of all of them."""
         words = vocabulary([page.lines for page in pages])
         texts, written = [], []
+        tables: list[Block] = []
         for page, (lines, between) in zip(pages, _joined(pages), strict=True):
             composed = compose(lines, words)
+            tables += _tables(composed, self.length)
             self._note(composed, page.number)
             if page.number == self._count or not composed.text:
                 between = ""
@@ -76,21 +90,18 @@ class PageWriter:
             )
             texts.append(text)
             self.length += len(text)
-        return Part(text="".join(texts), pages=tuple(written))
+        return Part(text="".join(texts), pages=tuple(written), blocks=tuple(tables))
 
     def ending(self, metadata_title: str = "", warnings: Iterable[str] = ()) -> Part:
         """What only the whole document shows: title and headings."""
         title = self._typography.title(metadata_title)
         return Part(
             title=storable(title) if title else None,
-            blocks=tuple(
-                sorted([*self._typography.headings(), *self._tables], key=lambda b: b.start)
-            ),
+            blocks=tuple(self._typography.headings()),
             warnings=tuple(warnings),
         )
 
     def _note(self, page: PageText, number: int) -> None:
-        self._tables += _tables(page, self.length)
         opens = True
         for start, end, line in page.lines:
             self._typography.add(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -24,8 +25,20 @@ class FrameError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """How much of a document was read, in pages, and what its parser needs to go on: JSON."""
+
+    done: int
+    total: int
+    seen: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A stretch of a document, in order; offsets of pages and blocks are the document's."""
+    """A stretch of a document, in order; offsets of pages and blocks are the document's.
+
+    One with a ``rest`` is the last of a call that stopped before the end.
+    """
 
     text: str = ""
     title: str | None = None
@@ -33,6 +46,7 @@ class Part:
     blocks: tuple[Block, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
+    rest: Rest | None = None
 
 
 def write_frame(stream: IO[bytes], header: Mapping[str, Any], blob: bytes = b"") -> None:
@@ -84,6 +98,20 @@ def part_to_frame(part: Part) -> tuple[dict[str, Any], bytes]:
     }
     blobs = [*(page.boxes for page in part.pages), *(a.content for a in part.attachments)]
     return header, b"".join(blobs)
+
+
+def rest_to_frame(rest: Rest) -> tuple[dict[str, Any], bytes]:
+    """Header and blob of a rest. The blob is nobody's business but that parser's."""
+    header = {"rest": [rest.done, rest.total]}
+    return header, zlib.compress(json.dumps([*header["rest"], rest.seen]).encode("ascii"), 1)
+
+
+def rest_from(blob: bytes) -> Rest | None:
+    """The rest in a frame's blob; ``None`` of no bytes."""
+    if not blob:
+        return None
+    done, total, seen = json.loads(zlib.decompress(blob))
+    return Rest(done=done, total=total, seen=seen)
 
 
 def cell_rows(block: Block) -> list[list[int]]:
@@ -171,6 +199,7 @@ def assemble(parts: Iterable[Part], media_type: str) -> ParsedDocument:
         warnings += part.warnings
         title = part.title or title
     text = "".join(texts)
+    blocks.sort(key=lambda block: block.start)  # headings may come behind all else
     _check(len(text), pages, blocks)
     return ParsedDocument(
         text=text,

@@ -6,13 +6,13 @@ per document.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ingest.parse import pdfium
 from ingest.parse.pages import PageLines, PageWriter, numbered
-from ingest.parse.parts import Part
+from ingest.parse.parts import Part, Rest
 from ingest.parse.pdf_columns import unwoven
 from ingest.parse.pdf_grid import with_grids
 from ingest.parse.pdf_lines import page_lines
@@ -25,8 +25,15 @@ _BATCH = 32
 _RECOGNIZED_BATCH = 2
 
 
-def parse(path: Path) -> Iterator[Part]:
+def parse(
+    path: Path, rest: Rest | None = None, enough: Callable[[], bool] = lambda: False
+) -> Iterator[Part]:
     """One part per batch of pages, then one with title, headings and warnings.
+
+    Args:
+        path: The file.
+        rest: Where an earlier call stopped; by default the beginning.
+        enough: Asked after each batch whether to stop there and say what the rest is.
 
     Raises:
         EncryptedDocument: It needs a password.
@@ -38,23 +45,37 @@ def parse(path: Path) -> Iterator[Part]:
         count = pdfium.page_count(document)
         if not count:
             raise CorruptDocument("the PDF is damaged: it has no pages")
-        reader = _Reader(document, count)
+        reader = _Reader(document, count, rest)
         while not reader.is_done:
             yield reader.batch()
+            if not reader.is_done and enough():
+                yield Part(rest=reader.rest())
+                return
         yield reader.ending()
 
 
 class _Reader:
     """What has been seen of a document so far."""
 
-    def __init__(self, document: Any, count: int) -> None:
+    def __init__(self, document: Any, count: int, rest: Rest | None) -> None:
+        seen = rest.seen if rest else {}
         self._document = document
         self._count = count
-        self._next = 0
-        self._writer = PageWriter(count)
-        self._damaged: list[int] = []
-        self._silent: list[int] = []
-        self._scans = Scans()
+        self._next = rest.done if rest else 0
+        self._writer = PageWriter.resumed(count, seen["pages"]) if seen else PageWriter(count)
+        self._damaged: list[int] = seen.get("damaged", [])
+        self._silent: list[int] = seen.get("silent", [])
+        self._scans = Scans(seen.get("scans"))
+
+    def rest(self) -> Rest:
+        """What is needed to go on behind the pages so far."""
+        seen = {
+            "pages": self._writer.state(),
+            "damaged": self._damaged,
+            "silent": self._silent,
+            "scans": self._scans.state(),
+        }
+        return Rest(done=self._next, total=self._count, seen=seen)
 
     @property
     def is_done(self) -> bool:

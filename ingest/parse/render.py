@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.parse.sandbox import POOL, Limits, place
+from ingest.parse.reading import place
+from ingest.parse.sandbox import POOL, Limits
 from rag.errors import CorruptDocument, InvalidRequest
 from rag.types import Box
 

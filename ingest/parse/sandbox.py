@@ -22,15 +22,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import rag.errors
-from ingest.parse.options import INSTALLED
-from ingest.parse.parts import FrameError, assemble, part_from_frame, read_frame, write_frame
+from ingest.parse.parts import FrameError, read_frame, write_frame
 from ingest.parse.watch import Watch, descendants
 from rag.errors import CorruptDocument, IbidemError, ParserLimit
-from rag.types import ParsedDocument
 
 _DOCUMENTS_PER_CHILD = 200
 _COMMAND = (sys.executable, "-I", "-B", "-m", "ingest.parse.child")
@@ -52,14 +49,17 @@ Frame = tuple[dict[str, Any], bytes]
 class Limits:
     """What one request may cost, programs that the child starts included.
 
-    ``cpu_s`` counts per part (a batch of pages; a whole document of the other formats),
-    ``wall_s`` for the whole request. ``output_bytes`` bounds text and character boxes, and
-    ``text_characters`` the text alone: chunking it in the service takes several bytes each.
+    ``cpu_s`` counts per part (some pages; a whole document of the formats without pages),
+    ``wall_s`` for the whole request. A document with pages that is not at its end after
+    ``batch_s`` goes on with another request. ``output_bytes`` bounds text and character boxes,
+    and ``text_characters`` the text alone, of the whole document: chunking it in the service
+    takes several bytes each.
     """
 
     memory_bytes: int = 1 << 30
-    cpu_s: int = 60
-    wall_s: float = 900.0
+    cpu_s: int = 120
+    wall_s: float = 300.0
+    batch_s: float = 20.0
     output_bytes: int = 256 << 20
     text_characters: int = 20_000_000
 
@@ -90,7 +90,7 @@ class _Child:
             cwd="/",
         )
 
-    def ask(self, request: Mapping[str, Any], limits: Limits) -> list[Frame]:
+    def ask(self, request: Frame, limits: Limits) -> list[Frame]:
         """All frames of the reply.
 
         Raises:
@@ -122,11 +122,11 @@ class _Child:
             watch.stop()
             self._verdict = watch.verdict
 
-    def _exchange(self, request: Mapping[str, Any], limits: Limits, watch: Watch) -> list[Frame]:
+    def _exchange(self, request: Frame, limits: Limits, watch: Watch) -> list[Frame]:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 - both pipes were asked for
         assert stdout is not None  # noqa: S101
-        write_frame(stdin, request)
+        write_frame(stdin, *request)
         frames: list[Frame] = []
         budget = limits.output_bytes
         while True:
@@ -202,7 +202,7 @@ class ChildPool:
         self._idle: list[_Child] = []
         self._lock = threading.Lock()
 
-    def run(self, request: Mapping[str, Any], limits: Limits) -> list[Frame]:
+    def run(self, request: Mapping[str, Any], limits: Limits, blob: bytes = b"") -> list[Frame]:
         """Do one request in a child; blocks until it is done or killed.
 
         Raises:
@@ -214,7 +214,7 @@ class ChildPool:
             child = self._take(folder)
             fresh = child.served == 0
             try:
-                frames = child.ask(message, limits)
+                frames = child.ask((message, blob), limits)
             except _Fault as fault:
                 child.kill()
                 if fresh or not fault.retry:
@@ -263,52 +263,6 @@ class ChildPool:
 POOL = ChildPool(idle=max(2, os.cpu_count() or 1))
 atexit.register(POOL.close)
 os.register_at_fork(after_in_child=POOL.forget)
-
-
-def parse(
-    path: Path,
-    media_type: str,
-    *,
-    limits: Limits | None = None,
-    folder: Path | None = None,
-    ocr_languages: str = INSTALLED,
-) -> ParsedDocument:
-    """Parse a stored file in a child process. Safe to call from several threads.
-
-    Args:
-        path: The file.
-        media_type: One of those that ``detect`` returns.
-        limits: What it may cost; the defaults suit documents of some thousand pages.
-        folder: The only one that the child can read, and is kept for; by default the file's.
-        ocr_languages: What to recognize in images, as Tesseract names it and joined by ``+``;
-            ``none`` for nothing, ``installed`` for all languages that are there.
-
-    Raises:
-        DocumentError: The document cannot be read; the message says why.
-        FileNotFoundError: There is no such file.
-    """
-    limits = limits or Limits()
-    request = {
-        "do": "parse",
-        "media_type": media_type,
-        "ocr_languages": ocr_languages,
-        **place(path, folder),
-    }
-    frames = POOL.run(request, limits)
-    try:
-        return assemble((part_from_frame(*frame) for frame in frames), media_type)
-    except FrameError:
-        raise CorruptDocument("the parser sent a reply that makes no sense") from None
-
-
-def place(path: Path, folder: Path | None) -> dict[str, str]:
-    """Where a request's file lies.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
-    path = path.resolve(strict=True)
-    return {"path": str(path), "folder": str(folder.resolve() if folder else path.parent)}
 
 
 @cache

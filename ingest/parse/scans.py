@@ -6,7 +6,7 @@ page is drawn and recognized, and the better of the two texts is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,18 +29,36 @@ _SURE = 70.0
 class Scans:
     """Recognizes pages of one document; Tesseract is looked for when the first one needs it."""
 
-    def __init__(self) -> None:
-        self.recognized: list[int] = []
+    def __init__(self, seen: Mapping[str, Any] | None = None) -> None:
+        """Begin, or go on from a ``state``, which may have travelled as JSON."""
+        seen = seen or {}
+        self.recognized: list[int] = seen.get("recognized", [])
         """Numbers of the pages whose text was recognized."""
-        self.left_out: list[int] = []
+        self.left_out: list[int] = seen.get("left_out", [])
         """Numbers of the pages that could not be read because of ``unavailable``."""
-        self.tried = 0
+        self.tried: int = seen.get("tried", 0)
         """Pages that were drawn and given to Tesseract, whatever came of it."""
         self.unavailable: OcrUnavailable | None = None
         self._recognizer: Recognizer | None = None
-        self._wanting: list[int] = []
-        self._doubtful: list[int] = []
-        self._failed: list[int] = []
+        self._wanting: list[int] = seen.get("wanting", [])
+        self._doubtful: list[int] = seen.get("doubtful", [])
+        self._failed: list[int] = seen.get("failed", [])
+        begun = self.tried or self.left_out or self._wanting
+        recognizer = self._ready() if begun else None
+        if recognizer is not None:
+            recognizer.flipped = seen["flipped"]
+
+    def state(self) -> dict[str, Any]:
+        """What the pages so far leave for those to come."""
+        return {
+            "recognized": self.recognized,
+            "left_out": self.left_out,
+            "tried": self.tried,
+            "wanting": self._wanting,
+            "doubtful": self._doubtful,
+            "failed": self._failed,
+            "flipped": self._recognizer is not None and self._recognizer.flipped,
+        }
 
     def read(self, page: Any, glyphs: Glyphs, own: PageLines) -> PageLines:
         """A page of a PDF as written or, where that is better, as recognized."""

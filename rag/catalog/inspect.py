@@ -12,7 +12,7 @@ from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.jobs import UNFINISHED, cancel_job, insert_job
 from rag.catalog.texts import ChunkText, chunk_texts, read_text
-from rag.catalog.versions import VERSIONED, delete_rows
+from rag.catalog.versions import STAGED, delete_rows
 from rag.types import DocumentStatus
 
 
@@ -99,7 +99,7 @@ class Inspection:
         """Versions that are neither visible nor being written: (document id, generation)."""
         found: set[tuple[str, int]] = set()
         with self._db.read() as connection:
-            for table in VERSIONED:
+            for table in STAGED:
                 visible = sa.exists().where(
                     t.documents.c.id == table.c.document_id,
                     t.documents.c.generation == table.c.generation,

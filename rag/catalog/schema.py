@@ -156,6 +156,19 @@ chunks = sa.Table(
     sa.Index("chunks_text_sha256", "text_sha256"),
 )
 
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("document_id", sa.Text, primary_key=True),
+    sa.Column("generation", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("done", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("characters", sa.Integer, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False, comment="Empty in all but the last."),
+    sa.Column("parts", sa.LargeBinary, nullable=False),
+    comment="What is read of long documents, until they are read to their end.",
+)
+
 changes = sa.Table(
     "changes",
     metadata,
@@ -188,6 +201,7 @@ jobs = sa.Table(
     sa.Column("begun", sa.Integer, nullable=False),
     sa.Column("done", sa.Integer, nullable=False),
     sa.Column("total", sa.Integer),
+    sa.Column("unit", sa.Text),
     sa.Column("error", Json),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import chain, islice
 from typing import Any
 
@@ -16,7 +17,7 @@ from rag.catalog.statements import changing
 from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts, hashed
 from rag.catalog.versions import VERSIONED, Versions, delete_rows
 from rag.minhash import likeness, pack
-from rag.types import Chunk, ParsedDocument
+from rag.types import Chunk, ParsedDocument, ReadSoFar
 
 _BATCH = 1_000
 """Rows in one transaction: a small document is staged in one, a large one blocks no reader."""
@@ -47,14 +48,67 @@ class Staging:
         while (batch := list(islice(rows, _BATCH))) or first:
             with self._versions.writing(document_id, generation) as connection:
                 if first:
-                    delete_rows(connection, document_id, only=generation)
+                    delete_rows(connection, document_id, only=generation, tables=VERSIONED)
                     # Read to its end: what ends the process from here on is not the document.
                     count_beginning(connection, generation, -1)
-                    update_job(connection, generation, done=0, total=len(chunks))
+                    progress = {"done": 0, "total": len(chunks), "unit": "chunks"}
+                    update_job(connection, generation, **progress)
                     warnings = {"key_": document_id, "warnings": list(parsed.warnings)}
                     connection.execute(_SET_WARNINGS, warnings)
                 _insert(connection, batch)
             first = False
+
+    def add_batch(self, document_id: str, generation: int, so_far: ReadSoFar, parts: bytes) -> None:
+        """Keep what was read of a long document, and how to go on behind it.
+
+        Raises:
+            NotFound: the document was deleted, or another job has taken it over.
+        """
+        key = {"document_id": document_id, "generation": generation}
+        with self._versions.writing(document_id, generation) as connection:
+            connection.execute(
+                sa.update(t.batches).where(_version(document_id, generation)).values(state=b"")
+            )
+            connection.execute(sa.insert(t.batches), {**key, **asdict(so_far), "parts": parts})
+            # It came on: of the beginnings, only this one is still open.
+            progress = {"done": so_far.done, "total": so_far.total, "unit": "pages"}
+            update_job(connection, generation, begun=1, **progress)
+
+    def read_so_far(self, document_id: str, generation: int) -> ReadSoFar | None:
+        """Where the last batch ended; ``None`` when there is none."""
+        c = t.batches.c
+        query = (
+            sa.select(c.done, c.total, c.characters, c.state)
+            .where(_version(document_id, generation))
+            .order_by(c.done.desc())
+            .limit(1)
+        )
+        with self._db.read() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else ReadSoFar(**row)
+
+    def batches(self, document_id: str, generation: int) -> Iterator[bytes]:
+        """The parts of each batch, in order; one at a time is in memory."""
+        c = t.batches.c
+        after = 0
+        query = (
+            sa.select(c.done, c.parts)
+            .where(_version(document_id, generation), c.done > sa.bindparam("after"))
+            .order_by(c.done)
+            .limit(1)
+        )
+        while True:
+            with self._db.read() as connection:
+                row = connection.execute(query, {"after": after}).first()
+            if row is None:
+                return
+            after = row.done
+            yield row.parts
+
+    def drop_batches(self, document_id: str, generation: int) -> None:
+        """Forget the batches of a document that is staged as a whole."""
+        with self._versions.writing(document_id, generation) as connection:
+            delete_rows(connection, document_id, only=generation, tables=(t.batches,))
 
     def chunks(
         self, document_id: str, generation: int, first: int, count: int
@@ -65,6 +119,10 @@ class Staging:
         where &= (c.position >= first) & (c.position < first + count)
         with self._db.read() as connection:
             return list(chunk_texts(connection, document_id, generation, where, 0))
+
+
+def _version(document_id: str, generation: int) -> sa.ColumnElement[bool]:
+    return (t.batches.c.document_id == document_id) & (t.batches.c.generation == generation)
 
 
 def _insert(connection: sa.Connection, batch: Iterable[_Row]) -> None:

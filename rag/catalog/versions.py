@@ -29,7 +29,9 @@ from rag.errors import NotFound, StoreDamaged
 from rag.types import Document, DocumentStatus, JobStatus
 
 VERSIONED = (t.segments, t.pages, t.blocks, t.chunks, t.likenesses)
-"""Tables whose rows belong to one generation of a document."""
+"""Tables whose rows belong to one generation of a document and become visible with it."""
+STAGED = (*VERSIONED, t.batches)
+"""All tables whose rows belong to one generation."""
 _ORIGINAL = ""  # stands for the embedder in garbage rows that name originals
 _BATCH = 500
 _SOME_GARBAGE = sa.select(t.garbage.c.key).limit(1)
@@ -213,10 +215,11 @@ def delete_rows(
     *,
     keep: int | None = None,
     only: int | None = None,
+    tables: Iterable[sa.Table] = STAGED,
 ) -> None:
     """Remove what was derived from a document: all, all but one generation, or one only."""
     generations = {"keep": keep, "only": only}
-    for table in VERSIONED:
+    for table in tables:
         statement = _delete_from(table, keep is not None, only is not None)
         connection.execute(statement, {"document": document_id, **generations})
 

@@ -178,9 +178,9 @@ def test_a_job_whose_document_is_gone_ends(
     document = upload(services)
     real = line.begin
 
-    def deleted_meanwhile(*arguments: object) -> object:
+    def deleted_meanwhile(*arguments: object, **options: object) -> object:
         services.delete(TENANT, document.id)
-        return real(*arguments)  # type: ignore[arg-type]
+        return real(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(line, "begin", deleted_meanwhile)
     with working(services):

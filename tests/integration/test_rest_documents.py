@@ -21,7 +21,10 @@ def test_an_upload_is_acknowledged_with_a_document_and_a_job(rest: Rest) -> None
     assert document["job_id"] == job["id"]
     assert job["document_id"] == document["id"]
     ended = rest.wait(job["id"])
-    assert (ended["status"], ended["progress"]) == ("completed", {"done": 1, "total": 1})
+    assert (ended["status"], ended["progress"]) == (
+        "completed",
+        {"done": 1, "total": 1, "unit": "chunks"},
+    )
     shown = rest.client.get(f"/v1/documents/{document['id']}").json()
     assert (shown["status"], shown["text_length"]) == ("ready", 22)
 

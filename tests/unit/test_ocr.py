@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ingest.parse import detect, parse, sandbox
+from ingest.parse import detect, parse, reading, sandbox
 from ingest.parse.render import render_page
 from rag.cite import boxes
 from rag.errors import CorruptDocument, EmptyDocument, OcrUnavailable, ParserLimit
@@ -165,7 +165,7 @@ def test_without_tesseract_scans_fail_with_what_to_install(
 ) -> None:
     monkeypatch.setitem(sandbox._ENVIRONMENT, "PATH", str(tmp_path))
     pool = sandbox.ChildPool(idle=1)
-    monkeypatch.setattr(sandbox, "POOL", pool)
+    monkeypatch.setattr(reading, "POOL", pool)
     try:
         scanned = drawing(scan(), 420, 595)
         for data, name in ((encoded(scan(), "PNG"), "a.png"), (pdf(scanned, page=A5), "a.pdf")):

@@ -137,8 +137,8 @@ def test_a_fault_behind_another_document_is_tried_again(
 
 
 def test_a_broken_installation_is_not_blamed_on_the_document(pools: list[ChildPool]) -> None:
-    script = "sys.modules['ingest.parse.text'] = None\nchild._serve(request, out)"
-    request = {"do": "parse", "path": "/nowhere", "media_type": "text/plain"}
+    script = "sys.modules['ingest.parse.text'] = None\nchild._serve(request, b'', out)"
+    request = {"do": "parse", "path": "/nowhere", "media_type": "text/plain", "characters": 0}
     with pytest.raises(ConfigurationError, match="cannot be loaded"):
         pool_of(pools, script).run(request, Limits())
 

@@ -35,6 +35,18 @@ def upgrade() -> None:
         "answer_documents_document_id", "answer_documents", ["document_id"], unique=False
     )
     op.create_table(
+        "batches",
+        sa.Column("document_id", sa.Text(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("done", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("characters", sa.Integer(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False, comment="Empty in all but the last."),
+        sa.Column("parts", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("document_id", "generation", "done"),
+        comment="What is read of long documents, until they are read to their end.",
+    )
+    op.create_table(
         "blocks",
         sa.Column("document_id", sa.Text(), nullable=False),
         sa.Column("generation", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -110,6 +122,7 @@ def upgrade() -> None:
         sa.Column("begun", sa.Integer(), nullable=False),
         sa.Column("done", sa.Integer(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=True),
+        sa.Column("unit", sa.Text(), nullable=True),
         sa.Column("error", Json, nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=False),
