@@ -69,7 +69,7 @@ $(EXTRAS): requirements-extras.lock $(DEV)
 # torch has different builds by machine, so its version is pinned but not its hash. It comes
 # last: everything else it asks for is then there already, hash-checked.
 $(TORCH): requirements-torch.lock $(DEV)
-	@echo "Installing torch and sentence-transformers for the tests (once)" >&2
+	@echo "Installing torch and transformers for the tests (once)" >&2
 	@$(INSTALL) --require-hashes --no-deps -r requirements-torch.lock
 	@$(INSTALL) torch==$(TORCH_VERSION)
 	@touch $@
@@ -80,7 +80,7 @@ lock: .venv-lock/bin/uv  ## Renew the locks from pyproject.toml; ARGS=--upgrade 
 	$(COMPILE) $(ARGS) pyproject.toml --extra dev --extra openai --extra anthropic -c requirements.lock \
 		-o requirements-dev.lock
 	echo "torch==$(TORCH_VERSION) ; sys_platform == 'never'" > .venv-lock/without-torch.txt
-	printf 'jinja2\nnetworkx\nsympy\n' | $(COMPILE) $(ARGS) pyproject.toml - --extra torch --no-emit-package torch --no-emit-package setuptools \
+	printf 'jinja2\nnetworkx\nsympy\n' | $(COMPILE) $(ARGS) pyproject.toml - --extra torch --extra local --no-emit-package torch --no-emit-package setuptools \
 		-c requirements.lock --override .venv-lock/without-torch.txt -o requirements-torch.lock
 	echo 'sqlalchemy[asyncio]>=2.0.36' > .venv-lock/newer-than-the-pgvector-store-asks-for.txt
 	printf 'llama-index-vector-stores-postgres>=0.9\nllama-index-vector-stores-qdrant>=0.10\npixeltable-pgserver>=0.6\n' | $(COMPILE) $(ARGS) pyproject.toml - \

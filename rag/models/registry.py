@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl
 
 from rag.embedding import Embedder
 from rag.errors import ConfigurationError
@@ -20,7 +22,10 @@ from rag.models.offline.engine import OfflineEngine
 from rag.models.pricing import Pricing
 from rag.models.replies import NoReplies, ReplyStore
 
-KNOWN = "offline, openai:MODEL, anthropic:MODEL, compatible:MODEL@URL"
+KNOWN = (
+    "offline, openai:MODEL, anthropic:MODEL, compatible:MODEL@URL, "
+    "local:FOLDER[?adapter=FOLDER&bits=4&memory_gb=8]"
+)
 _SPEC = re.compile(r"(?P<kind>[a-z_]+)(?::(?P<model>[^@]+)(?:@(?P<url>https?://\S+))?)?")
 
 
@@ -91,4 +96,25 @@ def open_backend(name: str, resources: Resources) -> ChatBackend:
         from rag.models.chat.compatible import CompatibleChat
 
         return CompatibleChat(model, base_url=url, api_key=resources.compatible_api_key)
+    if kind == "local" and model and not url:
+        return _local(model)
     raise ConfigurationError(f"No engine {name!r}; there are: {KNOWN}.")
+
+
+def _local(spec: str) -> ChatBackend:
+    from rag.models.chat.local import LocalChat
+    from rag.models.chat.local_model import LocalSettings
+
+    folder, _, query = spec.partition("?")
+    given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+    adapter, bits, memory = (given.pop(name, None) for name in ("adapter", "bits", "memory_gb"))
+    if given or bits not in (None, "4", "8"):
+        raise ConfigurationError(f"local:{spec}: known are adapter, bits (4 or 8) and memory_gb.")
+    return LocalChat(
+        folder,
+        LocalSettings(
+            adapter=Path(adapter) if adapter else None,
+            bits=int(bits) if bits else None,
+            memory_bytes=int(float(memory) * 1e9) if memory else None,
+        ),
+    )

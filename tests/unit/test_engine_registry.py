@@ -1,0 +1,65 @@
+"""Engines by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.errors import ConfigurationError
+from rag.models.registry import Resources, open_backend, open_engine
+from tests.fakes import HashingEmbedder
+
+RESOURCES = Resources(
+    embedder=HashingEmbedder(), openai_api_key="sk-0123456789", anthropic_api_key="sk-0123456789"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("openai:big", "openai:big"),
+        ("anthropic:big", "anthropic:big"),
+        (
+            "compatible:org/m:7b@http://u:p@localhost:1/v1?x=y",
+            "compatible:org/m:7b@http://localhost:1/v1",
+        ),
+        ("local:/models/m?bits=4&adapter=/a/fine", "local:/models/m+fine"),
+    ],
+)
+def test_names_open_models(name: str, expected: str) -> None:
+    if name.startswith(("openai", "compatible")):
+        pytest.importorskip("openai")
+    if name.startswith("anthropic"):
+        pytest.importorskip("anthropic")
+    assert open_backend(name, RESOURCES).id == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "openai",
+        "openai:",
+        "gpt",
+        "compatible:m",
+        "compatible:m@ftp://x",
+        "local:",
+        "local:m?x=1",
+        "local:m?bits=3",
+    ],
+)
+def test_an_unknown_name_lists_what_there_is(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="adapter"):
+        open_engine(name or "?", RESOURCES)
+
+
+def test_a_key_that_is_missing_is_asked_for() -> None:
+    pytest.importorskip("openai")
+    with pytest.raises(ConfigurationError, match="IBIDEM_OPENAI_API_KEY"):
+        open_engine("openai:big", Resources(embedder=HashingEmbedder()))
+
+
+def test_offline_needs_nothing_and_stands_behind_the_others() -> None:
+    pytest.importorskip("openai")
+    assert open_engine("offline", RESOURCES).id == "offline"
+    engine = open_engine("openai:a, openai:b", RESOURCES)
+    assert engine.id == "openai:a"

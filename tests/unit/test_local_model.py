@@ -1,0 +1,159 @@
+"""A language model in this process, constrained to schemas token by token."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag.errors import ConfigurationError, ModelRejected, ModelTimeout
+from rag.models.chat import ChatRequest, Finish, Role, Turn
+from rag.models.schema import check_schema, problems
+from tests.tiny_model import make_tiny_model
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("llguidance")
+
+from rag.models.chat.local import LocalChat
+from rag.models.chat.local_model import LocalSettings, check_memory, weights_bytes
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def chat(folder: Path) -> Iterator[LocalChat]:
+    return LocalChat(str(folder), batch=50)
+
+
+def request(schema: Any = None, **options: Any) -> ChatRequest:
+    given: dict[str, Any] = {"max_output_tokens": 2_000, "temperature": 1.0}
+    turns = (Turn(role=Role.USER, text="Go."),)
+    return ChatRequest(system="Be brief.", turns=turns, schema=schema, **(given | options))
+
+
+def bounded(rng: random.Random, depth: int) -> dict[str, Any]:
+    """A random schema none of whose values can grow without end."""
+    kinds = ["string", "integer", "boolean", "null", "enum", "const"]
+    kinds += ["object", "object", "array", "anyOf"] if depth else []
+    kind = rng.choice(kinds)
+    if kind == "string":
+        return {"type": "string", "maxLength": rng.randint(0, 8)}
+    if kind == "integer":
+        low = rng.randint(-50, 50)
+        return {"type": "integer", "minimum": low, "maximum": low + rng.randint(0, 500)}
+    if kind == "enum":
+        return {"enum": rng.sample(["a", "b c", "ü", 1, 2.5, None, True], 3)}
+    if kind == "const":
+        return {"const": rng.choice(["x", 7, False])}
+    if kind == "array":
+        least = rng.randint(0, 2)
+        items = bounded(rng, depth - 1)
+        return {
+            "type": "array",
+            "items": items,
+            "minItems": least,
+            "maxItems": least + rng.randint(0, 2),
+        }
+    if kind == "anyOf":
+        return {"anyOf": [bounded(rng, depth - 1), bounded(rng, depth - 1)]}
+    if kind == "object":
+        return an_object(rng, depth)
+    return {"type": kind}
+
+
+def an_object(rng: random.Random, depth: int) -> dict[str, Any]:
+    names = rng.sample(["name", "total", "due date", "größe", "x", "items"], rng.randint(1, 4))
+    return {
+        "type": "object",
+        "properties": {name: bounded(rng, depth - 1) for name in names},
+        "required": [name for name in names if rng.random() < 0.7],
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.timeout(300)
+def test_under_constraint_every_output_is_valid(chat: LocalChat) -> None:
+    rng = random.Random(7)
+    schemas = [an_object(rng, 3) for _ in range(200)]
+    replies: dict[int, Any] = {}
+
+    def ask(number: int) -> None:
+        replies[number] = chat.complete(request(schemas[number]), timeout=250)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(schemas))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, schema in enumerate(schemas):
+        check_schema(schema)
+        assert replies[number].finish is Finish.COMPLETE
+        assert problems(json.loads(replies[number].text), schema) == []
+
+
+def test_free_text_ends_at_its_limit(chat: LocalChat) -> None:
+    reply = chat.complete(request(max_output_tokens=12), timeout=60)
+    assert reply.tokens.output <= 12
+    assert reply.finish in (Finish.LENGTH, Finish.COMPLETE)
+    assert reply.tokens.input > 0
+
+
+def test_without_temperature_the_reply_is_the_same(chat: LocalChat) -> None:
+    one, two = (
+        chat.complete(request(max_output_tokens=20, temperature=0.0), timeout=60) for _ in range(2)
+    )
+    assert one == two
+
+
+def test_a_call_that_is_late_is_ended(chat: LocalChat) -> None:
+    started = time.monotonic()
+    with pytest.raises(ModelTimeout):
+        chat.complete(request(max_output_tokens=8_000), timeout=0.3)
+    assert time.monotonic() - started < 10
+
+
+def test_what_does_not_fit_the_window_is_refused(chat: LocalChat) -> None:
+    with pytest.raises(ModelRejected, match="window"):
+        chat.complete(request(max_output_tokens=9_000), timeout=60)
+
+
+def test_the_model_is_let_go_when_idle(folder: Path) -> None:
+    chat = LocalChat(str(folder), idle_s=0.2)
+    chat.complete(request(max_output_tokens=4), timeout=60)
+    deadline = time.monotonic() + 20
+    while chat.is_loaded and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not chat.is_loaded
+    chat.complete(request(max_output_tokens=4), timeout=60)
+
+
+def test_a_model_without_template_is_asked_plainly(tmp_path: Path) -> None:
+    chat = LocalChat(str(make_tiny_model(tmp_path / "m", template=False)))
+    assert chat.complete(request(max_output_tokens=4), timeout=60).tokens.input > 10
+
+
+def test_a_model_that_is_too_large_is_not_loaded(folder: Path) -> None:
+    size = weights_bytes(folder)
+    assert size > 10_000
+    with pytest.raises(ConfigurationError, match="GB of memory"):
+        check_memory(str(folder), LocalSettings(memory_bytes=size // 2))
+    check_memory(str(folder), LocalSettings(memory_bytes=size // 2, bits=4))
+    with pytest.raises(ModelRejected, match="GB of memory"):
+        LocalChat(str(folder), LocalSettings(memory_bytes=1)).complete(request(), timeout=20)
+
+
+def test_a_model_that_is_not_there_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(ModelRejected, match="cannot be loaded"):
+        LocalChat(str(tmp_path)).complete(request(), timeout=20)
