@@ -57,8 +57,15 @@ class Client:
         """Fetch bytes."""
         return self._send("GET", path, params=params).content
 
-    def upload(self, file: Path, *, collection: str | None, metadata: Mapping[str, Any]) -> Json:
-        """Send a file; the reply holds the document and its job.
+    def upload(
+        self,
+        file: Path,
+        *,
+        collection: str | None,
+        metadata: Mapping[str, Any],
+        password: str | None = None,
+    ) -> Json:
+        """Send a file, with what opens it if it is locked; the reply holds document and job.
 
         Raises:
             OSError: the file cannot be read.
@@ -66,6 +73,8 @@ class Client:
         fields = {"metadata": json.dumps(metadata)} if metadata else {}
         if collection:
             fields["collection"] = collection
+        if password:
+            fields["password"] = password
         waited = 0.0
         while True:
             try:

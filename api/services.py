@@ -111,6 +111,7 @@ class Services:
             NotFound: the tenant has no such document.
         """
         self.catalog.versions.delete(tenant, document_id)
+        self.pipeline.passwords.forget(document_id)
         self.catalog.versions.collect_garbage(self.originals.discard)
 
     def delete_collection(self, tenant: str, collection: Collection) -> None:

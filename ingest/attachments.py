@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ingest.intake import Incoming, identify, kept
 from rag.catalog.attachments import Lineage
 from rag.errors import DocumentError, UnsupportedType
-from rag.types import Attachment, Collection, Document, ParsedDocument
+from rag.types import Attachment, Collection, Document, DocumentStatus, ParsedDocument
 
 if TYPE_CHECKING:
     from ingest.pipeline import Pipeline
@@ -32,8 +32,8 @@ def adopt_attachments(
 ) -> ParsedDocument:
     """Add the files found inside a document; the result has warnings of those left out instead.
 
-    They get the document's metadata, and are read by jobs of their own. As often as this is
-    repeated, each is there once, so that a crash on the way loses none.
+    They get the document's metadata and password, and are read by jobs of their own. As often
+    as this is repeated, each is there once, so that a crash on the way loses none.
 
     Raises:
         NotFound: the document was deleted meanwhile.
@@ -93,12 +93,17 @@ class _Adoption:
                 raise _LeftOut("it contains itself")
             if new.id not in self._lineage.within:
                 self._take_room(upload.size)
+            password = self._pipeline.passwords.of(self._document.id)
+            if password is not None:
+                self._pipeline.passwords.keep(new.id, password)
             with kept(catalog, originals, upload) as store:
                 child, is_new = catalog.attachments.adopt(
                     self._document, self._generation, new, position=position, store=store
                 )
             if is_new:
                 self._pipeline.submit(child.job_id)
+            elif child.status is DocumentStatus.READY:
+                self._pipeline.passwords.forget(new.id)
 
     def _take_room(self, size: int) -> None:
         if self._files >= MOST_FILES:

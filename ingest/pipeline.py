@@ -7,7 +7,7 @@ Nothing is visible before the last batch is embedded.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -16,6 +16,7 @@ from ingest.chunk import open_chunker
 from ingest.originals import Originals
 from ingest.parse.options import INSTALLED
 from ingest.parse.reading import assembled, packed, read, unpacked
+from ingest.passwords import Passwords
 from rag.catalog import Catalog
 from rag.catalog.texts import ChunkText, hashed
 from rag.embedding import Embedder
@@ -38,6 +39,7 @@ class Pipeline:
     embedder: Embedder
     ocr_languages: str = INSTALLED
     submit: Callable[[str], None] = lambda _job_id: None
+    passwords: Passwords = field(default_factory=Passwords)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,7 @@ def fail(pipeline: Pipeline, job: Job, error: Mapping[str, Any]) -> None:
     """Give the document up and keep the reason; a no-op when it was deleted meanwhile."""
     if job.document_id is None:
         return
+    pipeline.passwords.forget(job.document_id)
     try:
         pipeline.catalog.versions.fail(job.document_id, job.number, error)
     except NotFound:
@@ -164,6 +167,7 @@ def _read(
             after=so_far,
             folder=originals.folder,
             ocr_languages=pipeline.ocr_languages,
+            password=pipeline.passwords.of(document.id),
         )
         if batch.so_far is None:
             break
@@ -186,6 +190,7 @@ def _publish(
     versions.publish(
         document_id, generation, title=prepared.title, chunks=prepared.chunks, store=store
     )
+    pipeline.passwords.forget(document_id)
     versions.collect_garbage(pipeline.originals.discard)
 
 

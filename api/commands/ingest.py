@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
 
@@ -31,11 +31,20 @@ _LOOK_S = 0.2
     metavar="KEY=VALUE",
     help="A field to filter by; may be given several times. Numbers and true/false are such.",
 )
+@click.option("--password", "ask", is_flag=True, help="Ask for what opens locked files.")
+@click.option(
+    "--password-file",
+    type=click.File("r"),
+    metavar="FILE",
+    help="Read what opens locked files from the first line of this file.",
+)
 @target
 def ingest(
     paths: tuple[str, ...],
     collection: str | None,
     metadata: tuple[str, ...],
+    ask: bool,
+    password_file: TextIO | None,
     url: str | None,
     as_json: bool,
 ) -> int:
@@ -45,26 +54,33 @@ def ingest(
     are left out and listed. The exit code is 1 when a file failed or nothing could be read.
     """
     fields = _fields(metadata)
+    password = password_file.readline().rstrip("\r\n") if password_file else None
+    if ask:
+        password = click.prompt("Password", hide_input=True, err=True)
     started = time.monotonic()
     with connected(url, work=True) as client:
         from api.commands.intake import find_files
 
         files, hidden = find_files(paths)
-        outcomes = [*ingest_files(client, files, collection, fields), *hidden]
+        outcomes = [*ingest_files(client, files, collection, fields, password), *hidden]
     report(outcomes, time.monotonic() - started, as_json=as_json)
     counts = Counter(outcome.status for outcome in outcomes)
     return 1 if counts["failed"] or not counts["ready"] + counts["unchanged"] else 0
 
 
 def ingest_files(
-    client: Client, files: Sequence[Path], collection: str | None, fields: Mapping[str, Any]
+    client: Client,
+    files: Sequence[Path],
+    collection: str | None,
+    fields: Mapping[str, Any],
+    password: str | None = None,
 ) -> Sequence[Outcome]:
     """Send files and wait until all have been read; tells the progress on stderr."""
     from api.commands.intake import Intake
 
     if collection:
         _make_collection(client, collection)
-    intake = Intake(client=client, collection=collection, metadata=fields)
+    intake = Intake(client=client, collection=collection, metadata=fields, password=password)
     try:
         with _display(len(files)) as display:
             _drive(intake, files, display)

@@ -87,6 +87,7 @@ class Intake:
     client: Client
     collection: str | None
     metadata: Mapping[str, Any]
+    password: str | None = field(default=None, repr=False)
     outcomes: list[Outcome] = field(default_factory=list)
     _open: list[int] = field(default_factory=list)
 
@@ -119,7 +120,12 @@ class Intake:
         path = str(file)
         try:
             detect(file, file.name, None)  # spares sending what cannot be read
-            reply = self.client.upload(file, collection=self.collection, metadata=self.metadata)
+            reply = self.client.upload(
+                file,
+                collection=self.collection,
+                metadata=self.metadata,
+                password=self.password,
+            )
         except UnsupportedType as error:
             return Outcome(path=path, status="skipped", error=error.as_dict())
         except OSError as error:

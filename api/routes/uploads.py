@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import scrypt
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -16,7 +17,7 @@ from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.multipart import FormFile, UploadForm
 from api.schemas.common import ErrorDetail, failures
 from api.schemas.documents import DocumentOut, JobOut, Uploaded, UploadedBatch, UploadResult
-from ingest.intake import Incoming, admit, check_metadata, display_name
+from ingest.intake import Incoming, admit, check_metadata, display_name, identify
 from ingest.originals import Upload
 from ingest.parse import detect, parse
 from rag.catalog.attachments import Links
@@ -28,10 +29,10 @@ from rag.errors import (
     PayloadTooLarge,
     UnsupportedType,
 )
-from rag.types import Attachment, Collection, Document
+from rag.types import Attachment, Collection, Document, DocumentStatus
 
 _log = logging.getLogger(__name__)
-_FIELDS = frozenset({"collection", "metadata"})
+_FIELDS = frozenset({"collection", "metadata", "password"})
 _MOST_FILES = 1_000
 _BATCH_UPLOADS = 5
 """A batch may be as large as so many of the largest single files."""
@@ -53,6 +54,12 @@ def _form(files: dict[str, Any], example: Any) -> dict[str, Any]:
             "type": "string",
             "description": "A flat JSON object, to filter by.",
             "contentMediaType": "application/json",
+        },
+        "password": {
+            "type": "string",
+            "format": "password",
+            "description": "What opens locked PDF files and zip archives. It is held in memory "
+            "until they have been read, and never stored.",
         },
     }
     schema = {
@@ -183,7 +190,12 @@ def _open(request: Request, limit: int, *, most_files: int) -> UploadForm:
 
 
 def _marks(form: UploadForm) -> tuple[str | None, ...]:
-    return form.fields.get("collection"), form.fields.get("metadata")
+    password = form.fields.get("password")
+    # Kept for a day with the request: not to be guessed from.
+    hidden = (
+        scrypt(password.encode(), salt=b"password", n=1 << 13, r=8, p=1).hex() if password else None
+    )
+    return form.fields.get("collection"), form.fields.get("metadata"), hidden
 
 
 def _receive(door: Door, stack: ExitStack, file: FormFile) -> _Received:
@@ -203,15 +215,21 @@ class _Target:
     tenant: str
     collection: Collection
     metadata: dict[str, Any]
+    password: str | None = field(repr=False)
 
     def admit(self, file: FormFile | Attachment, upload: Upload) -> tuple[Document, bool]:
         """Add a document for received bytes and start its job; true when that is new work."""
         services = self.door.services
         declared = file.declared_type if isinstance(file, FormFile) else file.media_type
         incoming = Incoming(name=file.name, declared_type=declared, metadata=self.metadata)
+        passwords = services.pipeline.passwords
+        if self.password is not None:  # before its job can begin
+            passwords.keep(identify(self.collection, incoming, upload).id, self.password)
         document, is_new = admit(
             services.catalog, services.originals, self.collection, incoming, upload
         )
+        if document.status is DocumentStatus.READY:
+            passwords.forget(document.id)
         if is_new:
             _submit(self.door, document.job_id)
         self.door.metrics.uploads.labels("new" if is_new else "known").inc()
@@ -245,7 +263,13 @@ def _target(door: Door, tenant: str, form: UploadForm) -> _Target:
     collection = door.services.collection(tenant, name)
     door.services.check_embedder(collection)
     check_metadata(metadata, collection)
-    return _Target(door=door, tenant=tenant, collection=collection, metadata=metadata)
+    return _Target(
+        door=door,
+        tenant=tenant,
+        collection=collection,
+        metadata=metadata,
+        password=form.fields.get("password") or None,
+    )
 
 
 class _Batch:
@@ -293,7 +317,9 @@ class _Batch:
     def _unpack(self, archive: str, upload: Upload) -> None:
         originals = self._target.door.services.originals
         with self._target.door.archives.place():
-            opened = parse(upload.path, _ARCHIVE, folder=originals.folder)
+            opened = parse(
+                upload.path, _ARCHIVE, folder=originals.folder, password=self._target.password
+            )
             self._warnings += [f"{archive}: {warning}" for warning in opened.warnings]
             for member in opened.attachments:
                 name = f"{archive}/{member.name}"

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from ingest.parse.confine import confine
 from ingest.parse.formats import BY_MEDIA_TYPE
-from ingest.parse.options import INSTALLED, OCR_LANGUAGES
+from ingest.parse.options import INSTALLED, OCR_LANGUAGES, PASSWORD
 from ingest.parse.parts import (
     Part,
     part_to_frame,
@@ -89,6 +89,7 @@ def _serve(request: Mapping[str, Any], rest: bytes, replies: BinaryIO) -> None:
 def _frames(request: Mapping[str, Any], rest: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
     cpu_s = request["cpu_s"]
     _limit_cpu(cpu_s)
+    PASSWORD.set(request.get("password"))
     if request["do"] == "render":
         from ingest.parse.raster import raster
 

@@ -8,3 +8,6 @@ INSTALLED, OFF = "installed", "none"
 
 OCR_LANGUAGES: ContextVar[str] = ContextVar("OCR_LANGUAGES", default=INSTALLED)
 """Languages of text recognition, joined by ``+``, or ``INSTALLED``, or ``OFF``."""
+
+PASSWORD: ContextVar[str | None] = ContextVar("PASSWORD", default=None)
+"""What opens a locked document, if anybody said."""

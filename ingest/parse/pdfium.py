@@ -18,6 +18,7 @@ import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
+from ingest.parse.options import PASSWORD
 from rag.errors import CorruptDocument, EncryptedDocument
 
 # The device on which PDFium is asked to place page corners: fine enough for 1/65535 of a page.
@@ -70,11 +71,17 @@ def opened(path: Path) -> Iterator[Any]:
         CorruptDocument: It cannot be opened.
     """
     pdfium.FPDF_InitLibraryWithConfig(None)  # does nothing when called again
-    document = pdfium.FPDF_LoadDocument(os.fsencode(path), None)
+    password = PASSWORD.get()
+    secret = None if password is None else password.encode("utf-8", "replace")
+    document = pdfium.FPDF_LoadDocument(os.fsencode(path), secret)
     if not document:
         error = pdfium.FPDF_GetLastError()
         if error in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
-            raise EncryptedDocument("the PDF is locked with a password; remove it and try again")
+            raise EncryptedDocument(
+                "the PDF is locked with a password; upload it again with that"
+                if password is None
+                else "the password does not open the PDF; upload it again with the right one"
+            )
         raise CorruptDocument("the PDF is damaged: it cannot be opened")
     try:
         yield document

@@ -46,6 +46,7 @@ def read(
     limits: Limits | None = None,
     folder: Path | None = None,
     ocr_languages: str = INSTALLED,
+    password: str | None = None,
 ) -> Batch:
     """Read a stored file in a child process: all of it, or as much as one batch holds.
 
@@ -57,6 +58,7 @@ def read(
         folder: The only one that the child can read, and is kept for; by default the file's.
         ocr_languages: What to recognize in images, as Tesseract names it and joined by ``+``;
             ``none`` for nothing, ``installed`` for all languages that are there.
+        password: What opens it, should it be locked.
 
     Raises:
         DocumentError: The document cannot be read; the message says why.
@@ -68,6 +70,7 @@ def read(
         "media_type": media_type,
         "characters": characters,
         "ocr_languages": ocr_languages,
+        "password": password,
         **place(path, folder),
     }
     frames = POOL.run(request, limits or Limits(), after.state if after else b"")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ingest.parse.reading import place
 from ingest.parse.sandbox import POOL, Limits
-from rag.errors import CorruptDocument, InvalidRequest
+from rag.errors import CorruptDocument, EncryptedDocument, InvalidRequest
 from rag.types import Box
 
 WIDEST = 4000
@@ -52,7 +52,12 @@ def render_page(
         "width_px": width_px,
         "highlights": boxes[:_MOST_HIGHLIGHTS],
     }
-    frames = POOL.run(request, _LIMITS)
+    try:
+        frames = POOL.run(request, _LIMITS)
+    except EncryptedDocument:
+        raise EncryptedDocument(
+            "pages of a locked document cannot be drawn: its password is not kept"
+        ) from None
     png = frames[0][1] if frames else b""
     if not png.startswith(b"\x89PNG\r\n\x1a\n"):
         raise CorruptDocument(f"page {number} cannot be drawn")

@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ingest.parse.encoding import storable
+from ingest.parse.options import PASSWORD
 from ingest.parse.parts import Part
 from rag.errors import CorruptDocument, EmptyDocument, EncryptedDocument, ParserLimit
 from rag.types import Attachment
@@ -32,7 +33,7 @@ _AES = 99
 _JUNK = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 
 
-def parse(path: Path, password: str | None = None) -> Iterator[Part]:
+def parse(path: Path) -> Iterator[Part]:
     """The list of members, then each as a part with one attachment.
 
     Raises:
@@ -46,7 +47,7 @@ def parse(path: Path, password: str | None = None) -> Iterator[Part]:
             members = [member for member in archive.infolist() if not member.is_dir()]
             _check(members, path.stat().st_size)
             yield _listing(members)
-            yield from _files(archive, members, password)
+            yield from _files(archive, members)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise CorruptDocument("the zip archive is damaged") from error
 
@@ -86,9 +87,7 @@ def _listing(members: Sequence[zipfile.ZipInfo]) -> Part:
     return Part(text="\n".join(names), warnings=warnings)
 
 
-def _files(
-    archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], password: str | None
-) -> Iterator[Part]:
+def _files(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo]) -> Iterator[Part]:
     """Each member that can be unpacked; the others are warned of, unless there is no other."""
     faults: list[CorruptDocument | EncryptedDocument] = []
     opened = False
@@ -100,7 +99,7 @@ def _files(
             yield Part(warnings=(f"{name!r} in the archive is a link and was left out",))
             continue
         try:
-            content = _unpack(archive, member, password)
+            content = _unpack(archive, member)
         except (CorruptDocument, EncryptedDocument) as error:
             faults.append(error)
             yield Part(warnings=(f"{name!r} in the archive was left out: {error.message}",))
@@ -114,7 +113,8 @@ def _files(
         raise type(faults[0])(f"nothing in the zip archive can be read: {faults[0].message}")
 
 
-def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, password: str | None) -> bytes:
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    password = PASSWORD.get()
     is_locked = bool(member.flag_bits & _LOCKED)
     if is_locked and member.compress_type == _AES:
         raise EncryptedDocument(
@@ -129,10 +129,14 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, password: str | N
             # Never more than the directory says, which was checked before.
             return file.read(member.file_size)
     except RuntimeError as error:
-        raise EncryptedDocument("the password does not open it") from error
+        raise EncryptedDocument(
+            "the password does not open it; upload it again with the right one"
+        ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         if is_locked:  # one wrong password in 256 is found out only by the checksum
-            raise EncryptedDocument("the password does not open it") from error
+            raise EncryptedDocument(
+                "the password does not open it; upload it again with the right one"
+            ) from error
         raise CorruptDocument("it is damaged") from error
     except NotImplementedError as error:
         raise CorruptDocument("it is packed in a way that cannot be read") from error

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.parse import parse, zip
-from ingest.parse.zip import parse as members_of
 from rag.errors import CorruptDocument, EmptyDocument, EncryptedDocument, IbidemError, ParserLimit
 from rag.types import ParsedDocument
+from tests.locked import locked_zip
 
 
 def packed(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
@@ -145,60 +145,18 @@ def test_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_locked_members(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
-    path.write_bytes(locked((b"secret.txt", b"the secret words")))
+    path.write_bytes(locked_zip((b"secret.txt", b"the secret words")))
     with pytest.raises(EncryptedDocument, match="again with its password"):
-        list(members_of(path))
+        parse(path, "application/zip")
     with pytest.raises(EncryptedDocument, match="does not open"):
-        list(members_of(path, "wrong"))
-    (content,) = (a.content for part in members_of(path, "tika") for a in part.attachments)
-    assert content == b"the secret words"
-    path.write_bytes(locked((b"secret.txt", b"the secret words"), method=99))
+        parse(path, "application/zip", password="wrong")
+    document = parse(path, "application/zip", password="tika")
+    assert found(document) == [("secret.txt", b"the secret words")]
+    with pytest.raises(EncryptedDocument, match="again with its password"):
+        parse(path, "application/zip")  # though the same child has just heard it
+    path.write_bytes(locked_zip((b"secret.txt", b"the secret words"), method=99))
     with pytest.raises(EncryptedDocument, match="AES"):
-        list(members_of(path, "tika"))
-
-
-def locked(*members: tuple[bytes, bytes], method: int = 0, password: bytes = b"tika") -> bytes:
-    """An archive with members locked as PKZIP did (APPNOTE 6.1): the library only reads them."""
-    table = [_crc_entry(byte) for byte in range(256)]
-
-    def crc(value: int, byte: int) -> int:
-        return (value >> 8) ^ table[(value ^ byte) & 0xFF]
-
-    keys = [0x12345678, 0x23456789, 0x34567890]
-
-    def update(byte: int) -> None:
-        keys[0] = crc(keys[0], byte)
-        keys[1] = ((keys[1] + (keys[0] & 0xFF)) * 134775813 + 1) & 0xFFFFFFFF
-        keys[2] = crc(keys[2], keys[1] >> 24)
-
-    def encrypt(data: bytes) -> bytes:
-        out = bytearray()
-        for byte in data:
-            mixed = (keys[2] | 2) & 0xFFFF
-            out.append(byte ^ ((mixed * (mixed ^ 1)) >> 8) & 0xFF)
-            update(byte)
-        return bytes(out)
-
-    local = listed = b""
-    for name, content in members:
-        keys[:] = 0x12345678, 0x23456789, 0x34567890
-        for byte in password:
-            update(byte)
-        checksum = zlib.crc32(content)
-        data = encrypt(bytes(11) + bytes([checksum >> 24]) + content)
-        fields = (20, 1, method, 0, 33, checksum, len(data), len(content), len(name))
-        listed += struct.pack("<4sH5H3I5H2I", b"PK\x01\x02", 20, *fields, 0, 0, 0, 0, 0, len(local))
-        listed += name
-        local += struct.pack("<4s5H3I2H", b"PK\x03\x04", *fields, 0) + name + data
-    n = len(members)
-    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, n, n, len(listed), len(local), 0)
-    return local + listed + end
-
-
-def _crc_entry(value: int) -> int:
-    for _ in range(8):
-        value = (value >> 1) ^ (0xEDB88320 if value & 1 else 0)
-    return value
+        parse(path, "application/zip", password="tika")
 
 
 @given(st.data())

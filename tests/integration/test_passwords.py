@@ -1,0 +1,102 @@
+"""Locked files open with their password, which is kept nowhere."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api import cli
+from ingest.passwords import Passwords
+from tests.integration.conftest import Rest
+from tests.locked import locked_pdf, locked_zip
+
+PASSWORD = "correct-horse-battery"
+BOOK = locked_pdf("The locked page names the Linnet pump.", PASSWORD)
+ARCHIVE = locked_zip(
+    (b"secret.txt", b"The locked words name the Heron pump."),
+    (b"inner.pdf", BOOK),
+    password=PASSWORD.encode(),
+)
+
+
+def ended(rest: Rest, reply: Any) -> tuple[str, str]:
+    """How its job ended: the document's id, and the error's code and message or nothing."""
+    assert reply.status_code in (200, 202), reply.text
+    job = rest.wait(reply.json()["job"]["id"])
+    error = job["error"]
+    return reply.json()["document"]["id"], f"{error['code']}: {error['message']}" if error else ""
+
+
+@pytest.mark.parametrize(("name", "content"), [("book.pdf", BOOK), ("files.zip", ARCHIVE)])
+def test_without_the_right_password_it_says_so_and_with_it_opens(
+    rest: Rest, name: str, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    document_id, told = ended(rest, rest.upload(name, content))
+    assert told.startswith("encrypted_document: ")
+    assert "upload it again with" in told
+    _, told = ended(rest, rest.upload(name, content, password="wrong"))
+    assert told.startswith("encrypted_document: ")
+    assert "the password does not open" in told
+    reply = rest.upload(name, content, password=PASSWORD)
+    assert ended(rest, reply) == (document_id, "")
+    document = rest.client.get(f"/v1/documents/{document_id}").json()
+    assert document["status"] == "ready"
+    for inner in document["attachment_ids"]:  # what is inside opens with the same
+        shown = rest.client.get(f"/v1/documents/{inner}").json()
+        assert rest.wait(shown["job_id"])["status"] == "completed"
+    if name == "book.pdf":
+        text = rest.client.get(f"/v1/documents/{document_id}/text").json()["text"]
+        assert text == "The locked page names the Linnet pump."
+        drawn = rest.client.get(f"/v1/documents/{document_id}/pages/1.png")
+        assert drawn.json()["error"]["code"] == "encrypted_document"
+        assert "not kept" in drawn.json()["error"]["message"]
+    assert rest.services.pipeline.passwords.of(document_id) is None
+    assert PASSWORD not in caplog.text
+    home = rest.services.home.path
+    files = [file for file in home.rglob("*") if file.is_file() and "models" not in file.parts]
+    assert [file for file in files if PASSWORD.encode() in file.read_bytes()] == []
+
+
+def test_a_batch_with_a_password(rest: Rest) -> None:
+    def send(**fields: str) -> Any:
+        files = [("file", ("locked.zip", ARCHIVE)), ("file", ("a.txt", b"open words"))]
+        key = {"idempotency-key": "locked"}
+        return rest.client.post("/v1/documents:batch", files=files, data=fields, headers=key)
+
+    refused = send().json()["data"]
+    assert [(one["error"] or {}).get("code") for one in refused] == ["encrypted_document", None]
+    assert send(password=PASSWORD).status_code == 409  # another request under the same key
+
+
+def test_the_command_line_reads_it_from_a_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    models: Path,
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").symlink_to(models)
+    monkeypatch.setenv("IBIDEM_HOME", str(home))
+    book, secret = tmp_path / "book.pdf", tmp_path / "secret"
+    book.write_bytes(BOOK)
+    secret.write_text(PASSWORD + "\n")
+    assert cli.invoke(["ingest", str(book)]) == 1
+    assert "locked with a password" in capsys.readouterr().out
+    assert cli.invoke(["ingest", str(book), "--password-file", str(secret)]) == 0
+    assert "1 ingested" in capsys.readouterr().out
+
+
+def test_passwords_are_shown_to_nobody_and_bounded() -> None:
+    passwords = Passwords()
+    for number in range(10_001):
+        passwords.keep(f"doc_{number}", "secret")
+    assert "secret" not in repr(passwords)
+    assert passwords.of("doc_0") is None
+    assert passwords.of("doc_10000") == "secret"
+    passwords.forget("doc_10000")
+    assert passwords.of("doc_10000") is None
