@@ -14,11 +14,11 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, Template
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -73,8 +73,7 @@ class Prompt:
         """
         try:
             filled = [
-                (role, _ENVIRONMENT.from_string(text).render(inputs).strip())
-                for role, text in self.sections
+                (role, _template(text).render(inputs).strip()) for role, text in self.sections
             ]
         except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
             raise ConfigurationError(
@@ -82,6 +81,11 @@ class Prompt:
             ) from error
         turns = tuple(Turn(role=Role(role), text=text) for role, text in filled[1:])
         return Rendered(system=filled[0][1], turns=turns)
+
+
+@lru_cache(maxsize=256)
+def _template(text: str) -> Template:
+    return _ENVIRONMENT.from_string(text)
 
 
 def read_prompt(text: str, version: int) -> Prompt:

@@ -1,0 +1,138 @@
+"""What our layer adds to a call of a language model, and how many calls run at once.
+
+``python -m tests.benchmarks.calls [--json FILE]``: a backend that answers at once shows the
+overhead of rendering, limits, metering, validation and recording the reply on disk; one that
+takes a second shows whether 200 calls wait for one another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rag.catalog import Catalog
+from rag.catalog.database import open_sqlite
+from rag.catalog.documents import NewDocument
+from rag.catalog.vectors import VectorStore
+from rag.models.calls import Calls, Meter
+from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn
+from rag.models.engine import Context
+from rag.models.limits import Limits
+from rag.models.pricing import Pricing
+from rag.models.prompted import PromptedEngine
+from rag.models.tasks import AnswerTask
+from rag.types import Passage
+
+_CALLS = 300
+_AT_ONCE = 200
+_TENANT = "t"
+_WORDS = "The rent of the boathouse is 400 a month, payable on the first working day. "
+_REPLY = {
+    "reasoning": "P1 says so.",
+    "statements": [{"text": "400.", "evidence": [{"passage": "P1", "quote": "400 a month"}]}],
+    "confidence": 0.9,
+}
+
+
+class Backend:
+    """Answers the same, after a while."""
+
+    id = "test:model"
+    provider = "test"
+    takes_temperature = True
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
+        time.sleep(self._seconds)
+        return ChatReply(
+            text=json.dumps(_REPLY),
+            finish=Finish.COMPLETE,
+            model="m",
+            tokens=Tokens(input=2_000, output=60),
+        )
+
+
+def overhead_ms() -> tuple[float, float]:
+    """Median of a new call, and of one whose reply is known."""
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = Catalog(
+            open_sqlite(Path(folder) / "catalog.db"),
+            VectorStore(open_sqlite(Path(folder) / "vectors.db")),
+        )
+        document = _document(catalog)
+        calls = Calls(Backend(0.0), limits=Limits(), meter=Meter(), pricing=Pricing())
+        engine = PromptedEngine(calls, replies=catalog.replies, secret=b"s")
+        new, known = [], []
+        for number in range(_CALLS):
+            for samples in (new, known):
+                started = time.perf_counter()
+                engine.run(_task(number, document), Context(tenant=_TENANT))
+                samples.append((time.perf_counter() - started) * 1000)
+        catalog.close()
+    return median(new), median(known)
+
+
+def many_at_once() -> float:
+    """Seconds for 200 calls of one second with a limit of 200."""
+    calls = Calls(
+        Backend(1.0), limits=Limits(concurrent=_AT_ONCE), meter=Meter(), pricing=Pricing()
+    )
+    request = ChatRequest(system="", turns=(Turn(role=Role.USER, text="?"),))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        started = time.perf_counter()
+        list(pool.map(lambda _: calls.call(request), range(_AT_ONCE)))
+        return time.perf_counter() - started
+
+
+def _document(catalog: Catalog) -> str:
+    collection = catalog.collections.create(_TENANT, "c", embedder="e", chunking={})
+    new = NewDocument(
+        collection=collection,
+        sha256="0" * 64,
+        name="lease.txt",
+        media_type="text/plain",
+        size=1,
+        metadata={},
+    )
+    return catalog.documents.add(new, store=lambda: None)[0].id
+
+
+def _task(number: int, document: str) -> AnswerTask:
+    passage = Passage(
+        document_id=document,
+        document_title="Lease",
+        start=0,
+        end=1_200,
+        text=_WORDS * 15,
+        score=1.0,
+    )
+    return AnswerTask(question=f"Question {number}?", passages=(passage,) * 8)
+
+
+def main() -> None:
+    """Print both figures."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.calls")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    new, known = overhead_ms()
+    found: dict[str, Any] = {
+        "overhead_ms": new,
+        "known_reply_ms": known,
+        "seconds_for_200_calls_of_1_s": many_at_once(),
+    }
+    for name, value in found.items():
+        print(f"{name:32} {value:8.2f}")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
