@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -149,7 +150,17 @@ def _source(place: Json) -> str:
     first, last = place["start_page_number"], place["end_page_number"]
     if first is None:
         return title
-    return f"{title}, page {first}" if last in (None, first) else f"{title}, pages {first}-{last}"
+    word = _page_word(name)
+    several = last not in (None, first)
+    return f"{title}, {word}s {first}-{last}" if several else f"{title}, {word} {first}"
+
+
+def _page_word(name: str) -> str:
+    """What a page of a file is called: slides and sheets are pages, too."""
+    from ingest.parse.formats import BY_EXTENSION
+
+    format_ = BY_EXTENSION.get(PurePosixPath(name).suffix.lower())
+    return "page" if format_ is None else format_.page
 
 
 def _way_to(client: Client, citation: Json) -> str:

@@ -166,9 +166,10 @@ def _check_page(document: Document, number: int) -> None:
         )
     format_ = BY_MEDIA_TYPE.get(document.media_type)
     if format_ is None or not format_.drawn:
+        word = "page" if format_ is None else format_.page
         raise NotFound(
-            f"Document {document.id} is {document.media_type}, whose pages have no images; "
-            "read its text instead.",
+            f"The {word}s of document {document.id} are text and have no images; read its text "
+            "instead.",
             param="number",
         )
 

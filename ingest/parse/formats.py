@@ -37,7 +37,8 @@ class Format:
     """One readable format. ``matches`` is ``None`` for formats without a signature (text).
 
     ``drawn`` says whether render.py can draw its pages, ``in_batches`` whether its module's
-    ``parse(path, rest, enough)`` can stop between pages and go on from there.
+    ``parse(path, rest, enough)`` can stop between pages and go on from there, and ``page`` what
+    people call a page of it.
     """
 
     media_type: str
@@ -48,6 +49,7 @@ class Format:
     matches: Callable[[Sample], bool] | None = None
     drawn: bool = False
     in_batches: bool = False
+    page: str = "page"
 
 
 def _is_pdf(sample: Sample) -> bool:
@@ -197,6 +199,7 @@ FORMATS: tuple[Format, ...] = (
             "application/vnd.ms-powerpoint.presentation.macroenabled.12",
         ),
         matches=_has_folder("ppt/"),
+        page="slide",
     ),
     Format(
         media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -205,6 +208,7 @@ FORMATS: tuple[Format, ...] = (
         module="ingest.parse.xlsx",
         aliases=("application/vnd.ms-excel.sheet.macroenabled.12",),
         matches=_is_xlsx,
+        page="sheet",
     ),
     Format(
         media_type="application/vnd.ms-excel",
@@ -212,6 +216,7 @@ FORMATS: tuple[Format, ...] = (
         extensions=(".xls", ".xlt"),
         module="ingest.parse.xls",
         matches=_is_xls,
+        page="sheet",
     ),
     Format(
         media_type="application/vnd.oasis.opendocument.text",
@@ -226,6 +231,7 @@ FORMATS: tuple[Format, ...] = (
         extensions=(".ods", ".ots"),
         module="ingest.parse.ods",
         matches=_says("application/vnd.oasis.opendocument.spreadsheet"),
+        page="sheet",
     ),
     Format(
         media_type="application/vnd.oasis.opendocument.presentation",
@@ -233,6 +239,7 @@ FORMATS: tuple[Format, ...] = (
         extensions=(".odp", ".otp"),
         module="ingest.parse.odp",
         matches=_says("application/vnd.oasis.opendocument.presentation"),
+        page="slide",
     ),
     Format(
         media_type="application/vnd.ms-outlook",

@@ -159,6 +159,18 @@ def test_an_answer_comes_with_numbered_places(terminal: Terminal) -> None:
     assert command.endswith("--page 2 --png page.png")
 
 
+def test_a_place_in_a_workbook_is_a_sheet(terminal: Terminal) -> None:
+    sample = Path(__file__).parents[2] / "data" / "samples" / "service-register-2024.xlsx"
+    terminal.json("ingest", str(sample), "--collection", "register")
+    question = "How many service calls in 2024 were for leaking seals?"
+    assert terminal.run("ask", question, "--collection", "register") == 0
+    *_, place = terminal.out.split("\n\n")
+    heading, quote, command = place.splitlines()
+    assert heading.endswith("Service register 2024 (service-register-2024.xlsx), sheet 4")
+    assert quote.strip() == '"Calls for leaking seals 3"'
+    assert "--png" not in command
+
+
 def test_the_printed_commands_show_the_place(
     terminal: Terminal, ingested: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 from PIL import Image
 
 from tests.integration.conftest import LEASE, PUMP, Rest
@@ -239,6 +240,14 @@ def test_formats_without_pages_have_no_page_images(rest: Rest, lease: str, pump:
     none = rest.client.get(f"/v1/documents/{lease}/pages/1.png")
     assert none.status_code == 404
     assert "has no pages" in none.json()["error"]["message"]
+    book = Workbook()
+    book.active["A1"] = "Rent of the boat house"
+    saved = io.BytesIO()
+    book.save(saved)
+    sheet = rest.wait(rest.upload("rents.xlsx", saved.getvalue()).json()["job"]["id"])
+    none = rest.client.get(f"/v1/documents/{sheet['document_id']}/pages/1.png")
+    assert none.status_code == 404
+    assert "sheets" in none.json()["error"]["message"]
     beyond = rest.client.get(f"/v1/documents/{pump}/pages/3.png")
     assert beyond.status_code == 404
     assert "2 pages" in beyond.json()["error"]["message"]
