@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import ConfigurationError, MalformedReply
+from rag.errors import MalformedReply
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
 from rag.models.chat.failures import in_our_words
-from rag.models.chat.sdk import import_sdk
-from rag.models.chat.transport import bounded_client, timeouts
+from rag.models.chat.sdk import open_client
+from rag.models.chat.transport import timeouts
 from rag.models.schema import for_anthropic
 
 if TYPE_CHECKING:
@@ -44,16 +44,13 @@ class AnthropicChat:
             MissingExtra: The anthropic package is not installed.
             ConfigurationError: There is no key.
         """
-        self._sdk = import_sdk("anthropic", f"anthropic:{model}")
-        if not api_key:
-            raise ConfigurationError(
-                f"The engine anthropic:{model} needs an API key; set IBIDEM_ANTHROPIC_API_KEY."
-            )
-        self._client = self._sdk.Anthropic(
+        self._sdk, self._client = open_client(
+            "anthropic",
+            "Anthropic",
+            f"anthropic:{model}",
             api_key=api_key,
             base_url=base_url,
-            max_retries=0,
-            http_client=bounded_client(transport),
+            transport=transport,
         )
         self._model = model
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rag.errors import MalformedReply
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
 from rag.models.chat.failures import in_our_words
-from rag.models.chat.sdk import import_sdk
-from rag.models.chat.transport import bounded_client, timeouts
+from rag.models.chat.sdk import open_client
+from rag.models.chat.transport import timeouts
 from rag.models.schema import for_openai
 from rag.redact import public_url
 
@@ -40,12 +40,13 @@ class CompatibleChat:
         Raises:
             MissingExtra: The openai package is not installed.
         """
-        self._sdk = import_sdk("openai", f"compatible:{model}")
-        self._client = self._sdk.OpenAI(
-            api_key=api_key or "none",
+        self._sdk, self._client = open_client(
+            "openai",
+            "OpenAI",
+            f"compatible:{model}",
+            api_key=api_key or "none",  # most of these servers ask for none
             base_url=base_url,
-            max_retries=0,
-            http_client=bounded_client(transport),
+            transport=transport,
         )
         self._model = model
         self._server = public_url(base_url)

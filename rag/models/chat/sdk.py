@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import importlib
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rag.errors import MissingExtra
+from rag.errors import ConfigurationError, MissingExtra
+from rag.models.chat.transport import bounded_client
+
+if TYPE_CHECKING:
+    import httpx2
 
 
-def import_sdk(package: str, engine: str) -> Any:
-    """A provider's package, kept from logging what it sends.
+def open_client(
+    package: str,
+    kind: str,
+    engine: str,
+    *,
+    api_key: str | None,
+    base_url: str,
+    transport: httpx2.BaseTransport | None,
+) -> tuple[Any, Any]:
+    """A provider's package and its client of a kind; nothing is connected to yet.
 
     Raises:
-        MissingExtra: It is not installed.
+        MissingExtra: The package is not installed.
+        ConfigurationError: There is no key.
     """
+    sdk = _import_sdk(package, engine)
+    if not api_key:
+        setting = f"IBIDEM_{package.upper()}_API_KEY"
+        raise ConfigurationError(f"The engine {engine} needs an API key; set {setting}.")
+    client = getattr(sdk, kind)(
+        api_key=api_key,
+        base_url=base_url,
+        max_retries=0,
+        http_client=bounded_client(transport),
+    )
+    return sdk, client
+
+
+def _import_sdk(package: str, engine: str) -> Any:
+    """A provider's package, kept from logging what it sends."""
     try:
         sdk = importlib.import_module(package)
     except ImportError as error:
