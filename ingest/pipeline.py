@@ -7,13 +7,14 @@ Nothing is visible before the last batch is embedded.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from ingest.attachments import adopt_attachments
 from ingest.chunk import open_chunker
 from ingest.originals import Originals
+from ingest.parse.detect import mismatch
 from ingest.parse.options import INSTALLED
 from ingest.parse.reading import assembled, packed, read, unpacked
 from ingest.passwords import Passwords
@@ -176,7 +177,10 @@ def _read(
         between()
     kept = staging.batches(document.id, job.number) if so_far else ()
     before = chain.from_iterable(map(unpacked, kept))
-    return assembled(chain(before, batch.parts), media_type), so_far is not None
+    parsed = assembled(chain(before, batch.parts), media_type)
+    if said := mismatch(document.name, media_type):
+        parsed = replace(parsed, warnings=(said, *parsed.warnings))
+    return parsed, so_far is not None
 
 
 def _publish(

@@ -71,7 +71,7 @@ def detect(path: Path, name: str, declared: str | None) -> str:
     sample = _sample(path)
     if sample.size == 0:
         raise EmptyDocument(f"'{name}' is empty: it has no bytes")
-    by_name = BY_EXTENSION.get(PurePosixPath(name.replace("\\", "/")).suffix.lower())
+    by_name = BY_EXTENSION.get(_suffix(name))
     claimed = BY_MEDIA_TYPE.get((declared or "").partition(";")[0].strip().lower())
     for row in FORMATS:
         if row.matches is not None and row.matches(sample):
@@ -88,6 +88,19 @@ def detect(path: Path, name: str, declared: str | None) -> str:
     if not looks_like_text(sample.head):
         raise UnsupportedType(f"'{name}' is binary data of unknown type; {_readable()}")
     return _text_type(sample, by_name, claimed).media_type
+
+
+def mismatch(name: str, media_type: str) -> str | None:
+    """What to say of a file whose name promises another format than its content has."""
+    suffix = _suffix(name)
+    promised, found = BY_EXTENSION.get(suffix), BY_MEDIA_TYPE[media_type]
+    if promised is None or promised is found:
+        return None
+    return f"named {suffix}, but it is {found.name}; read as {found.name}"
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).suffix.lower()
 
 
 def _sample(path: Path) -> Sample:

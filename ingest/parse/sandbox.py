@@ -57,7 +57,7 @@ class Limits:
     """
 
     memory_bytes: int = 1 << 30
-    cpu_s: int = 120
+    cpu_s: int = 60
     wall_s: float = 300.0
     batch_s: float = 20.0
     output_bytes: int = 256 << 20

@@ -29,6 +29,7 @@ from rag.errors import (
 from rag.retrieve import Mode, SearchRequest
 from rag.types import Document, DocumentStatus, Passage
 from tests.conftest import on_sqlite
+from tests.pdfs import line, pdf
 
 TENANT = "default"
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
@@ -76,6 +77,14 @@ def test_an_uploaded_text_is_found_and_located(services: Services) -> None:
         stored = services.catalog.texts.read(document.id, passage.start, passage.end)
         assert stored == passage.text
     assert audit(services) == []
+
+
+def test_a_name_that_promises_another_format_is_said(services: Services) -> None:
+    document = upload(services, "a.docx", pdf(line(72, 700, "The pump is blue.")))
+    run_jobs(services)
+    read = services.catalog.documents.get(TENANT, document.id)
+    assert read.status is DocumentStatus.READY
+    assert read.warnings == ("named .docx, but it is PDF; read as PDF",)
 
 
 def test_the_job_store_ingests_real_files(services: Services) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.parse import containers, detect
+from ingest.parse.detect import mismatch
 from ingest.parse.formats import FORMATS
 from rag.errors import EmptyDocument, EncryptedDocument, UnsupportedType
 from tests.pdfs import line, pdf
@@ -153,6 +154,22 @@ def test_embedded_files_do_not_decide(tmp_path: Path) -> None:
     assert kind(tmp_path, outer.read_bytes(), "a") == DOCX
     with pytest.raises(UnsupportedType, match="XLSB"):
         kind(tmp_path, zipped(tmp_path, "xl/workbook.bin"), "a.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "said"),
+    [
+        ("a.docx", "application/pdf", "named .docx, but it is PDF; read as PDF"),
+        ("a.PDF", "text/plain", "named .pdf, but it is plain text; read as plain text"),
+        ("C:\\b.xls\\a.html", "application/pdf", "named .html, but it is PDF; read as PDF"),
+        ("a.htm", "text/html", None),
+        ("a.pdf", "application/x-pdf", None),
+        ("a.unknown", "application/pdf", None),
+        ("pdf", "text/plain", None),
+    ],
+)
+def test_a_name_that_promises_another_format(name: str, media_type: str, said: str | None) -> None:
+    assert mismatch(name, media_type) == said
 
 
 def test_no_bytes(tmp_path: Path) -> None:
