@@ -25,6 +25,7 @@ from api.routes import (
     documents,
     jobs,
     operations,
+    sources,
     uploads,
 )
 from api.schemas.operations import Landing
@@ -117,7 +118,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=BASE_PATH)
-    for module in (uploads, documents, contents, collections, chunks, answers, jobs, operations):
+    for module in (
+        uploads,
+        documents,
+        contents,
+        collections,
+        sources,
+        chunks,
+        answers,
+        jobs,
+        operations,
+    ):
         api.include_router(module.router)
     api.include_router(operations.probes)
     app.include_router(api)

@@ -64,8 +64,11 @@ class Client:
         collection: str | None,
         metadata: Mapping[str, Any],
         password: str | None = None,
+        source: Mapping[str, Any] | None = None,
     ) -> Json:
         """Send a file, with what opens it if it is locked; the reply holds document and job.
+
+        ``source`` says which file of which folder it is, when a folder is kept in step.
 
         Raises:
             OSError: the file cannot be read.
@@ -75,6 +78,8 @@ class Client:
             fields["collection"] = collection
         if password:
             fields["password"] = password
+        if source:
+            fields["source"] = json.dumps(source)
         waited = 0.0
         while True:
             try:
@@ -104,11 +109,11 @@ class Client:
                 timeout=None,
             )
 
-    def all(self, path: str, **params: Any) -> Iterator[Json]:
+    def all(self, path: str, *, at_once: int = 100, **params: Any) -> Iterator[Json]:
         """Every element of a list, page by page."""
         after = None
         while True:
-            page = self.get(path, limit=100, after=after, **params)
+            page = self.get(path, limit=at_once, after=after, **params)
             yield from page["data"]
             if not page["has_more"]:
                 return

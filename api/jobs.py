@@ -72,17 +72,19 @@ class JobStore:
             self._mine.add(job_id)
         self._threads.submit(self._begin, job_id, 1)
 
-    def stop(self) -> None:
+    def stop(self, *, at_once: bool = False) -> None:
         """Finish the steps under way and leave the rest to the next process.
 
-        A step that takes longer than some seconds is left as after a crash.
+        A step that takes longer than some seconds, or any that is under way if ``at_once``, is
+        left as after a crash.
         """
+        patience_s = 0 if at_once else _STOP_S
         self._stopping.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._reconciler is not None:
-            self._reconciler.join(timeout=_STOP_S)
+            self._reconciler.join(timeout=patience_s)
         with self._idle:
-            self._idle.wait_for(lambda: not self._running, timeout=_STOP_S)
+            self._idle.wait_for(lambda: not self._running, timeout=patience_s)
         self._workflows.close()
 
     def _begin(self, job_id: str, attempt: int) -> None:

@@ -47,10 +47,14 @@ def _working(services: Services) -> Iterator[FastAPI]:
     worker = Worker(services)
     app = create_app(services, worker)
     worker.start()
+    at_once = False
     try:
         yield app
+    except KeyboardInterrupt:  # a person waits
+        at_once = True
+        raise
     finally:
-        worker.stop()
+        worker.stop(at_once=at_once)
         if worker.failed:
             raise StorageError("The job store did not start; the log says why.")
 

@@ -39,11 +39,11 @@ class Worker:
         if self._store is not None:
             self._store.submit(job_id)
 
-    def stop(self) -> None:
-        """Finish the steps under way and leave the rest to the next process."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Finish the steps under way, unless ``at_once``; leave the rest to the next process."""
         self._starting.join()
         if self._store is not None:
-            self._store.stop()
+            self._store.stop(at_once=at_once)
 
     def _start(self) -> None:
         from api.jobs import JobStore

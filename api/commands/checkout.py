@@ -69,7 +69,8 @@ def _show_samples(client: Client, samples: Path) -> int:
 
     started = time.monotonic()
     files, hidden = find_files([os.path.relpath(samples)])
-    outcomes = [*ingest_files(client, files, COLLECTION, {}), *hidden]
+    sent = ingest_files(client, [(file, None) for file in files], COLLECTION, {})
+    outcomes = [*sent, *hidden]
     report(outcomes, time.monotonic() - started, as_json=False)
     answer = client.post("/v1/ask", {"question": QUESTION, "collection": COLLECTION})
     click.secho(f"\n{QUESTION}", bold=True)

@@ -20,6 +20,7 @@ from api.commands.common import (
     show_table,
     target,
 )
+from rag.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from api.client import Client, Json
@@ -234,6 +235,11 @@ def _show_fields(thing: Json) -> None:
 
 
 def _show_span(client: Client, document: Json, span: tuple[int, int], as_json: bool) -> None:
+    if span[1] > document["text_length"]:
+        raise InvalidRequest(
+            f"{document['name']} has {document['text_length']} characters, and no place "
+            f"{span[0]}-{span[1]}."
+        )
     start, end = max(0, span[0] - _AROUND), span[1] + _AROUND
     shown: Any = client.get(f"/v1/documents/{document['id']}/text", start=start, end=end)
     if as_json:

@@ -17,7 +17,8 @@ from api.commands.common import connected, note, plain, show_json, show_table, t
 
 if TYPE_CHECKING:
     from api.client import Client
-    from api.commands.intake import Intake, Outcome
+    from api.commands.intake import Intake
+    from api.commands.outcomes import Outcome
 
 _LOOK_S = 0.2
 
@@ -38,44 +39,86 @@ _LOOK_S = 0.2
     metavar="FILE",
     help="Read what opens locked files from the first line of this file.",
 )
+@click.option(
+    "--include", multiple=True, metavar="PATTERN", help="In folders, only files of this pattern."
+)
+@click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="In folders, no files of this pattern."
+)
+@click.option("--sync", "in_step", is_flag=True, help="Also remove documents whose files are gone.")
+@click.option("--watch", is_flag=True, help="With --sync: go on until Ctrl-C.")
+@click.option("--dry-run", is_flag=True, help="With --sync: only show what would be done.")
+@click.option(
+    "--allow-removal",
+    is_flag=True,
+    help="With --sync: remove documents even if more than half of a folder's files are gone.",
+)
 @target
 def ingest(
     paths: tuple[str, ...],
     collection: str | None,
     metadata: tuple[str, ...],
-    ask: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
     password_file: TextIO | None,
-    url: str | None,
-    as_json: bool,
+    **how: Any,
 ) -> int:
     """Read files, folders (with all below) and patterns, and the files inside e-mails and archives.
 
     Bytes that are there already are not read again. Hidden files and types that cannot be read
     are left out and listed. The exit code is 1 when a file failed or nothing could be read.
+
+    With --sync a collection is kept in step with folders: new and changed files are read, the
+    version before staying visible until then, and documents whose files are gone are removed,
+    but only those that came from that folder. What a folder's .ibidemignore names does not
+    belong to it; files that --include and --exclude leave out stay as they are. Patterns mean
+    what they mean in a .gitignore.
     """
     fields = _fields(metadata)
+    if not how["in_step"] and (how["watch"] or how["dry_run"] or how["allow_removal"]):
+        raise click.UsageError("--watch, --dry-run and --allow-removal need --sync.")
+    if how["watch"] and how["dry_run"]:
+        raise click.UsageError("--watch and --dry-run exclude each other.")
     password = password_file.readline().rstrip("\r\n") if password_file else None
-    if ask:
+    if how["ask"]:
         password = click.prompt("Password", hide_input=True, err=True)
     started = time.monotonic()
-    with connected(url, work=True) as client:
+    with connected(how["url"], work=not how["dry_run"]) as client:
+        from api.commands.folder import Selection
         from api.commands.intake import find_files
+        from api.commands.patterns import Patterns
 
-        files, hidden = find_files(paths)
-        outcomes = [*ingest_files(client, files, collection, fields, password), *hidden]
-    report(outcomes, time.monotonic() - started, as_json=as_json)
+        selection = Selection(include=Patterns(include), exclude=Patterns(exclude))
+        if how["in_step"]:
+            from api.commands.watch import keep_in_step
+
+            return keep_in_step(
+                client, paths, collection, fields, selection, {**how, "password": password}
+            )
+        files, hidden = find_files(paths, selection)
+        sent = ingest_files(client, [(file, None) for file in files], collection, fields, password)
+        outcomes = [*sent, *hidden]
+    report(outcomes, time.monotonic() - started, as_json=how["as_json"])
+    return exit_code(outcomes)
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """1 when a file failed or nothing could be read."""
     counts = Counter(outcome.status for outcome in outcomes)
     return 1 if counts["failed"] or not counts["ready"] + counts["unchanged"] else 0
 
 
 def ingest_files(
     client: Client,
-    files: Sequence[Path],
+    files: Sequence[tuple[Path, Mapping[str, Any] | None]],
     collection: str | None,
     fields: Mapping[str, Any],
     password: str | None = None,
 ) -> Sequence[Outcome]:
-    """Send files and wait until all have been read; tells the progress on stderr."""
+    """Send files and wait until all have been read; tells the progress on stderr.
+
+    With each file comes which one of a folder it is, when a folder is kept in step.
+    """
     from api.commands.intake import Intake
 
     if collection:
@@ -86,8 +129,8 @@ def ingest_files(
             _drive(intake, files, display)
     except KeyboardInterrupt:
         note(
-            f"\nStopped. {len(intake.outcomes)} of {len(files)} files were accepted; those not yet "
-            "read are read when `ibidem ingest` or `ibidem serve` runs next."
+            f"\nStopping. {len(intake.outcomes)} of {len(files)} files were accepted; those not "
+            "yet read are read when `ibidem ingest` or `ibidem serve` runs next."
         )
         raise
     return intake.outcomes
@@ -95,7 +138,7 @@ def ingest_files(
 
 def report(outcomes: Sequence[Outcome], seconds: float, *, as_json: bool) -> None:
     """What became of the files: those with a reason in a table, then one line in all."""
-    from api.commands.intake import STATUSES
+    from api.commands.outcomes import STATUSES
 
     counts = Counter(outcome.status for outcome in outcomes)
     if as_json:
@@ -103,7 +146,11 @@ def report(outcomes: Sequence[Outcome], seconds: float, *, as_json: bool) -> Non
             {
                 "object": "ingest",
                 "documents": [outcome.as_dict() for outcome in outcomes],
-                "counts": {status: counts[status] for status in STATUSES if status != "queued"},
+                "counts": {
+                    status: counts[status]
+                    for status in STATUSES
+                    if status != "queued" and (status != "removed" or counts[status])
+                },
                 "seconds": round(seconds, 3),
             }
         )
@@ -133,10 +180,12 @@ def _make_collection(client: Client, name: str) -> None:
     note(f"Made the collection {name!r}.")
 
 
-def _drive(intake: Intake, files: Iterable[Path], display: _Display) -> None:
+def _drive(
+    intake: Intake, files: Iterable[tuple[Path, Mapping[str, Any] | None]], display: _Display
+) -> None:
     looked = time.monotonic()
-    for file in files:
-        outcome = intake.send(file)
+    for file, source in files:
+        outcome = intake.send(file, source)
         if outcome.finished:
             display.finished(outcome)
         if time.monotonic() - looked >= _LOOK_S:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import glob
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from api.client import Client, Json
+from api.client import Client
+from api.commands.folder import Selection, scan
+from api.commands.outcomes import Outcome
 from ingest.parse import detect
 from rag.errors import DocumentError, IbidemError, InvalidRequest, NotFound, UnsupportedType
 
@@ -18,42 +19,12 @@ _ASKED_AT_ONCE = 16
 """Jobs asked about in one round: they are done in order, so the first few tell enough."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of one file; ``status`` is one of `STATUSES`, ``error`` as in REST."""
-
-    path: str
-    status: str
-    document_id: str | None = None
-    job_id: str | None = None
-    chunks: int = 0
-    chunks_total: int | None = None
-    error: Mapping[str, Any] | None = None
-    warnings: tuple[str, ...] = ()
-    may_hold_files: bool = False
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will come of it."""
-        return self.status != "queued"
-
-    def as_dict(self) -> Json:
-        """As printed with ``--json``."""
-        return {
-            "path": self.path,
-            "status": self.status,
-            "document_id": self.document_id,
-            "chunks": self.chunks,
-            "error": dict(self.error) if self.error else None,
-            "warnings": list(self.warnings),
-        }
-
-
-STATUSES = ("ready", "unchanged", "failed", "skipped", "queued")
-
-
-def find_files(paths: Iterable[str]) -> tuple[list[Path], list[Outcome]]:
+def find_files(
+    paths: Iterable[str], selection: Selection | None = None
+) -> tuple[list[Path], list[Outcome]]:
     """The files that paths, folders and patterns name, each once, and what was left out.
+
+    ``selection`` and ignore files speak of what is in folders, not of what is named.
 
     Raises:
         InvalidRequest: a path names nothing.
@@ -71,7 +42,9 @@ def find_files(paths: Iterable[str]) -> tuple[list[Path], list[Outcome]]:
             raise InvalidRequest(f"There is no file or folder {given!r}.")
         for path in matches:
             if path.is_dir():
-                files.update(dict.fromkeys(_walk(path, hidden)))
+                folder = scan(path, selection or Selection())
+                files.update(dict.fromkeys(file.path for file in folder.files.values()))
+                hidden += folder.left_out
             else:
                 files[path] = None
     return list(files), hidden
@@ -91,9 +64,9 @@ class Intake:
     outcomes: list[Outcome] = field(default_factory=list)
     _open: list[int] = field(default_factory=list)
 
-    def send(self, file: Path) -> Outcome:
-        """Upload one file; whatever is wrong with it is its outcome."""
-        outcome = self._send(file)
+    def send(self, file: Path, source: Mapping[str, Any] | None = None) -> Outcome:
+        """Upload one file, of a folder if ``source`` says so; what is wrong is its outcome."""
+        outcome = self._send(file, source)
         if not outcome.finished:
             self._open.append(len(self.outcomes))
         self.outcomes.append(outcome)
@@ -116,7 +89,7 @@ class Intake:
                 self._look_inside(place)
         return [self.outcomes[place] for place in ended]
 
-    def _send(self, file: Path) -> Outcome:
+    def _send(self, file: Path, source: Mapping[str, Any] | None) -> Outcome:
         path = str(file)
         try:
             detect(file, file.name, None)  # spares sending what cannot be read
@@ -125,6 +98,7 @@ class Intake:
                 collection=self.collection,
                 metadata=self.metadata,
                 password=self.password,
+                source=source,
             )
         except UnsupportedType as error:
             return Outcome(path=path, status="skipped", error=error.as_dict())
@@ -186,14 +160,3 @@ class Intake:
 
 _ONE_FILE = ("payload_too_large",)
 _DELETED = {"code": "deleted", "message": "It was deleted while it was being read."}
-
-
-def _walk(folder: Path, hidden: list[Outcome]) -> Iterator[Path]:
-    for at, folders, names in os.walk(folder):
-        for name in sorted(folders + names):
-            if name.startswith("."):
-                told = {"code": "hidden", "message": "Hidden files and folders are left out."}
-                place = str(Path(at) / name)
-                hidden.append(Outcome(path=place, status="skipped", error=told))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(at) / name for name in sorted(names) if not name.startswith("."))

@@ -17,10 +17,12 @@ from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.multipart import FormFile, UploadForm
 from api.schemas.common import ErrorDetail, failures
 from api.schemas.documents import DocumentOut, JobOut, Uploaded, UploadedBatch, UploadResult
+from api.schemas.sources import source_file
 from ingest.intake import Incoming, admit, check_metadata, display_name, identify
 from ingest.originals import Upload
 from ingest.parse import detect, parse
 from rag.catalog.attachments import Links
+from rag.catalog.sources import SourceFile
 from rag.errors import (
     DocumentError,
     EmptyDocument,
@@ -33,6 +35,7 @@ from rag.types import Attachment, Collection, Document, DocumentStatus
 
 _log = logging.getLogger(__name__)
 _FIELDS = frozenset({"collection", "metadata", "password"})
+_FIELDS_OF_ONE = _FIELDS | {"source"}
 _MOST_FILES = 1_000
 _BATCH_UPLOADS = 5
 """A batch may be as large as so many of the largest single files."""
@@ -79,6 +82,13 @@ def _form(files: dict[str, Any], example: Any) -> dict[str, Any]:
 
 _FILE = {"type": "string", "format": "binary"}
 _ONE = _form({**_FILE, "description": "One file, with its name."}, "(bytes)")
+_ONE["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["source"] = {
+    "type": "string",
+    "description": "Which file of a folder this is, when a folder is kept in step: a JSON object "
+    "with `name` (the folder), `path` (within it), `size` and `mtime_ns`. See "
+    "`GET /collections/{id}/source`.",
+    "contentMediaType": "application/json",
+}
 _MANY = _form(
     {
         "type": "array",
@@ -113,17 +123,20 @@ def upload_document(
     """
     limit = door.services.settings.max_upload_bytes
     with door.uploads.place(), ExitStack() as stack:
-        form = _open(request, limit, most_files=1)
+        form = _open(request, limit, most_files=1, fields=_FIELDS_OF_ONE)
         originals = door.services.originals
         [(file, upload)] = [
             (file, stack.enter_context(originals.receive(file.parts, limit=limit)))
             for file in form.files()
         ]
-        marks = (upload.sha256, file.name, file.declared_type, *_marks(form))
+        source = form.fields.get("source")
+        marks = (upload.sha256, file.name, file.declared_type, source, *_marks(form))
         mark = fingerprint("POST", "/documents", *marks)
 
         def store() -> Reply:
             target = _target(door, tenant, form)
+            if source:
+                target.note(file, upload, source_file(source))
             document, is_new = target.admit(file, upload)
             shown = Uploaded(document=target.shown(document, is_new), job=target.job(document))
             return Reply(status=202 if is_new else 200, body=shown.model_dump_json())
@@ -150,7 +163,7 @@ def upload_batch(
     """
     limit = door.services.settings.max_upload_bytes
     with door.uploads.place(), ExitStack() as stack:
-        form = _open(request, _BATCH_UPLOADS * limit, most_files=_MOST_FILES)
+        form = _open(request, _BATCH_UPLOADS * limit, most_files=_MOST_FILES, fields=_FIELDS)
         received = [_receive(door, stack, file) for file in form.files()]
         marks = (mark for one in received for mark in one.marks)
         mark = fingerprint("POST", "/documents:batch", *marks, *_marks(form))
@@ -179,12 +192,12 @@ class _Received:
         return sha256, self.file.name, self.file.declared_type
 
 
-def _open(request: Request, limit: int, *, most_files: int) -> UploadForm:
+def _open(request: Request, limit: int, *, most_files: int, fields: frozenset[str]) -> UploadForm:
     return UploadForm(
         request.headers.get("content-type", ""),
         body_parts(request, file_limit=limit),
         file="file",
-        fields=_FIELDS,
+        fields=fields,
         most_files=most_files,
     )
 
@@ -220,8 +233,7 @@ class _Target:
     def admit(self, file: FormFile | Attachment, upload: Upload) -> tuple[Document, bool]:
         """Add a document for received bytes and start its job; true when that is new work."""
         services = self.door.services
-        declared = file.declared_type if isinstance(file, FormFile) else file.media_type
-        incoming = Incoming(name=file.name, declared_type=declared, metadata=self.metadata)
+        incoming = self._incoming(file)
         passwords = services.pipeline.passwords
         if self.password is not None:  # before its job can begin
             passwords.keep(identify(self.collection, incoming, upload).id, self.password)
@@ -235,6 +247,15 @@ class _Target:
         self.door.metrics.uploads.labels("new" if is_new else "known").inc()
         self.door.metrics.upload_bytes.inc(upload.size)
         return document, is_new
+
+    def note(self, file: FormFile, upload: Upload, source: SourceFile) -> None:
+        """Write down which file of a folder the received bytes are."""
+        new = identify(self.collection, self._incoming(file), upload)
+        self.door.services.catalog.sources.note(self.collection.id, source, new.id)
+
+    def _incoming(self, file: FormFile | Attachment) -> Incoming:
+        declared = file.declared_type if isinstance(file, FormFile) else file.media_type
+        return Incoming(name=file.name, declared_type=declared, metadata=self.metadata)
 
     def shown(self, document: Document, is_new: bool) -> DocumentOut:
         """The document as it is replied; a new one is linked to no other yet."""

@@ -13,6 +13,7 @@ from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
 from rag.catalog.records import Answers, Requests
 from rag.catalog.replies import Replies
+from rag.catalog.sources import Sources
 from rag.catalog.staging import Staging
 from rag.catalog.texts import Texts
 from rag.catalog.vectors import VectorStore
@@ -38,6 +39,7 @@ class Catalog:
         self.attachments = Attachments(database, self.versions)
         self.staging = Staging(database, self.versions)
         self.texts = Texts(database)
+        self.sources = Sources(database)
         self.indexed = Indexed(database)
         self.jobs = Jobs(database)
         self.answers = Answers(database)

@@ -209,6 +209,25 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 
+source_files = sa.Table(
+    "source_files",
+    metadata,
+    sa.Column(
+        "collection_id",
+        sa.ForeignKey("collections.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("document_id", sa.Text, primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("current", sa.Boolean, nullable=False, comment="Not an earlier content's."),
+    sa.Column("owned", sa.Boolean, nullable=False, comment="The document came from a source."),
+    sa.Index("source_files_document_id", "document_id"),
+    comment="The files of folders that a collection is kept in step with.",
+)
+
 garbage = sa.Table(
     "garbage",
     metadata,

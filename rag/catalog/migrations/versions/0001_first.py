@@ -248,3 +248,20 @@ def upgrade() -> None:
         comment="Which document was found inside which.",
     )
     op.create_index("attachments_child_id", "attachments", ["child_id"], unique=False)
+    op.create_table(
+        "source_files",
+        sa.Column("collection_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("document_id", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
+        sa.Column("current", sa.Boolean(), nullable=False, comment="Not an earlier content's."),
+        sa.Column(
+            "owned", sa.Boolean(), nullable=False, comment="The document came from a source."
+        ),
+        sa.ForeignKeyConstraint(["collection_id"], ["collections.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("collection_id", "source", "path", "document_id"),
+        comment="The files of folders that a collection is kept in step with.",
+    )
+    op.create_index("source_files_document_id", "source_files", ["document_id"], unique=False)

@@ -1,0 +1,206 @@
+"""`ibidem ingest --sync`: a collection in step with a folder, and never more removed than meant."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest import pipeline
+from tests.integration.test_cli import Terminal
+
+HERON = "The heron nests at the weir.\n"
+LINNET = "The linnet sings on the gorse.\n"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all: the model is prepared once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> Terminal:
+    monkeypatch.setenv("IBIDEM_HOME", str(home))
+    return Terminal(capsys)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four files, of which one is ignored."""
+    root = tmp_path / "birds"
+    (root / "small").mkdir(parents=True)
+    (root / "heron.txt").write_text(HERON)
+    (root / "small" / "linnet.md").write_text(LINNET)
+    (root / "small" / "wren.txt").write_text("The wren is loud.\n")
+    (root / "notes.tmp").write_text("ignored")
+    (root / ".ibidemignore").write_text("*.tmp\n")
+    return root
+
+
+class Kept:
+    """A collection of this test's own and the folder that it is kept in step with."""
+
+    def __init__(self, terminal: Terminal, folder: Path, name: str) -> None:
+        self._terminal = terminal
+        self._folder = folder
+        self._name = name
+
+    def sync(self, *options: str, code: int = 0) -> dict[str, list[str]]:
+        """One round; names of files by what became of them."""
+        where = ("--sync", "--collection", self._name)
+        done = self._terminal.json("ingest", str(self._folder), *where, *options, code=code)
+        found: dict[str, list[str]] = {}
+        for one in done["documents"]:
+            found.setdefault(one["status"], []).append(Path(one["path"]).name)
+        return {status: sorted(names) for status, names in found.items()}
+
+    def documents(self) -> dict[str, str]:
+        """Ids of the collection's documents by name."""
+        listed = self._terminal.json("docs", "list", "--collection", self._name)
+        return {one["name"]: one["id"] for one in listed["data"]}
+
+
+@pytest.fixture
+def kept(terminal: Terminal, folder: Path, request: pytest.FixtureRequest) -> Kept:
+    return Kept(terminal, folder, request.node.name)
+
+
+def test_new_changed_and_deleted_files(
+    kept: Kept, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert kept.sync() == {"ready": ["heron.txt", "linnet.md", "wren.txt"]}
+    before = kept.documents()
+
+    (folder / "heron.txt").write_text("The heron has left the weir.\n")
+    (folder / "small" / "wren.txt").unlink()
+    (folder / "robin.txt").write_text("The robin stays all winter.\n")
+    os.utime(folder / "small" / "linnet.md", (1, 1))
+    assert kept.sync() == {
+        "ready": ["heron.txt", "robin.txt"],
+        "unchanged": ["linnet.md"],
+        "removed": ["wren.txt"],
+    }
+    after = kept.documents()
+    assert set(after) == {"heron.txt", "linnet.md", "robin.txt"}
+    assert after["linnet.md"] == before["linnet.md"]
+    assert after["heron.txt"] != before["heron.txt"]
+
+    monkeypatch.setattr(pipeline, "parse", lambda *_, **__: pytest.fail("was read again"))
+    monkeypatch.setattr("api.client.Client.upload", lambda *_, **__: pytest.fail("was sent"))
+    assert kept.sync() == {"unchanged": ["heron.txt", "linnet.md", "robin.txt"]}
+
+
+def test_a_dry_run_changes_nothing(kept: Kept, terminal: Terminal, folder: Path) -> None:
+    kept.sync()
+    (folder / "heron.txt").unlink()
+    (folder / "owl.txt").write_text("The owl hunts at night.\n")
+    where = ("--sync", "--dry-run", "--collection", kept._name)
+    (plan,) = terminal.json("ingest", str(folder), *where)["data"]
+    assert plan["new"] == ["owl.txt"]
+    assert plan["removed"] == ["heron.txt"]
+    assert (plan["changed"], plan["unchanged"]) == ([], 2)
+    assert "heron.txt" in kept.documents()
+
+
+def test_a_folder_that_has_lost_most_of_its_files_loses_no_documents(
+    kept: Kept, terminal: Terminal, folder: Path
+) -> None:
+    kept.sync()
+    (folder / "heron.txt").unlink()
+    (folder / "small" / "wren.txt").unlink()
+    assert kept.sync(code=1) == {"unchanged": ["linnet.md"]}
+    assert "more than half; their documents were kept" in terminal.err
+    assert len(kept.documents()) == 3
+    assert kept.sync("--allow-removal") == {
+        "unchanged": ["linnet.md"],
+        "removed": ["heron.txt", "wren.txt"],
+    }
+    assert set(kept.documents()) == {"linnet.md"}
+
+
+def test_only_documents_of_the_folder_are_removed_and_with_their_last_file(
+    kept: Kept, terminal: Terminal, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "by hand.txt").write_text(HERON)
+    terminal.json("ingest", str(tmp_path / "by hand.txt"), "--collection", kept._name)
+    (folder / "small" / "copy.md").write_text(LINNET)
+    kept.sync()
+    (folder / "heron.txt").unlink()  # also uploaded by hand
+    (folder / "small" / "linnet.md").unlink()  # there is a copy
+    assert kept.sync()["removed"] == ["heron.txt", "linnet.md"]
+    assert set(kept.documents()) == {"by hand.txt", "copy.md", "wren.txt"}
+    (folder / "small" / "copy.md").unlink()
+    assert kept.sync()["removed"] == ["copy.md"]
+    assert set(kept.documents()) == {"by hand.txt", "wren.txt"}
+
+
+def test_patterns_limit_a_run_and_the_ignore_file_the_folder(kept: Kept, folder: Path) -> None:
+    assert kept.sync("--exclude", "small/") == {"ready": ["heron.txt"]}
+    assert kept.sync("--include", "*.md") == {"ready": ["linnet.md"]}
+    assert kept.sync() == {"ready": ["wren.txt"], "unchanged": ["heron.txt", "linnet.md"]}
+    (folder / ".ibidemignore").write_text("*.tmp\n*.md\n")
+    assert kept.sync()["removed"] == ["linnet.md"]
+
+
+def test_a_version_that_cannot_be_read_leaves_the_one_before(kept: Kept, folder: Path) -> None:
+    (folder / "torn.json").write_text('{"kept": true}')
+    kept.sync()
+    (folder / "torn.json").write_text("   \n  ")
+    assert kept.sync(code=1)["failed"] == ["torn.json"]
+    assert kept.sync(code=1)["failed"] == ["torn.json"]  # and is not tried again
+    listed: Any = kept._terminal.json("docs", "list", "--collection", kept._name)["data"]
+    states = sorted(one["status"] for one in listed if one["name"] == "torn.json")
+    assert states == ["failed", "ready"]
+    (folder / "torn.json").write_text('{"mended": true}')
+    assert kept.sync()["ready"] == ["torn.json"]
+    assert len(kept.documents()) == 4
+    listed = kept._terminal.json("docs", "list", "--collection", kept._name)["data"]
+    assert len(listed) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["heron.txt", "--sync"], "takes folders only"),
+        (["nowhere", "--sync"], "takes folders only"),
+        ([".", "--watch"], "need --sync"),
+        ([".", "--sync", "--watch", "--dry-run"], "exclude each other"),
+    ],
+)
+def test_wrong_usage(
+    terminal: Terminal,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(folder)
+    assert terminal.run("ingest", *arguments) in (1, 2)
+    assert says in terminal.err
+
+
+def test_a_watched_folder_is_followed_until_ctrl_c(terminal: Terminal, folder: Path) -> None:
+    command = [sys.executable, "-c", "from api.cli import main; main()"]
+    command += ["ingest", str(folder), "--sync", "--watch", "--collection", "watched"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
+        assert it.stderr is not None
+        lines = iter(it.stderr.readline, "")
+        next(line for line in lines if line.startswith("Watching"))
+        (folder / "owl.txt").write_text("The owl hunts at night.\n")
+        next(line for line in lines if "owl.txt: ready" in line)
+        began = time.monotonic()
+        it.send_signal(signal.SIGINT)
+        assert "Stopped watching.\n" in list(lines)
+        assert it.wait(20) == 0
+        assert time.monotonic() - began < 15
+    listed = terminal.json("docs", "list", "--collection", "watched")["data"]
+    assert "owl.txt" in {one["name"] for one in listed}
