@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from ingest import pipeline
 from tests.integration.test_cli import Terminal
 
 HERON = "The heron nests at the weir.\n"
@@ -94,7 +93,6 @@ def test_new_changed_and_deleted_files(
     assert after["linnet.md"] == before["linnet.md"]
     assert after["heron.txt"] != before["heron.txt"]
 
-    monkeypatch.setattr(pipeline, "parse", lambda *_, **__: pytest.fail("was read again"))
     monkeypatch.setattr("api.client.Client.upload", lambda *_, **__: pytest.fail("was sent"))
     assert kept.sync() == {"unchanged": ["heron.txt", "linnet.md", "robin.txt"]}
 

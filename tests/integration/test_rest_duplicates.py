@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from ingest import pipeline
 from tests.integration.conftest import LEASE, Rest
 
 RTF = rb"{\rtf1\ansi " + LEASE.replace("😀", r"\u-10179?\u-8704?").encode() + b"}"
@@ -19,37 +18,39 @@ def make(rest: Rest, name: str) -> str:
 
 
 @pytest.fixture
-def work(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is parsed and embedded from here on."""
-    done: list[str] = []
-    parse, embed = pipeline.parse, rest.services.embedder.embed_passages
+def embedded(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many texts are embedded at a time, from here on."""
+    done: list[int] = []
+    embed = rest.services.embedder.embed_passages
 
-    def parsing(*arguments: Any, **named: Any) -> Any:
-        done.append("parse")
-        return parse(*arguments, **named)
+    def counting(texts: Any, *more: Any) -> Any:
+        done.append(len(texts))
+        return embed(texts, *more)
 
-    def embedding(texts: list[str]) -> Any:
-        done.append("embed")
-        return embed(texts)
-
-    monkeypatch.setattr(pipeline, "parse", parsing)
-    monkeypatch.setattr(rest.services.embedder, "embed_passages", embedding)
+    monkeypatch.setattr(rest.services.embedder, "embed_passages", counting)
     return done
 
 
-def test_equal_bytes_are_neither_parsed_nor_embedded_again(rest: Rest, work: list[str]) -> None:
-    content = b"The heron nests at the weir. It fishes at dawn."
+def jobs(rest: Rest) -> int:
+    """How many there have been; without one nothing is read."""
+    return len(rest.client.get("/v1/jobs?limit=100").json()["data"])
+
+
+def test_equal_bytes_are_neither_read_nor_embedded_again(rest: Rest, embedded: list[int]) -> None:
     make(rest, "birds")
     make(rest, "fishers")
+    content = b"The heron nests at the weir. It fishes at dawn."
     first = rest.ready("heron.txt", content, collection="birds")
-    assert work == ["parse", "embed"]
+    before = jobs(rest)
+    assert embedded == [1]
     again = rest.upload("copy of heron.md", content, collection="birds", metadata={"year": 2})
     assert again.status_code == 200
     assert again.json()["document"]["id"] == first
-    assert work == ["parse", "embed"]
+    assert jobs(rest) == before
     other = rest.ready("heron.txt", content, collection="fishers")
     assert other != first
-    assert work == ["parse", "embed", "parse"]
+    assert jobs(rest) == before + 1  # cut as that collection wants it
+    assert embedded == [1]
 
 
 def test_near_duplicates_are_grouped(rest: Rest) -> None:
