@@ -1,0 +1,423 @@
+"""``python -m tests.benchmarks.hostile``: hostile files are read while queries run.
+
+A real service on a home of its own reads every hostile file under a hostile name, while
+others search. What is counted, and should be 0: exits of the service, requests without an
+answer, answers with a 5xx that no error of ours explains, files that end neither as text nor
+with a reason, children over their limits or without their filters, files that appear beside
+the home. Printed besides: the time of a query idle and under load, and what became of the
+files of each extension. Two processor cores make the one grow with the other: the children
+are niced, but an embedding model that encodes chunks is not.
+
+The files are generated here (tests/bombs.py) and, when the public data sets are beside the
+repository, those of ``odd/`` and ``security/files/``. ``--trace`` runs the service under
+strace and counts, instead of times, the sockets that children opened and the files that any
+process opened for writing outside of the home.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ingest.parse.sandbox import Limits
+from ingest.parse.watch import usage
+from tests.bombs import bombs
+from tests.crash.service import IBIDEM, Service
+from tests.realdata import REAL_DATA
+
+_SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
+_QUERIES = ("how often is the pump serviced", "termination of the agreement", "net revenue")
+_IDLE_S = 15.0
+_CALLS = "socket,connect,execve,openat,creat,mkdir,mkdirat,rename,renameat2,link,linkat,symlink"
+_HOSTILE_NAMES = (
+    "../../../etc/passwd",
+    "..\\..\\win.ini",
+    "a\x00b",
+    "\u202egpj.exe",
+    "=cmd|x",
+    "-rf",
+)
+
+
+@dataclass
+class Report:
+    """What happened. Times are in seconds, memory in bytes."""
+
+    files: int = 0
+    exits: int = 0
+    unanswered: int = 0
+    unmapped_5xx: int = 0
+    silent: int = 0
+    beside_home: int = 0
+    child_peak_bytes: int = 0
+    child_peak_cpu_s: float = 0.0
+    children_seen: int = 0
+    children_unfiltered: int = 0
+    sockets_of_children: int | None = None
+    written_outside: int | None = None
+    idle_p95_s: float = 0.0
+    load_p95_s: float = 0.0
+    queries: int = 0
+    seconds: float = 0.0
+    outcomes: list[dict[str, str]] = field(default_factory=list)
+
+
+class Queries(threading.Thread):
+    """Searches again and again; what is not answered, or with a 5xx, is counted."""
+
+    def __init__(self, url: str, report: Report) -> None:
+        super().__init__(daemon=True)
+        self._client = httpx2.Client(base_url=f"{url}/v1", timeout=60)
+        self._report = report
+        self._over = threading.Event()
+        self.times: list[float] = []
+
+    def run(self) -> None:
+        number = 0
+        while not self._over.wait(0.05):
+            body = {"query": _QUERIES[number % len(_QUERIES)], "collection": "corpus"}
+            begun = time.perf_counter()
+            reply = asked(self._client, self._report, "POST", "/search", json=body)
+            self.times.append(time.perf_counter() - begun)
+            number += 1
+            if reply is not None and reply.status_code != 200:
+                raise AssertionError(f"a search was refused: {reply.text}")
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
+class Children(threading.Thread):
+    """Looks at the parser children ten times a second: memory, processor time, filters."""
+
+    def __init__(self, service: int, report: Report) -> None:
+        super().__init__(daemon=True)
+        self._service = service
+        self._report = report
+        self._over = threading.Event()
+        self._busy: dict[int, float] = {}
+        self._seen: set[int] = set()
+
+    def run(self) -> None:
+        while not self._over.wait(0.1):
+            for child in parsers(self._service):
+                self._look(child)
+
+    def _look(self, child: int) -> None:
+        report, now = self._report, usage(child)
+        report.child_peak_bytes = max(report.child_peak_bytes, now.memory_bytes)
+        # What it has spent since it last began to be busy is at most one document's time.
+        before = self._busy.setdefault(child, now.cpu_s)
+        report.child_peak_cpu_s = max(report.child_peak_cpu_s, now.cpu_s - before)
+        if child in self._seen:
+            return
+        try:
+            status = Path(f"/proc/{child}/status").read_text()
+        except OSError:
+            return
+        if now.cpu_s > 0.3:  # by then it has read a document, and confined itself before
+            self._seen.add(child)
+            report.children_seen += 1
+            filtered = re.search(r"^Seccomp:\s2$", status, re.MULTILINE)
+            report.children_unfiltered += not filtered
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def parsers(service: int) -> Iterator[int]:
+    """Process ids of the parser children of a service."""
+    for threads in Path(f"/proc/{service}/task").glob("*/children"):
+        try:
+            children = threads.read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            try:
+                command = Path(f"/proc/{child}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"ingest.parse.child" in command:
+                yield int(child)
+
+
+def asked(
+    client: httpx2.Client, report: Report, method: str, path: str, **options: Any
+) -> httpx2.Response | None:
+    """A reply, counted when it is none or an error that nobody mapped."""
+    try:
+        reply = client.request(method, path, **options)
+    except httpx2.TransportError:
+        report.unanswered += 1
+        return None
+    if reply.status_code >= 500:
+        try:
+            mapped = reply.json()["error"]["code"] not in ("internal_error", "ibidem_error")
+        except (ValueError, KeyError, TypeError):
+            mapped = False
+        report.unmapped_5xx += not mapped
+    return reply
+
+
+def hostile_files(folder: Path, most: int | None) -> Iterator[Path]:
+    """Our bombs, written to a folder, then the files of the data sets."""
+    found = []
+    for name, data in bombs():
+        (folder / name).write_bytes(data)
+        found.append(folder / name)
+    if REAL_DATA is None:
+        print("../shared/data is not there: only the files that are made here", file=sys.stderr)
+    else:
+        for part in ("odd", "security/files"):
+            found += sorted(path for path in (REAL_DATA / part).iterdir() if path.is_file())
+    yield from found[:: max(1, -(-len(found) // most))] if most else found
+
+
+def hostile_names() -> list[str]:
+    """Names that try to leave the folder, to be a command, to be longer than names are."""
+    path = REAL_DATA / "security" / "hostile_filenames.jsonl" if REAL_DATA else None
+    if path is None:
+        return list(_HOSTILE_NAMES)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [base64.b64decode(row["name_b64"]).decode("utf-8", "replace") for row in rows]
+
+
+def upload(client: httpx2.Client, report: Report, path: Path, name: str) -> dict[str, str]:
+    """Send a file; what became of it so far."""
+    outcome = {"file": path.name, "extension": path.suffix.lower() or "(none)"}
+    parts = {"file": (name + path.suffix, path.read_bytes(), "application/octet-stream")}
+    reply = asked(client, report, "POST", "/documents", files=parts, data={"collection": "hostile"})
+    if reply is None:
+        return {**outcome, "end": "unanswered"}
+    if reply.status_code in (200, 202):
+        return {**outcome, "end": "accepted", "id": reply.json()["document"]["id"]}
+    reason = reply.json()["error"]
+    return {**outcome, "end": "refused", "code": reason["code"], "reason": reason["message"]}
+
+
+def settled(client: httpx2.Client, report: Report, patience_s: float) -> dict[str, dict[str, Any]]:
+    """Every document of the hostile collection once none is being read any more."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        found: dict[str, dict[str, Any]] = {}
+        after: dict[str, str] = {}
+        while True:
+            params = {"collection": "hostile", "limit": "100", **after}
+            reply = asked(client, report, "GET", "/documents", params=params)
+            page = reply.json() if reply is not None else {"data": [], "has_more": False}
+            found.update((one["id"], one) for one in page["data"])
+            if not page["has_more"]:
+                break
+            after = {"after": page["last_id"]}
+        waiting = sum(one["status"] in ("queued", "processing") for one in found.values())
+        if not waiting or time.monotonic() > deadline:
+            return found
+        time.sleep(1.0)
+
+
+def judge(report: Report, documents: dict[str, dict[str, Any]]) -> None:
+    """Put down how each document ended; an end without text or reason is silent."""
+    for outcome in report.outcomes:
+        document = documents.get(outcome.pop("id", ""))
+        if document is None:
+            report.silent += outcome["end"] == "accepted"
+            continue
+        outcome["end"] = document["status"]
+        if document["status"] == "failed":
+            error = document["error"] or {}
+            outcome |= {"code": error.get("code", ""), "reason": error.get("message", "")}
+            report.silent += not outcome["reason"]
+        elif document["status"] == "ready":
+            report.silent += not document["chunk_count"]
+            outcome["warnings"] = "; ".join(document["warnings"])
+        else:
+            report.silent += 1
+
+
+def run(work: Path, *, most: int | None, trace: bool, patience_s: float) -> Report:
+    """The whole benchmark in a folder of its own."""
+    report = Report()
+    home, log = work / "home", work / "strace.log"
+    service = Traced(home=home, log=log) if trace else Service(home=home)
+    (work / "files").mkdir()
+    files = list(hostile_files(work / "files", most))
+    report.files = len(files)
+    beside = listing(work)
+    service.spawn()
+    try:
+        service.wait_ready()
+        assert service.process is not None
+        service_pid = (
+            next(iter(children_of(service.process.pid)), 0) if trace else service.process.pid
+        )
+        with httpx2.Client(base_url=f"{service.url}/v1", timeout=120) as client:
+            for name in ("corpus", "hostile"):
+                client.post("/collections", json={"name": name}).raise_for_status()
+            for sample in sorted(_SAMPLES.glob("*.*")):
+                with sample.open("rb") as file:
+                    data = {"collection": "corpus"}
+                    sent = {"file": (sample.name, file)}
+                    client.post("/documents", files=sent, data=data).raise_for_status()
+            wait_idle(client)
+            idle = Queries(service.url, report)
+            idle.start()
+            time.sleep(_IDLE_S)
+            idle.stop()
+            load, watch = Queries(service.url, report), Children(service_pid, report)
+            load.start()
+            watch.start()
+            begun, names = time.perf_counter(), hostile_names()
+            for number, path in enumerate(files):
+                report.outcomes.append(upload(client, report, path, names[number % len(names)]))
+            judge(report, settled(client, report, patience_s))
+            report.seconds = time.perf_counter() - begun
+            load.stop()
+            watch.stop()
+        report.idle_p95_s, report.load_p95_s = p95(idle.times), p95(load.times)
+        report.queries = len(load.times)
+        report.exits = int(service.process.poll() is not None)
+    finally:
+        service.stop()
+    report.beside_home = len(listing(work) - beside)
+    if trace:
+        report.sockets_of_children, report.written_outside = traced(log, home)
+    return report
+
+
+class Traced(Service):
+    """A service under strace."""
+
+    def __init__(self, home: Path, log: Path) -> None:
+        super().__init__(home=home)
+        self._log = log
+
+    def spawn(self) -> None:
+        command = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", f"trace={_CALLS}"]
+        command += ["-o", str(self._log), IBIDEM, "serve"]
+        self.process = subprocess.Popen(
+            command,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def traced(log: Path, home: Path) -> tuple[int, int]:
+    """Sockets that children got, and files opened for writing outside of the home, by a trace."""
+    parsing: set[str] = set()
+    sockets = outside = 0
+    for line in log.read_text(errors="replace").splitlines():
+        pid, _, call = line.partition(" ")
+        call = call.strip()
+        failed = re.search(r"= -1 \w+", call)
+        if call.startswith("execve(") and ("ingest.parse.child" in call or "tesseract" in call):
+            parsing.add(pid)
+        elif failed:
+            continue
+        elif call.startswith(("socket(", "connect(")):
+            sockets += pid in parsing
+        elif re.search(r"O_WRONLY|O_RDWR|O_CREAT|^(creat|mkdir|rename|link|symlink)", call):
+            paths = re.findall(r'"([^"]*)"', call)
+            outside += not all(p.startswith((str(home), "/dev/null")) for p in paths)
+    return sockets, outside
+
+
+def children_of(pid: int) -> Iterator[int]:
+    for threads in Path(f"/proc/{pid}/task").glob("*/children"):
+        yield from map(int, threads.read_text().split())
+
+
+def wait_idle(client: httpx2.Client) -> None:
+    while any(
+        client.get("/jobs", params={"status": s}).json()["data"] for s in ("queued", "in_progress")
+    ):
+        time.sleep(0.5)
+
+
+def listing(work: Path) -> set[str]:
+    """What lies beside the home: in its own folder, the temporary one and the current one."""
+    places = (work, work / "files", Path(tempfile.gettempdir()), Path.cwd())
+    skip = {str(work / "home"), str(work / "service.log"), str(work / "strace.log")}
+    return {str(path) for place in places for path in place.glob("*")} - skip
+
+
+def p95(times: list[float]) -> float:
+    return sorted(times)[int(0.95 * len(times))] if times else 0.0
+
+
+def show(report: Report) -> None:
+    """Print the counts, then a row per extension, then each reason with a file that has it."""
+    console = Console(width=110)
+    counts = {k: v for k, v in asdict(report).items() if k != "outcomes" and v is not None}
+    for name, value in counts.items():
+        console.print(
+            f"{name:22} {value:.3f}" if isinstance(value, float) else f"{name:22} {value}"
+        )
+    table = Table("extension", "tried", "parsed", "failed", "refused", "reasons", box=box.SIMPLE)
+    groups: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for outcome in report.outcomes:
+        groups[outcome["extension"]].append(outcome)
+    for extension, outcomes in sorted(groups.items()):
+        ends = Counter(outcome["end"] for outcome in outcomes)
+        codes = Counter(outcome["code"] for outcome in outcomes if "code" in outcome)
+        reasons = ", ".join(f"{code} {count}" for code, count in codes.most_common())
+        row = [str(len(outcomes)), *(str(ends[end]) for end in ("ready", "failed", "refused"))]
+        table.add_row(extension, *row, reasons)
+    console.print(table)
+    examples: dict[str, str] = {}
+    tally: Counter[str] = Counter()
+    for outcome in report.outcomes:
+        if reason := outcome.get("reason"):
+            general = re.sub(r"'[^']*'|\d[\d,.]*", "…", reason)
+            tally[general] += 1
+            examples.setdefault(general, f"{outcome['file']}: {reason}")
+    for general, count in tally.most_common():
+        console.print(f"{count:4} {examples[general]}", highlight=False, markup=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--most", type=int, help="take only so many of the files")
+    parser.add_argument("--trace", action="store_true", help="count system calls with strace")
+    parser.add_argument("--patience", type=float, default=3600.0, help="seconds to wait at most")
+    parser.add_argument("--json", type=Path, help="write the report here")
+    arguments = parser.parse_args()
+    if arguments.trace and shutil.which("strace") is None:
+        parser.error("strace is not installed")
+    with tempfile.TemporaryDirectory(prefix="ibidem-hostile-") as folder:
+        options = {"most": arguments.most, "trace": arguments.trace}
+        report = run(Path(folder), patience_s=arguments.patience, **options)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(asdict(report), indent=1))
+    show(report)
+    limits = Limits()
+    bad = (report.exits, report.unanswered, report.unmapped_5xx, report.silent)
+    bad += (report.children_unfiltered, report.sockets_of_children or 0)
+    sys.exit(int(any(bad) or report.child_peak_bytes > limits.memory_bytes))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    main()
