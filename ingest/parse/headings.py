@@ -99,8 +99,11 @@ class Typography:
             for line in groups
         ]
 
-    def title(self, metadata: str) -> str | None:
-        """The metadata's title if it is one, else the largest heading of the first pages."""
+    def title(self, metadata: str, *, sizes_known: bool = True) -> str | None:
+        """The metadata's title if it is one, else the largest heading of the first pages.
+
+        Of type whose size is but estimated it is the first heading.
+        """
         cleaned = " ".join(metadata.split())
         named_like_a_file = " " not in cleaned and re.search(r"[\d_]", cleaned)
         sane = 3 < len(cleaned) <= 300 and not _NO_TITLE.match(cleaned)
@@ -109,7 +112,7 @@ class Typography:
         early = [line for line in self._merged(*self._body()) if line.page <= 2]
         if not early:
             return None
-        return max(early, key=lambda line: (line.size, -line.start)).text
+        return max(early, key=lambda line: (line.size * sizes_known, -line.start)).text
 
     def _body(self) -> tuple[float, bool]:
         sizes: Counter[float] = Counter()

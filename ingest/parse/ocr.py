@@ -15,9 +15,10 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +30,27 @@ from rag.errors import OcrUnavailable
 
 _PAGE_S = 120.0
 _SLOW_S = 15.0
-"""Processor time of an attempt after which there is no other: a page has some 60 s in all."""
+"""Processor time after which no other way is tried: a page has 60 s in all."""
 
 _LIST_S = 60.0
 _SURE = 75.0
-_DOUBTFUL = 25.0
+_DOUBTFUL, _DOUBTFUL_SIGN = 25.0, 60.0
 _NOTHING = 45.0
 _MOST_LANGUAGES = 4
 _RULES = "|_\u2014\u2013"
 """What the lines of tables are taken for."""
 
 _NO_LANGUAGE = ("osd", "equ")
+_OTHER_SCRIPTS = (
+    "amh", "ara", "asm", "aze_cyrl", "bel", "ben", "bod", "bul", "chi_", "chr", "div", "dzo",
+    "ell", "fas", "grc", "guj", "heb", "hin", "hye", "iku", "jpn", "kan", "kat", "kaz", "khm",
+    "kir", "kor", "lao", "mal", "mar", "mkd", "mon", "mya", "nep", "ori", "pan", "pus", "rus",
+    "san", "sin", "snd", "srp", "syr", "tam", "tel", "tgk", "tha", "tir", "uig", "ukr", "urd",
+    "uzb_cyrl", "yid",
+)  # fmt: skip
+_WITH_LATIN = ("chi_", "jpn", "kor")
+"""Languages whose models read Latin letters too."""
+
 _AUTO, _AUTO_WITH_ORIENTATION = "3", "1"
 _INSTALL = "install Tesseract (on Debian: apt-get install tesseract-ocr) and upload the file again"
 
@@ -65,9 +76,18 @@ class Recognition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Attempt:
-    words: tuple[Word, ...]
+class _Way:
+    """A way to try a page: turned by 180 degrees or not, in some languages."""
+
     flipped: bool
+    languages: str
+    mode: str = _AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    way: _Way
+    words: tuple[Word, ...]
 
     @property
     def confidence(self) -> float:
@@ -77,13 +97,20 @@ class _Attempt:
 
 
 class Recognizer:
-    """Tesseract for the pages of one document."""
+    """Tesseract for the pages of one document.
 
-    def __init__(self, program: str, languages: Sequence[str]) -> None:
-        self.languages = tuple(languages)
+    ``choices`` are languages joined by ``+``, the usual ones first; the next are tried on
+    pages that do not make sense in them.
+    """
+
+    def __init__(self, program: str, choices: Sequence[str]) -> None:
         self._program = program
-        self.flipped = False
-        """Whether the last page stood on its head; the next one probably does, too."""
+        self._ways = [
+            *(_Way(flipped=f, languages=one) for f in (False, True) for one in choices),
+            _Way(flipped=False, languages=choices[-1], mode=_AUTO_WITH_ORIENTATION),
+        ]
+        self.languages: list[str] = []
+        """Those in which pages were read."""
 
     def read(self, pixels: Pixels, dpi: float) -> Recognition:
         """The lines of a page, shape (height, width), 0 for black.
@@ -92,32 +119,50 @@ class Recognizer:
             RecognitionFailed: Tesseract took too long, or broke.
         """
         height, width = pixels.shape
-        attempt = self._attempt(pixels, dpi)
-        self.flipped = attempt.flipped
-        words = [word.flipped(width, height) for word in attempt.words if attempt.flipped]
-        words = words or list(attempt.words)
+        best = self._best(pixels, dpi)
+        words: Sequence[Word] = best.words if best.confidence >= _NOTHING else ()
+        if words:
+            self._remember(best)
+        if best.way.flipped:
+            words = [word.flipped(width, height) for word in words]
         turn = reading_direction(words)
         lines = text_lines(words, width, height, turn)
-        return Recognition(lines=tuple(lines), turn=turn, confidence=attempt.confidence)
+        return Recognition(lines=tuple(lines), turn=turn, confidence=best.confidence)
 
-    def _attempt(self, pixels: Pixels, dpi: float) -> _Attempt:
+    def state(self) -> dict[str, Any]:
+        """How the pages so far were read, for ``resume``."""
+        return {"way": asdict(self._ways[0]), "languages": self.languages}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on as the pages of a state were read, which may have travelled as JSON."""
+        self._prefer(_Way(**state["way"]))
+        self.languages = list(state["languages"])
+
+    def _prefer(self, way: _Way) -> None:
+        self._ways.sort(key=lambda one: one != way)
+
+    def _best(self, pixels: Pixels, dpi: float) -> _Attempt:
+        """The first attempt that is sure, or the surest."""
         attempts: list[_Attempt] = []
-        for flipped, mode in (
-            (self.flipped, _AUTO),
-            (not self.flipped, _AUTO),
-            (False, _AUTO_WITH_ORIENTATION),
-        ):
-            seen = pixels[::-1, ::-1] if flipped else pixels
-            started = _helpers_cpu_s()
-            attempts.append(_Attempt(words=self._words(seen, dpi, mode), flipped=flipped))
-            if attempts[-1].confidence >= _SURE or _helpers_cpu_s() - started > _SLOW_S:
+        started = _helpers_cpu_s()
+        for way in self._ways:
+            seen = pixels[::-1, ::-1] if way.flipped else pixels
+            attempts.append(_Attempt(way=way, words=self._words(seen, dpi, way)))
+            sure = attempts[-1].confidence >= _SURE
+            if sure or not attempts[-1].words or _helpers_cpu_s() - started > _SLOW_S:
                 break
-        best = max(attempts, key=lambda attempt: attempt.confidence)
-        return best if best.confidence >= _NOTHING else _Attempt(words=(), flipped=False)
+        return max(attempts, key=lambda attempt: attempt.confidence)
 
-    def _words(self, pixels: Pixels, dpi: float, mode: str) -> tuple[Word, ...]:
-        command = [self._program, "stdin", "stdout", "-l", "+".join(self.languages)]
-        command += ["--dpi", str(min(max(round(dpi), 70), 2400)), "--psm", mode, "tsv"]
+    def _remember(self, attempt: _Attempt) -> None:
+        """Try the next page in the same way first; the pages of a document are alike."""
+        way = attempt.way
+        if attempt.confidence >= _SURE and way.mode == _AUTO:
+            self._prefer(way)
+        self.languages += [name for name in way.languages.split("+") if name not in self.languages]
+
+    def _words(self, pixels: Pixels, dpi: float, way: _Way) -> tuple[Word, ...]:
+        command = [self._program, "stdin", "stdout", "-l", way.languages]
+        command += ["--dpi", str(min(max(round(dpi), 70), 2400)), "--psm", way.mode, "tsv"]
         height, width = pixels.shape
         image = b"P5 %d %d 255\n" % (width, height) + pixels.tobytes()
         return tuple(word for word in _table(_run(command, _PAGE_S, image)) if _is_word(word))
@@ -141,8 +186,8 @@ def open_recognizer() -> Recognizer:
     if program is None:
         raise OcrUnavailable(f"text recognition (OCR) is not installed; {_INSTALL}")
     installed = _installed(program)
-    languages = _usual(installed) if wanted == INSTALLED else wanted.split("+")
-    missing = [name for name in languages if name not in installed]
+    choices = _usual(installed) if wanted == INSTALLED else [wanted]
+    missing = [name for name in choices[0].split("+") if name not in installed]
     if missing:
         packages = " ".join(f"tesseract-ocr-{name.replace('_', '-')}" for name in missing)
         raise OcrUnavailable(
@@ -150,13 +195,23 @@ def open_recognizer() -> Recognizer:
             f"Debian: apt-get install {packages}) or change IBIDEM_OCR_LANGUAGES, and upload the "
             "file again"
         )
-    return Recognizer(program, languages)
+    return Recognizer(program, choices)
 
 
-def _usual(installed: Sequence[str]) -> Sequence[str]:
-    """All languages, English first, or it alone when they are many: each slows a page down."""
+def _usual(installed: Sequence[str]) -> list[str]:
+    """The languages in Latin letters, English first; then those in others.
+
+    Together they would slow every page down, see Chinese in formulas and English in Chinese.
+    """
     ordered = sorted(installed, key=lambda name: (name != "eng", name))
-    return ordered if 0 < len(ordered) <= _MOST_LANGUAGES else ["eng"]
+    latin = [name for name in ordered if not name.startswith(_OTHER_SCRIPTS)]
+    others = [name for name in ordered if name.startswith(_OTHER_SCRIPTS)]
+    latin = latin if 0 < len(latin) <= _MOST_LANGUAGES else ["eng"]
+    choices = ["+".join(latin)]
+    if 0 < len(others) <= _MOST_LANGUAGES:
+        knows_latin = all(name.startswith(_WITH_LATIN) for name in others)
+        choices.append("+".join(others if knows_latin else [*others, "eng"]))
+    return choices
 
 
 @lru_cache(maxsize=4)
@@ -202,4 +257,5 @@ def _table(tsv: str) -> Iterable[Word]:
 def _is_word(word: Word) -> bool:
     x0, y0, x1, y1 = word.box
     is_rule = not word.text.strip(_RULES)
-    return word.confidence >= _DOUBTFUL and x0 < x1 and y0 < y1 and not is_rule
+    least = _DOUBTFUL if any(map(str.isalnum, word.text)) else _DOUBTFUL_SIGN
+    return word.confidence >= least and x0 < x1 and y0 < y1 and not is_rule

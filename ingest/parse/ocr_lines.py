@@ -95,7 +95,7 @@ def _line(words: Sequence[Word]) -> Line:
         text = unicodedata.normalize("NFC", word.text)
         pieces.append(text)
         boxes.append(_characters(word.box, text))
-        if after is not None and not (_unspaced(text[-1]) and _unspaced(after.text[0])):
+        if after is not None and not _adjoins(word, after):
             pieces.append(" ")
             boxes.append(np.zeros((1, 4)))
     text = "".join(pieces)
@@ -138,6 +138,13 @@ def _type_size(word: Word) -> float:
     above = _X_HEIGHT if all(char in _LOW or char in "gpqy" for char in letters) else _ASCENDER
     below = _DESCENDER if any(char in _HANGING for char in letters) else 0.0
     return height / (above + below)
+
+
+def _adjoins(word: Word, after: Word) -> bool:
+    """Whether one continues the other, in a script that has no spaces."""
+    gap = max(after.box[0] - word.box[2], word.box[0] - after.box[2])
+    near = gap < word.box[3] - word.box[1]
+    return near and _unspaced(word.text[-1]) and _unspaced(after.text[0])
 
 
 def _unspaced(char: str) -> bool:

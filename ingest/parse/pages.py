@@ -49,18 +49,23 @@ class PageWriter:
     def __init__(self, count: int) -> None:
         self._count = count
         self._typography = Typography()
+        self._recognized = False
         self.length = 0
         """Code points so far."""
 
     def state(self) -> dict[str, Any]:
         """What the pages so far leave for those to come, for ``resumed``."""
-        return {"length": self.length, "typography": self._typography.state()}
+        return {
+            "length": self.length,
+            "recognized": self._recognized,
+            "typography": self._typography.state(),
+        }
 
     @classmethod
     def resumed(cls, count: int, state: Mapping[str, Any]) -> PageWriter:
         """A writer that goes on from a state, which may have travelled as JSON."""
         writer = cls(count)
-        writer.length = state["length"]
+        writer.length, writer._recognized = state["length"], state["recognized"]
         writer._typography = Typography.resumed(state["typography"])
         return writer
 
@@ -71,6 +76,7 @@ class PageWriter:
         tables: list[Block] = []
         for page, (lines, between) in zip(pages, _joined(pages), strict=True):
             composed = compose(lines, words)
+            self._recognized |= page.source is PageSource.OCR and not self.length
             tables += _tables(composed, self.length)
             self._note(composed, page.number)
             if page.number == self._count or not composed.text:
@@ -94,7 +100,7 @@ class PageWriter:
 
     def ending(self, metadata_title: str = "", warnings: Iterable[str] = ()) -> Part:
         """What only the whole document shows: title and headings."""
-        title = self._typography.title(metadata_title)
+        title = self._typography.title(metadata_title, sizes_known=not self._recognized)
         return Part(
             title=storable(title) if title else None,
             blocks=tuple(self._typography.headings()),

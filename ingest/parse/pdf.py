@@ -22,7 +22,6 @@ from ingest.parse.scans import Scans
 from rag.errors import CorruptDocument, DocumentError, EmptyDocument, OcrUnavailable
 
 _BATCH = 32
-_RECOGNIZED_BATCH = 2
 
 
 def parse(
@@ -83,10 +82,10 @@ class _Reader:
         return self._next == self._count
 
     def batch(self) -> Part:
-        """The next pages: fewer where they are recognized, which takes seconds for each."""
+        """The next pages, up to the first that is recognized: that one takes seconds."""
         pages: list[PageLines] = []
-        enough = self._scans.tried + _RECOGNIZED_BATCH
-        while not self.is_done and len(pages) < _BATCH and self._scans.tried < enough:
+        tried = self._scans.tried
+        while not self.is_done and len(pages) < _BATCH and self._scans.tried == tried:
             pages.append(self._lines(self._next))
             self._next += 1
         return self._writer.part(pages)

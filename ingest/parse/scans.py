@@ -45,8 +45,8 @@ class Scans:
         self._failed: list[int] = seen.get("failed", [])
         begun = self.tried or self.left_out or self._wanting
         recognizer = self._ready() if begun else None
-        if recognizer is not None:
-            recognizer.flipped = seen["flipped"]
+        if recognizer is not None and seen["recognizer"] is not None:
+            recognizer.resume(seen["recognizer"])
 
     def state(self) -> dict[str, Any]:
         """What the pages so far leave for those to come."""
@@ -57,7 +57,7 @@ class Scans:
             "wanting": self._wanting,
             "doubtful": self._doubtful,
             "failed": self._failed,
-            "flipped": self._recognizer is not None and self._recognizer.flipped,
+            "recognizer": self._recognizer.state() if self._recognizer is not None else None,
         }
 
     def read(self, page: Any, glyphs: Glyphs, own: PageLines) -> PageLines:
