@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ingest.parse.pdf_lines import BULLETS, Line
+from ingest.parse.pdf_lines import BULLETS, LINE_HYPHEN, Line
 from ingest.parse.pdfium import Glyphs
 
 _FEWEST = 20
@@ -33,7 +33,10 @@ _NUMBER = re.compile(r"[\d.,:/%+\-\u2013\u2212$€£¥#*x\u00d7°']+[A-Za-z%°]{
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019.\-\u2010\u2011&/@_][^\W\d_]+)*\.?")
 _CODE = re.compile(r"[^\W\d_]{1,12}[-./_]?\d+[^\W\d_]{0,3}|\d+[-./_]?[^\W\d_]{1,12}")
 _LEADERS = re.compile(r"([^\w\s])\1{2,}|_{2,}|(?:[.\u00b7] ){3,}")
-_AROUND = "()[]{}<>\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb.,;:!?*\u2020\u2021\u2022\u00a7|"
+_AROUND = (
+    "()[]{}<>\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb.,;:!?*"
+    "\u2020\u2021\u2022\u00a7|-\u2013\u2014"
+)
 
 
 class Verdict(Enum):
@@ -134,7 +137,7 @@ def _vowels_are_usual(text: str) -> bool:
 
 
 def _text(lines: Sequence[Line]) -> str:
-    return "\n".join(line.text for line in lines)
+    return "\n".join(line.text.replace(LINE_HYPHEN, "") for line in lines)
 
 
 def _letters(text: str) -> int:
