@@ -67,7 +67,7 @@ def _points(node: Any | None) -> dict[int, str]:
     level = first(node, "lvl")  # of categories in levels, the first is the finest
     for point in islice(each(node if level is None else level, "pt"), _MOST_POINTS):
         index, value = point.get("idx", ""), first(point, "v")
-        if index.isdigit() and value is not None and value.text:
+        if index.isdecimal() and value is not None and value.text:
             found[int(index)] = _shown(value.text, point.get("formatCode", code))
     return found
 

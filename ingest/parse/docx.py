@@ -74,12 +74,12 @@ class _Styles:
         """Level 1 to 6 of a paragraph with these properties, 0 if it is none."""
         for node in self._chain(properties):
             outline = _child_value(node, "outlineLvl")
-            if outline is not None and outline.isdigit():
+            if outline is not None and outline.isdecimal():
                 return min(int(outline) + 1, 6) if int(outline) < 9 else 0
             name = (_child_value(node, "name") or "").lower()
             if name == "title":
                 return 1
-            if name.startswith("heading ") and name[8:].isdigit():
+            if name.startswith("heading ") and name[8:].isdecimal():
                 return min(max(int(name[8:]), 1), 6)
         return 0
 
@@ -92,7 +92,7 @@ class _Styles:
         for node in self._chain(properties):
             numbering = first(node, "numPr")
             given = _child_value(numbering, "ilvl")
-            if level is None and given is not None and given.isdigit():
+            if level is None and given is not None and given.isdecimal():
                 level = int(given)
             instance = _child_value(numbering, "numId")
             if instance is not None:
@@ -192,7 +192,7 @@ class _Writer:
         for cell in _own(row, "tc"):
             yield " ".join(map(self._cell_text, each(cell, "p")))
             wide = _child_value(next(own(cell, "tcPr"), None), "gridSpan") or "1"
-            if wide.isdigit():
+            if wide.isdecimal():
                 yield from [None] * (min(int(wide), _WIDEST) - 1)
 
 

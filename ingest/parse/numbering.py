@@ -136,4 +136,4 @@ def _value(node: Any | None, name: str) -> str | None:
 
 
 def _whole(text: str | None, default: int) -> int:
-    return min(int(text), _HIGHEST) if text is not None and text.isdigit() else default
+    return min(int(text), _HIGHEST) if text is not None and text.isdecimal() else default

@@ -100,7 +100,7 @@ class Writer:
         level = attribute(node, "outline-level") or "1"
         self._notes += each(node, "note")
         with self._flow.block(
-            BlockKind.HEADING, min(max(int(level), 1), 6) if level.isdigit() else 1
+            BlockKind.HEADING, min(max(int(level), 1), 6) if level.isdecimal() else 1
         ):
             self._flow.write(text(node))
 
@@ -146,7 +146,7 @@ def text(node: Any) -> str:
         name = local(child)
         if name == "s":
             count = attribute(child, "c") or "1"
-            pieces.append(" " * min(int(count) if count.isdigit() else 1, _MOST_SPACES))
+            pieces.append(" " * min(int(count) if count.isdecimal() else 1, _MOST_SPACES))
         elif name in ("tab", "line-break"):
             pieces.append("\t" if name == "tab" else "\n")
         elif name not in _SKIPPED and (name not in _FRAMES or _is_link(child)):
@@ -187,7 +187,7 @@ def _own_rows(table: Any) -> Iterator[Any]:
 def repeated(node: Any, name: str, most: int) -> int:
     """How often a cell or row stands there."""
     count = attribute(node, name) or "1"
-    return min(max(int(count), 1), most) if count.isdigit() and len(count) < 10 else 1
+    return min(max(int(count), 1), most) if count.isdecimal() and len(count) < 10 else 1
 
 
 def _frames(paragraph: Any) -> Iterator[Any]:
@@ -211,7 +211,7 @@ def _next(item: Any, level: Any | None, number: int | None) -> int | None:
     given = attribute(item, "start-value")
     if given is None and number is None and level is not None:
         given = attribute(level, "start-value") or "1"
-    return int(given) if given is not None and given.isdigit() else (number or 0) + 1
+    return int(given) if given is not None and given.isdecimal() else (number or 0) + 1
 
 
 def _marker(level: Any | None, number: int | None) -> str:

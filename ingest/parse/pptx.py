@@ -107,7 +107,7 @@ class _Reader:
 def _size(root: Any) -> tuple[float, float]:
     for node in each(root, "sldSz"):
         width, height = node.get("cx", ""), node.get("cy", "")
-        if width.isdigit() and height.isdigit() and int(width) and int(height):
+        if width.isdecimal() and height.isdecimal() and int(width) and int(height):
             return int(width) / _EMU_PER_POINT, int(height) / _EMU_PER_POINT
     return _USUAL_SIZE
 

@@ -149,7 +149,7 @@ def _text(paragraph: Any) -> str:
 def _level(paragraph: Any) -> int:
     properties = next(own(paragraph, "pPr"), None)
     level = "" if properties is None else properties.get("lvl", "")
-    return min(int(level), 8) if level.isdigit() else 0
+    return min(int(level), 8) if level.isdecimal() else 0
 
 
 def _marker(bullet: Any, numbers: Counter[int], level: int) -> str:
@@ -158,7 +158,7 @@ def _marker(bullet: Any, numbers: Counter[int], level: int) -> str:
     if local(bullet) != "buAutoNum":
         return "-"
     start = bullet.get("startAt", "1")
-    numbers[level] = numbers.get(level, (int(start) if start.isdigit() else 1) - 1) + 1
+    numbers[level] = numbers.get(level, (int(start) if start.isdecimal() else 1) - 1) + 1
     style = bullet.get("type", "arabicPeriod")
     numeral = roman if style.startswith("roman") else letters
     text = arabic(numbers[level]) if style.startswith("arabic") else numeral(numbers[level])

@@ -47,7 +47,7 @@ class Sheet:
         for node in self._package.elements(self._name, "row", "mergeCell"):
             if local(node) == "row":
                 given = node.get("r", "")
-                number = min(int(given) - 1, _ROWS) if given.isdigit() else number + 1
+                number = min(int(given) - 1, _ROWS) if given.isdecimal() else number + 1
                 cells = list(self._cells(node))
                 if cells:
                     yield max(number, 0), cells
@@ -95,7 +95,7 @@ class Sheet:
 
     def _shown(self, value: str, kind: str, style: str) -> str:
         if kind == "s":
-            index = int(value) if value.isdigit() else -1
+            index = int(value) if value.isdecimal() else -1
             strings = self._shared.strings
             return strings[index] if 0 <= index < len(strings) else ""
         if kind == "b":
@@ -103,9 +103,9 @@ class Sheet:
         if kind != "n" or not value:
             return value
         codes = self._shared.codes
-        index = int(style) if style.isdigit() else 0
+        index = int(style) if style.isdecimal() else 0
         code = codes[index] if index < len(codes) else "General"
-        if code == "General" and len(value) < 15 and value.isdigit():
+        if code == "General" and len(value) < 15 and value.isdecimal():
             return value
         try:
             return format_number(float(value), code, from_1904=self._shared.from_1904)
@@ -132,7 +132,7 @@ class Sheet:
         authors = [node.text or "" for node in each(first(root, "authors"), "author")]
         for node in each(root, "comment"):
             index = node.get("authorId", "")
-            known = index.isdigit() and int(index) < len(authors)
+            known = index.isdecimal() and int(index) < len(authors)
             author = authors[int(index)] if known else ""
             if threaded and author.startswith("tc="):
                 continue  # a stand-in for older programs, for what the thread says

@@ -118,6 +118,12 @@ def test_automatic_numbers(tmp_path: Path) -> None:
     assert document.title == "1. Term"
 
 
+def test_numbers_that_are_none(tmp_path: Path) -> None:
+    broken = NUMBERING.replace('<w:start w:val="1"/>', '<w:start w:val="²"/>')
+    body = numbered("one", 1).replace('w:ilvl w:val="0"', 'w:ilvl w:val="²"') + numbered("two", 99)
+    assert read(tmp_path, body, numbering=broken).text == "1. one\n- two"
+
+
 def test_numbers_by_style_and_in_cells(tmp_path: Path) -> None:
     styles = STYLES.replace(
         '<w:style w:styleId="H1"><w:name w:val="heading 1"/></w:style>',
