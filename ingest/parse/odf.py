@@ -10,8 +10,8 @@ from typing import Any
 from ingest.parse.encoding import storable
 from ingest.parse.flow import Flow
 from ingest.parse.numerals import arabic, letters, roman
-from ingest.parse.package import Package, attribute, each, first, local, opened, own
-from rag.errors import CorruptDocument, EncryptedDocument
+from ingest.parse.package import Package, attribute, each, first, local, locked, opened, own
+from rag.errors import CorruptDocument
 from rag.types import BlockKind
 
 CONTENT = "content.xml"
@@ -40,7 +40,7 @@ def opened_odf(path: Path, kind: str) -> Iterator[Package]:
     with opened(path, kind) as package:
         manifest = package.xml("META-INF/manifest.xml")
         if "encrypted-package" in package or first(manifest, "encryption-data") is not None:
-            raise EncryptedDocument(f"the {kind} is encrypted and needs a password")
+            raise locked(kind)
         if CONTENT not in package:
             raise CorruptDocument(f"the {kind} is damaged: it has no content")
         yield package

@@ -158,7 +158,7 @@ class Package:
                 "exhaust memory does"
             )
         if member.flag_bits & 1:
-            raise EncryptedDocument(f"the {self.kind} is encrypted and needs a password")
+            raise locked(self.kind)
         with self._archive.open(member) as file:
             yield file
 
@@ -172,6 +172,11 @@ class Package:
             if error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT:
                 raise ParserLimit("it is nested too deeply or has too long a text") from error
             raise CorruptDocument(f"the {self.kind} is damaged: {name} is not XML") from error
+
+
+def locked(kind: str) -> EncryptedDocument:
+    """What is said of an Office file with a password: none of them is opened, unlike a PDF."""
+    return EncryptedDocument(f"the {kind} is locked with a password; remove it and try again")
 
 
 def each(root: Any | None, *names: str) -> Iterator[Any]:

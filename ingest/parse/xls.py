@@ -12,10 +12,11 @@ import xlrd
 from xlrd.compdoc import CompDocError
 
 from ingest.parse.number_format import format_number
+from ingest.parse.package import locked
 from ingest.parse.parts import Part
 from ingest.parse.sheets import Ending, Row, SheetWriter, reference
 from ingest.parse.xlsx_sheet import comment
-from rag.errors import CorruptDocument, EmptyDocument, EncryptedDocument
+from rag.errors import CorruptDocument, EmptyDocument
 
 _MOST_MERGED = 10_000
 # What xlrd raises at damaged bytes.
@@ -59,7 +60,7 @@ def _opened(path: Path) -> Any:
         )
     except _DAMAGED as error:
         if "encrypted" in str(error):
-            raise EncryptedDocument("the workbook is encrypted and needs a password") from error
+            raise locked("workbook") from error
         raise CorruptDocument("the workbook is damaged: it cannot be opened") from error
 
 

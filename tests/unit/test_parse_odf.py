@@ -167,7 +167,7 @@ def test_locked_empty_and_damaged(tmp_path: Path, kind: str) -> None:
     with pytest.raises(EmptyDocument):
         read(tmp_path, kind, "")
     manifest = "<manifest><file-entry><encryption-data/></file-entry></manifest>"
-    with pytest.raises(EncryptedDocument, match="needs a password"):
+    with pytest.raises(EncryptedDocument, match="locked with a password"):
         read(tmp_path, kind, "", **{"META-INF__manifest": manifest})
     path = made(tmp_path, kind, "<text:p>")
     with pytest.raises(CorruptDocument, match=r"damaged: content\.xml is not XML"):

@@ -88,7 +88,7 @@ def test_locked_empty_and_damaged(tmp_path: Path) -> None:
     with pytest.raises(EmptyDocument):
         read(tmp_path, ("Void", 0, b""))
     lock = record(PASSWORD, struct.pack("<HHH", 0, 1, 2))
-    with pytest.raises(EncryptedDocument, match="needs a password"):
+    with pytest.raises(EncryptedDocument, match="locked with a password"):
         read(tmp_path, ("Fees", 0, number(0, 0, 1)), before=lock)
     path = tmp_path / "cut.xls"
     path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
