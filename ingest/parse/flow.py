@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ingest.parse.encoding import storable
 from rag.types import Block, BlockKind, TableCell
@@ -79,6 +80,18 @@ class Flow:
                     cells.append(TableCell(row=row, column=column, start=self._length, end=end))
                     self._put(text)
 
+    @contextmanager
+    def cell(self, cells: list[TableCell], row: int, column: int) -> Iterator[None]:
+        """What is written inside is a cell of the open table; an empty one stands at its place."""
+        start = [self._length]
+        self._opening.append(start)
+        yield
+        # By identity: marks that wait for the same text are equal.
+        if any(mark is start for mark in self._opening):
+            self._opening = [mark for mark in self._opening if mark is not start]
+            start[0] = self._length
+        cells.append(TableCell(row=row, column=column, start=start[0], end=self._length))
+
     def newline(self, count: int = 1) -> None:
         """Owe at least so many line feeds before the next text."""
         self._breaks = max(self._breaks, count)
@@ -96,12 +109,12 @@ class Flow:
         place, start = len(self.blocks), [self._length]
         self._opening.append(start)
         yield
-        if start in self._opening:
-            self._opening.remove(start)
+        if any(mark is start for mark in self._opening):
+            self._opening = [mark for mark in self._opening if mark is not start]
         elif self._length > start[0]:
-            block = Block(
-                kind=kind, start=start[0], end=self._length, level=level, cells=tuple(cells)
-            )
+            # Empty cells before the first text stand where it begins.
+            within = tuple(c if c.start >= start[0] else _moved(c, start[0]) for c in cells)
+            block = Block(kind=kind, start=start[0], end=self._length, level=level, cells=within)
             self.blocks.insert(place, block)
         self.newline(2)
 
@@ -118,3 +131,7 @@ class Flow:
     def _put(self, text: str) -> None:
         self._pieces.append(text)
         self._length += len(text)
+
+
+def _moved(cell: TableCell, place: int) -> TableCell:
+    return replace(cell, start=place, end=max(place, cell.end))

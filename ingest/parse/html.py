@@ -12,6 +12,8 @@ from lxml import etree
 
 from ingest.parse.encoding import decode, storable
 from ingest.parse.flow import CELL, Flow
+from ingest.parse.grid import Grid
+from ingest.parse.html_content import furniture, is_hidden
 from ingest.parse.parts import Part
 from rag.errors import EmptyDocument, ParserLimit
 from rag.types import BlockKind
@@ -30,7 +32,6 @@ _PARAGRAPHS = frozenset((
 # fmt: on
 _LINES = frozenset(("div", "li", "tr", "br", "center", "legend"))
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_HIDDEN = re.compile(r"(?i)display\s*:\s*none|visibility\s*:\s*hidden")
 _CHARSET = re.compile(rb"""(?is)<meta[^>]{0,300}?charset\s*=\s*["']?\s*([-\w:.]{2,40})""")
 
 
@@ -88,16 +89,18 @@ class _Walk:
         self._lists = 0
         self._cells = 0
         self._verbatim = 0
+        self._grid: Grid | None = None
         self._numbers: list[int | None] = []  # next number of each open list, None for bullets
 
     def over(self, root: Any) -> None:
         """Write everything below ``root``."""
+        left_out = furniture(root, _DROPPED)
         walk = etree.iterwalk(root, events=("start", "end"))
         for event, node in walk:
             tag = node.tag if isinstance(node.tag, str) else ""
             if event == "end":
                 self._leave(node, tag)
-            elif tag in _DROPPED or not tag or _is_hidden(node):
+            elif tag in _DROPPED or not tag or node in left_out or is_hidden(node):
                 walk.skip_subtree()
             else:
                 self._enter(node, tag)
@@ -124,15 +127,26 @@ class _Walk:
             self._numbers.append(1 if tag == "ol" else None)
             scope.callback(self._numbers.pop)
         elif tag == "table" and not self._cells and node.find(".//table") is None:
-            scope.enter_context(self._flow.block(BlockKind.TABLE))
+            self._grid = Grid()
+            scope.enter_context(self._flow.block(BlockKind.TABLE, cells=self._grid.cells))
+            scope.callback(setattr, self, "_grid", None)
+        elif tag == "tr" and self._grid is not None:
+            self._grid.next_row()
         elif tag in ("td", "th"):
-            if node.getprevious() is not None:
-                self._flow.write(CELL)
-            if node.find(".//table") is None:
-                self._count(scope, "_cells")
+            self._enter_cell(node, scope)
         elif tag == "li" and not self._cells:
             self._flow.write(self._marker())
         self._open.append((node, scope))
+
+    def _enter_cell(self, node: Any, scope: ExitStack) -> None:
+        if node.getprevious() is not None:
+            self._flow.write(CELL)
+        if node.find(".//table") is not None:
+            return
+        self._count(scope, "_cells")
+        if self._grid is not None:
+            row, column = self._grid.place(_span(node, "rowspan"), _span(node, "colspan"))
+            scope.enter_context(self._flow.cell(self._grid.cells, row, column))
 
     def _marker(self) -> str:
         number = self._numbers[-1] if self._numbers else None
@@ -162,6 +176,6 @@ class _Walk:
             self._flow.newline()
 
 
-def _is_hidden(node: Any) -> bool:
-    style = node.get("style")
-    return node.get("hidden") is not None or (style is not None and bool(_HIDDEN.search(style)))
+def _span(node: Any, name: str) -> int:
+    found = re.match(r"\s*(\d{1,4})", node.get(name) or "")
+    return max(1, int(found[1])) if found else 1

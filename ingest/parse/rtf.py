@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ingest.parse.encoding import storable
-from ingest.parse.flow import CELL, Flow
+from ingest.parse.flow import Flow
 from ingest.parse.parts import Part
 from rag.errors import CorruptDocument, EmptyDocument
 from rag.types import BlockKind
@@ -272,13 +272,7 @@ class _Reader:
     def _write_rows(self) -> None:
         if not self._rows:
             return
-        with self.flow.block(BlockKind.TABLE):
-            for row in self._rows:
-                for column, cell in enumerate(row):
-                    if column:
-                        self.flow.write(CELL)
-                    self.flow.write(cell)
-                self.flow.newline()
+        self.flow.table(self._rows)
         self._rows = []
 
     def _write_paragraph(self, text: str, level: int) -> None:

@@ -79,3 +79,63 @@ def test_deep_nesting_is_refused_and_not_cut_short(tmp_path: Path) -> None:
     assert read(tmp_path, "<div>" * 1000 + "deep").text == "deep"
     with pytest.raises(ParserLimit, match="nested"):
         read(tmp_path, "<div>" * 50_000 + "deep")
+
+
+def cells(document: ParsedDocument) -> list[tuple[int, int, str]]:
+    (table,) = [block for block in document.blocks if block.kind is BlockKind.TABLE]
+    return [(c.row, c.column, document.text[c.start : c.end]) for c in table.cells]
+
+
+def test_cells_of_tables_stand_in_their_grid(tmp_path: Path) -> None:
+    document = read(
+        tmp_path,
+        "<p>x</p><table><tr><td></td><th colspan=2>Sum of <b>both</b></th><td>Net</td></tr>"
+        "<tr><td rowspan='2'>May</td><td>1</td><td></td><td>3</td></tr>"
+        "<tr><td>4<p>5</p></td><td>6</td><td>7</td></tr></table>",
+    )
+    assert cells(document) == [
+        (0, 0, ""),
+        (0, 1, "Sum of both"),
+        (0, 3, "Net"),
+        (1, 0, "May"),
+        (1, 1, "1"),
+        (1, 2, ""),
+        (1, 3, "3"),
+        (2, 1, "4 5"),
+        (2, 2, "6"),
+        (2, 3, "7"),
+    ]
+
+
+ARTICLE = "<h2>Weir</h2>" + "<p>The heron nests at the weir and fishes at dawn.</p>" * 5
+
+
+def test_what_stands_around_the_content_is_left_out(tmp_path: Path) -> None:
+    page = (
+        "<header><a href='/'>Birds Weekly</a></header><ul role='navigation'><li>Home</li></ul>"
+        "<div id='cookie-banner'><p>We use cookies.</p></div><dialog>Subscribe!</dialog>"
+        f"<main><header>By A. Finch</header>{ARTICLE}<footer>Sources: none.</footer></main>"
+        "<aside>Read also: owls.</aside><footer>Imprint</footer>"
+    )
+    text = read(tmp_path, page).text
+    assert text.startswith("By A. Finch\n\nWeir\n\nThe heron")
+    assert text.endswith("Sources: none.")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"<header>Kept</header>{ARTICLE}<footer>Kept too</footer>",
+        f"<footer>{ARTICLE}</footer><main>Kept</main>",
+        f"<header><h1>Kept</h1></header><article>{ARTICLE}</article>",
+        f"<div class='cookie-banner'>Kept{ARTICLE * 9}</div>",
+        f"<main hidden>gone</main><header>Kept</header>{ARTICLE}",
+        f"<ul role='menu'><li>Kept</li>{ARTICLE}</ul><p>x</p>",
+        f"<div class='cookie-recipes'>Kept</div><main>{ARTICLE}</main>",
+    ],
+    ids=["no mark", "content elsewhere", "first heading", "long", "hidden mark", "menu", "recipes"],
+)
+def test_when_unsure_everything_is_kept(tmp_path: Path, page: str) -> None:
+    text = read(tmp_path, page).text
+    assert "Kept" in text
+    assert "The heron nests" in text

@@ -34,6 +34,13 @@ def test_paragraphs_headings_tables_and_notes(tmp_path: Path) -> None:
         (BlockKind.HEADING, 2, "The rent"),
         (BlockKind.TABLE, 0, "Month | Sum due\nMay | 1,250"),
     ]
+    table = document.blocks[1]
+    assert [(c.row, c.column, text[c.start : c.end]) for c in table.cells] == [
+        (0, 0, "Month"),
+        (0, 1, "Sum due"),
+        (1, 0, "May"),
+        (1, 1, "1,250"),
+    ]
     assert document.warnings == ()
 
 
