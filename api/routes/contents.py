@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 
 from api.door import Door, DoorDep, TenantDep
 from api.schemas.common import Limit, ListOf, failures, page
-from api.schemas.documents import ChunkOut, TextOut
+from api.schemas.documents import ChunkOut, PageOut, TextOut
 from ingest.parse.formats import BY_MEDIA_TYPE
 from ingest.parse.render import render_page
 from rag.cite import boxes
@@ -103,6 +103,27 @@ def list_chunks(
     first = 0 if after is None else after + 1
     chunks = door.services.catalog.texts.chunks(document.id, first=first, limit=limit + 1)
     return page([ChunkOut.of(chunk) for chunk in chunks], limit, lambda chunk: chunk)
+
+
+@router.get("/pages", summary="List the pages", responses=failures(404, 409))
+def list_pages(
+    document_id: str,
+    door: DoorDep,
+    tenant: TenantDep,
+    limit: Limit = 20,
+    after: Annotated[
+        int | None,
+        Query(ge=0, le=_FURTHEST - 1, description="Start behind the page of this number."),
+    ] = None,
+) -> ListOf[PageOut]:
+    """The spans of the pages, and whether their text was written or recognized (OCR).
+
+    Empty for formats without pages.
+    """
+    document = door.read_document(tenant, document_id)
+    texts = door.services.catalog.texts
+    pages = texts.page_list(document.id, first=(after or 0) + 1, limit=limit + 1)
+    return page([PageOut.of(one) for one in pages], limit, lambda one: one)
 
 
 @router.get(

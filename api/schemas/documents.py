@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.common import ErrorDetail, Metadata, Strict
 from rag.catalog.attachments import Links
-from rag.types import Chunk, Document, DocumentStatus, Job, JobStatus
+from rag.types import Chunk, Document, DocumentStatus, Job, JobStatus, Page, PageSource
 
 
 class StoredError(BaseModel):
@@ -192,4 +192,30 @@ class ChunkOut(BaseModel):
             end_char_index=chunk.end,
             tokens=chunk.tokens,
             text=chunk.text,
+        )
+
+
+class PageOut(BaseModel):
+    """A page as a span of the text, and where its text came from."""
+
+    id: str = Field(description="Its number.", examples=["1"])
+    object: Literal["page"] = "page"
+    number: int = Field(description="From 1.")
+    start_char_index: int
+    end_char_index: int
+    width: float = Field(description="Points, as displayed; 0 where unknown.", examples=[595.3])
+    height: float = Field(examples=[841.9])
+    source: PageSource = Field(description="`ocr`: its text was recognized in a picture of it.")
+
+    @classmethod
+    def of(cls, page: Page) -> PageOut:
+        """A page as the catalog gives it."""
+        return cls(
+            id=str(page.number),
+            number=page.number,
+            start_char_index=page.start,
+            end_char_index=page.end,
+            width=page.width,
+            height=page.height,
+            source=page.source,
         )

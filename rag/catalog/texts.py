@@ -75,6 +75,16 @@ class Texts:
             ).mappings()
             return [_page(row) for row in rows]
 
+    def page_list(self, document_id: str, *, first: int, limit: int) -> Sequence[Page]:
+        """The visible pages from number ``first`` on, without boxes."""
+        with self._db.read() as connection:
+            generation = _generation(connection, document_id)
+            where = _version(t.pages, document_id, generation) & (t.pages.c.number >= first)
+            columns = [column for column in t.pages.c if column is not t.pages.c.boxes]
+            query = sa.select(*columns).where(where).order_by(t.pages.c.number).limit(limit)
+            rows = connection.execute(query).mappings()
+            return [_page({**row, "boxes": b""}) for row in rows]
+
     def chunks(
         self, document_id: str, *, first: int = 0, limit: int | None = None
     ) -> Sequence[Chunk]:
@@ -172,7 +182,7 @@ def _page(row: Mapping[Any, Any]) -> Page:
         width=row["width"],
         height=row["height"],
         source=PageSource(row["source"]),
-        boxes=zlib.decompress(row["boxes"]),
+        boxes=zlib.decompress(row["boxes"]) if row["boxes"] else b"",
     )
 
 

@@ -11,6 +11,8 @@ from openpyxl import Workbook
 from PIL import Image
 
 from tests.integration.conftest import LEASE, PUMP, Rest
+from tests.pdfs import pdf, prose
+from tests.scans import LETTER, drawing, needs_tesseract, scan
 
 
 def test_an_upload_is_acknowledged_with_a_document_and_a_job(rest: Rest) -> None:
@@ -192,6 +194,31 @@ def test_a_span_is_marked_on_its_page_alone(rest: Rest, pump: str) -> None:
     elsewhere = rest.client.get(f"{place}/1.png", params=marks)
     assert elsewhere.status_code == 422
     assert elsewhere.json()["error"]["message"].endswith("has no place on page 1; it is on page 2.")
+
+
+@needs_tesseract
+def test_pages_say_whether_their_text_was_recognized(rest: Rest) -> None:
+    scanned = drawing(scan(), 420, 595)
+    digital = prose(40, 500, LETTER)
+    size = "/MediaBox [0 0 420 595]"
+    document_id = rest.ready("mixed.pdf", pdf(digital, scanned, digital, page=size))
+    document = rest.client.get(f"/v1/documents/{document_id}").json()
+    assert document["warnings"][0].startswith("read by text recognition (OCR, eng")
+    place = f"/v1/documents/{document_id}/pages"
+    first = rest.client.get(place, params={"limit": 2}).json()
+    rest_of_it = rest.client.get(place, params={"after": first["last_id"]}).json()
+    assert (first["has_more"], rest_of_it["has_more"]) == (True, False)
+    pages = first["data"] + rest_of_it["data"]
+    assert [page["source"] for page in pages] == ["text", "ocr", "text"]
+    text = rest.client.get(f"/v1/documents/{document_id}/text").json()["text"]
+    assert [page["start_char_index"] for page in pages[1:]] == [
+        page["end_char_index"] for page in pages[:-1]
+    ]
+    start, end = pages[1]["start_char_index"], pages[1]["end_char_index"]
+    assert text[start:end].split() == " ".join(LETTER).split()
+    plain = _image(rest, f"{place}/2.png", width=300)
+    marked = _image(rest, f"{place}/2.png", width=300, highlight=f"{start}-{start + 13}")
+    assert plain.tobytes() != marked.tobytes()
 
 
 def _image(rest: Rest, path: str, **params: Any) -> Image.Image:
