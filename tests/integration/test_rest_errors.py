@@ -37,7 +37,7 @@ def text_file(size: int) -> dict[str, Any]:
 FILE = part("file", "hello", filename="a.txt")
 END = b"--B--\r\n"
 TWO_FILES = {"content": FILE + FILE + END, "headers": FORM}
-PNG = {"files": {"file": ("a.png", b"\x89PNG\r\n\x1a\n")}}
+SOUND = {"files": {"file": ("a.wav", b"RIFF\x24\x00\x00\x00WAVEfmt ")}}
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -210,7 +210,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any], int, str]] = [
         "empty_document",
     ),
     ("POST", "/v1/documents", {"files": {"file": ("a.bin", bytes(64))}}, 415, "unsupported_type"),
-    ("POST", "/v1/documents", PNG, 415, "unsupported_type"),
+    ("POST", "/v1/documents", SOUND, 415, "unsupported_type"),
     ("POST", "/v1/documents", text_file(1_000_001), 413, "payload_too_large"),
     ("POST", "/v1/documents", text_file(3_000_001), 413, "payload_too_large"),
     *(
