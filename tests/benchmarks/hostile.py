@@ -9,9 +9,9 @@ files of each extension. Two processor cores make the one grow with the other: t
 are niced, but an embedding model that encodes chunks is not.
 
 The files are generated here (tests/bombs.py) and, when the public data sets are beside the
-repository, those of ``odd/`` and ``security/files/``. ``--trace`` runs the service under
-strace and counts, instead of times, the sockets that children opened and the files that any
-process opened for writing outside of the home.
+repository, those of ``odd/`` and ``security/files/`` and what their generator makes.
+``--trace`` runs the service under strace and counts, instead of times, the sockets that
+children opened and the files that any process opened for writing outside of the home.
 """
 
 from __future__ import annotations
@@ -189,6 +189,10 @@ def hostile_files(folder: Path, most: int | None) -> Iterator[Path]:
     if REAL_DATA is None:
         print("../shared/data is not there: only the files that are made here", file=sys.stderr)
     else:
+        more = folder / "more"
+        make = REAL_DATA / "security" / "tools" / "make_bombs.py"
+        subprocess.run([sys.executable, make, more], check=True, stdout=subprocess.DEVNULL)
+        found += sorted(more.iterdir())
         for part in ("odd", "security/files"):
             found += sorted(path for path in (REAL_DATA / part).iterdir() if path.is_file())
     yield from found[:: max(1, -(-len(found) // most))] if most else found
