@@ -176,8 +176,11 @@ def list_jobs(status: str | None, limit: int, url: str | None, as_json: bool) ->
     if as_json:
         show_json({"object": "list", "data": found})
         return
-    rows = [(one["id"], one["status"], _progress(one), _reason(one)) for one in found]
-    show_table(("ID", "STATUS", "CHUNKS", "WHY"), rows)
+    rows = [
+        (one["id"], one["status"], _progress(one), plain(one["document_name"] or ""), _reason(one))
+        for one in found
+    ]
+    show_table(("ID", "STATUS", "CHUNKS", "FILE", "WHY"), rows)
 
 
 @jobs.command("show")
@@ -216,7 +219,9 @@ def _wait(client: Client, job: Json, as_json: bool) -> Json:
     if as_json:
         show_json(job)
     else:
-        click.echo(f"{job['id']}  {job['status']}  {_progress(job)}  {_reason(job)}".rstrip())
+        name = plain(job["document_name"] or "")
+        line = f"{job['id']}  {job['status']}  {_progress(job)}  {name}  {_reason(job)}"
+        click.echo(line.rstrip())
     return job
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated
 
 import anyio.to_thread
@@ -39,13 +39,15 @@ def list_jobs(
     rows = door.services.catalog.jobs.page(
         tenant, status=status, after=after, limit=limit + 1, newest_first=order == "desc"
     )
-    return page(rows, limit, JobOut.of)
+    names = _names(door, rows)
+    return page(rows, limit, lambda job: JobOut.of(job, names.get(job.document_id)))
 
 
 @router.get("/{job_id}", summary="Show a job", responses=failures(404))
 def get_job(job_id: str, door: DoorDep, tenant: TenantDep) -> JobOut:
     """One job: its state, how far it is, and why it failed if so."""
-    return JobOut.of(_find(door, tenant, job_id))
+    job = _find(door, tenant, job_id)
+    return JobOut.of(job, _names(door, [job]).get(job.document_id))
 
 
 @router.get(
@@ -69,13 +71,22 @@ async def watch_job(job_id: str, door: DoorDep, tenant: TenantDep) -> StreamingR
 
 
 async def _states(door: Door, job: Job) -> AsyncIterator[bytes]:
+    names = await anyio.to_thread.run_sync(_names, door, [job])
+    name = names.get(job.document_id)
     watched = door.watcher.watch(job)
     try:
         async for state in watched:
-            yield events.HEARTBEAT if state is None else events.event("job", JobOut.of(state))
+            told = None if state is None else JobOut.of(state, name)
+            yield events.HEARTBEAT if told is None else events.event("job", told)
         yield events.event("done", {})
     finally:
         await watched.aclose()
+
+
+def _names(door: Door, jobs: Sequence[Job]) -> Mapping[str | None, str]:
+    """Names of the documents that jobs are on, by id."""
+    wanted = [job.document_id for job in jobs if job.document_id is not None]
+    return door.services.catalog.documents.names(wanted)
 
 
 def _find(door: Door, tenant: str, job_id: str) -> Job:

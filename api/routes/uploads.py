@@ -265,7 +265,8 @@ class _Target:
 
     def job(self, document: Document) -> JobOut:
         """The document's job as it is replied."""
-        return JobOut.of(self.door.services.catalog.jobs.get(self.tenant, document.job_id))
+        job = self.door.services.catalog.jobs.get(self.tenant, document.job_id)
+        return JobOut.of(job, document.name)
 
 
 def _target(door: Door, tenant: str, form: UploadForm) -> _Target:

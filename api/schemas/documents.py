@@ -105,6 +105,7 @@ class JobOut(BaseModel):
     kind: str = Field(examples=["ingest"])
     status: JobStatus
     document_id: str | None
+    document_name: str | None = Field(description="Null when the document was deleted.")
     collection_id: str | None
     attempt: int
     progress: Progress
@@ -113,13 +114,14 @@ class JobOut(BaseModel):
     updated_at: int = Field(description="Unix seconds.")
 
     @classmethod
-    def of(cls, job: Job) -> JobOut:
+    def of(cls, job: Job, document_name: str | None) -> JobOut:
         """A job as the catalog gives it."""
         return cls(
             id=job.id,
             kind=job.kind,
             status=job.status,
             document_id=job.document_id,
+            document_name=document_name,
             collection_id=job.collection_id,
             attempt=job.attempt,
             progress=Progress(done=job.done, total=job.total, unit=job.unit),

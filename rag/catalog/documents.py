@@ -128,6 +128,13 @@ class Documents:
         chunks = sum(int(row[2]) for row in rows)
         return {**{row[0]: int(row[1]) for row in rows}, "chunks": chunks}
 
+    def names(self, document_ids: Sequence[str]) -> dict[str | None, str]:
+        """Names of those of the documents that are there, by id."""
+        c = t.documents.c
+        with self._db.read() as connection:
+            rows = connection.execute(sa.select(c.id, c.name).where(c.id.in_(document_ids)))
+            return {row.id: row.name for row in rows}
+
     def sketched(self, collection_id: str) -> Sequence[Sketched]:
         """What is kept of the collection's visible texts to find like ones, oldest first."""
         c, k = t.documents.c, t.likenesses.c

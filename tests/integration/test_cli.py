@@ -237,6 +237,11 @@ def test_documents_are_listed_shown_and_removed(
     assert terminal.json("search", "gate code", "--collection", "notes")["passages"] == []
 
 
+def test_a_place_behind_the_text_is_an_error(terminal: Terminal, ingested: dict[str, str]) -> None:
+    assert terminal.run("docs", "show", ingested["lease.txt"], "--span", "9-99999") == 1
+    assert terminal.err == f"error: lease.txt has {len(LEASE)} characters, and no place 9-99999.\n"
+
+
 def test_jobs_are_listed_and_shown(terminal: Terminal, ingested: dict[str, str]) -> None:
     document = terminal.json("docs", "show", ingested["lease.txt"])
     job = terminal.json("jobs", "show", document["job_id"])
@@ -247,6 +252,9 @@ def test_jobs_are_listed_and_shown(terminal: Terminal, ingested: dict[str, str])
     assert terminal.err == "error: No job 'job_none'.\n"
     assert terminal.run("jobs", "watch", document["job_id"]) == 0
     assert "completed" in terminal.out
+    assert "lease.txt" in terminal.out
+    assert terminal.run("jobs", "list") == 0
+    assert "linnet.pdf" in terminal.out
 
 
 @pytest.mark.usefixtures("ingested")
