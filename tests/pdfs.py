@@ -31,12 +31,15 @@ def pdf(
     page: str = "/MediaBox [0 0 612 792]",
     trailer: str = "",
     title: str = "",
+    catalog: str = "",
+    extra: Sequence[bytes] = (),
 ) -> bytes:
     """A document with one page per content; ``page`` is put into each page's dictionary.
 
-    Content in bytes is taken for compressed with zlib.
+    Content in bytes is taken for compressed with zlib. ``extra`` objects are numbered from 4 and
+    twice the number of pages; ``catalog`` may refer to them.
     """
-    objects = [b"<< /Type /Catalog /Pages 2 0 R >>"]
+    objects = [f"<< /Type /Catalog /Pages 2 0 R {catalog} >>".encode()]
     kids = " ".join(f"{4 + 2 * k} 0 R" for k in range(len(contents)))
     objects.append(f"<< /Type /Pages /Count {len(contents)} /Kids [{kids}] >>".encode())
     objects.append(f"<< /Title ({title}) >>".encode())
@@ -51,6 +54,7 @@ def pdf(
         )
         head = b"<< %s/Length %d >>" % (packed, len(stream))
         objects.append(b"%s\nstream\n%s\nendstream" % (head, stream))
+    objects += extra
     out = bytearray(b"%PDF-1.4\n")
     places = []
     for number, body in enumerate(objects, start=1):

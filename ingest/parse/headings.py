@@ -1,15 +1,18 @@
 """Headings and title of a PDF from the type of its lines.
 
 What most of the text is set in is the body; a short line that starts a paragraph and is set
-clearly larger, or as large but bold where the body is not, is a heading. Sizes rank levels.
+clearly larger, or as large but bold where the body is not, is a heading. Sizes rank levels, unless
+the document has an outline that says more.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
+from itertools import accumulate
 from typing import Any
 
 from rag.types import Block, BlockKind
@@ -19,6 +22,8 @@ _LONGEST = 160
 _MOST_WORDS = 20
 _MOST_LINES = 4
 _DEEPEST = 6
+_NO_LETTER = re.compile(r"[\W_]+")
+_NUMBERING = re.compile(r"(?:chapter|section|part|kapitel|teil|note)?[\divxlc]{0,8}[a-z]?")
 _BEFORE_BODY = 200
 _RECOUNT = 100
 _NO_TITLE = re.compile(
@@ -40,14 +45,35 @@ class SetLine:
     text: str
 
 
-class Typography:
-    """Statistics over all lines; keeps only the lines that may turn out to be headings."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookmark:
+    """An entry of a document's outline; ``page`` counts from 1, as does ``level``."""
 
-    def __init__(self) -> None:
+    title: str
+    level: int
+    page: int
+
+
+class Typography:
+    """Statistics over all lines; keeps only the lines that may turn out to be headings.
+
+    What the outline names is a heading, at the level that the outline says; other headings set
+    like one of these get its level.
+    """
+
+    def __init__(
+        self, outline: Iterable[Bookmark] = (), state: Mapping[str, Any] | None = None
+    ) -> None:
+        self._outline: dict[int, list[Bookmark]] = {}
+        for bookmark in outline:
+            self._outline.setdefault(bookmark.page, []).append(bookmark)
+        self._named: list[tuple[SetLine, int]] = []
         self._characters: Counter[tuple[float, bool]] = Counter()
         self._candidates: list[SetLine] = []
         self._lines = 0
         self._usual = 0.0
+        if state:
+            self._resume(state)
 
     def add(self, line: SetLine) -> None:
         """Count a line, in document order."""
@@ -62,42 +88,57 @@ class Typography:
             self._candidates.append(replace(line, size=size))
 
     def state(self) -> dict[str, Any]:
-        """What has been seen, for ``resumed``."""
+        """What has been seen, to go on from; it may travel as JSON."""
         return {
             "characters": [[*style, count] for style, count in self._characters.items()],
             "candidates": [astuple(line) for line in self._candidates],
+            "named": [[astuple(line), level] for line, level in self._named],
             "lines": self._lines,
             "usual": self._usual,
         }
 
-    @classmethod
-    def resumed(cls, state: Mapping[str, Any]) -> Typography:
-        """Statistics that go on from a state, which may have travelled as JSON."""
-        typography = cls()
+    def _resume(self, state: Mapping[str, Any]) -> None:
         for size, bold, count in state["characters"]:
-            typography._characters[size, bold] = count
-        names = [field.name for field in fields(SetLine)]
-        typography._candidates = [
-            SetLine(**dict(zip(names, line, strict=True))) for line in state["candidates"]
-        ]
-        typography._lines, typography._usual = state["lines"], state["usual"]
-        return typography
+            self._characters[size, bold] = count
+        self._candidates = [_set_line(line) for line in state["candidates"]]
+        self._named = [(_set_line(line), level) for line, level in state["named"]]
+        self._lines, self._usual = state["lines"], state["usual"]
+
+    def name(self, page: int, lines: Sequence[SetLine]) -> None:
+        """Find what the outline names on a page among its lines."""
+        squeezed = [_squeezed(line.text) for line in lines]
+        for bookmark in self._outline.pop(page, ()):
+            wanted = _squeezed(bookmark.title)
+            for at, line in enumerate(lines):
+                end = _named(wanted, squeezed[at : at + _MOST_LINES])
+                if end:
+                    whole = replace(line, end=lines[at + end - 1].end, size=_rounded(line.size))
+                    self._named.append((whole, min(bookmark.level, _DEEPEST)))
+                    break
 
     def headings(self) -> list[Block]:
         """Headings in document order, levels 1 to 6 by size, bold before light."""
-        body, body_is_bold = self._body()
-        groups = self._merged(body, body_is_bold)
-        styles = sorted({(line.size, line.bold) for line in groups}, reverse=True)
-        levels = {style: min(rank, _DEEPEST) for rank, style in enumerate(styles, start=1)}
+        found = {line.start: (line.end, level) for line, level in self._named}
+        ends = sorted((start, end) for start, (end, _) in found.items())
+        groups = [line for line in self._merged(*self._body()) if not _within(line, ends)]
+        levels = self._levels(groups)
+        for line in groups:
+            found[line.start] = (line.end, levels[line.size, line.bold])
         return [
-            Block(
-                kind=BlockKind.HEADING,
-                start=line.start,
-                end=line.end,
-                level=levels[line.size, line.bold],
-            )
-            for line in groups
+            Block(kind=BlockKind.HEADING, start=start, end=end, level=level)
+            for start, (end, level) in sorted(found.items())
         ]
+
+    def _levels(self, groups: Sequence[SetLine]) -> dict[tuple[float, bool], int]:
+        """A level for each way to set headings: as in the outline, else by size."""
+        named: dict[tuple[float, bool], Counter[int]] = {}
+        for line, level in self._named:
+            named.setdefault((line.size, line.bold), Counter())[level] += 1
+        levels = {style: counts.most_common(1)[0][0] for style, counts in named.items()}
+        rank = 0
+        for style in sorted({(line.size, line.bold) for line in groups} | set(levels))[::-1]:
+            rank = levels.setdefault(style, min(rank + 1, _DEEPEST))
+        return levels
 
     def title(self, metadata: str, *, sizes_known: bool = True) -> str | None:
         """The metadata's title if it is one, else the largest heading of the first pages.
@@ -144,6 +185,31 @@ class Typography:
                 merged.append(line)
                 lines = 1
         return merged
+
+
+def _set_line(values: Sequence[Any]) -> SetLine:
+    names = [field.name for field in fields(SetLine)]
+    return SetLine(**dict(zip(names, values, strict=True)))
+
+
+def _squeezed(text: str) -> str:
+    return _NO_LETTER.sub("", text.casefold())
+
+
+def _named(wanted: str, lines: Sequence[str]) -> int:
+    """How many of these lines together say what is wanted, but for a number before it; or 0."""
+    for count, whole in enumerate(accumulate(lines), start=1):
+        shorter, longer = sorted((whole, wanted), key=len)
+        if shorter and longer.endswith(shorter):
+            before = longer.removesuffix(shorter)
+            if not before or (_NUMBERING.fullmatch(before) and len(shorter) > 2):
+                return count
+    return 0
+
+
+def _within(line: SetLine, spans: Sequence[tuple[int, int]]) -> bool:
+    at = bisect_right(spans, (line.end, -1)) - 1
+    return at >= 0 and spans[at][1] > line.start
 
 
 def _is_heading(line: SetLine, body: float, body_is_bold: bool) -> bool:

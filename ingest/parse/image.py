@@ -55,7 +55,7 @@ def parse(
         frames = _frames(image)
         count, done = len(frames), rest.done if rest else 0
         seen = rest.seen if rest else {}
-        writer = PageWriter.resumed(count, seen["pages"]) if seen else PageWriter(count)
+        writer = PageWriter(count, state=seen.get("pages"))
         scans = Scans(seen.get("scans"))
         damaged: list[int] = seen.get("damaged", [])
         silent: list[int] = seen.get("silent", [])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ingest.parse.encoding import storable
-from ingest.parse.headings import SetLine, Typography
+from ingest.parse.headings import Bookmark, SetLine, Typography
 from ingest.parse.listing import numbered
 from ingest.parse.parts import Part
 from ingest.parse.pdf_lines import Line, Quads
@@ -46,28 +46,25 @@ class PageLines:
 class PageWriter:
     """Writes the pages of one document of ``count`` pages, in order."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(
+        self,
+        count: int,
+        outline: Iterable[Bookmark] = (),
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
         self._count = count
-        self._typography = Typography()
-        self._recognized = False
-        self.length = 0
+        self._typography = Typography(outline, state["typography"] if state else None)
+        self._recognized: bool = state["recognized"] if state else False
+        self.length: int = state["length"] if state else 0
         """Code points so far."""
 
     def state(self) -> dict[str, Any]:
-        """What the pages so far leave for those to come, for ``resumed``."""
+        """What the pages so far leave for those to come; it may travel as JSON."""
         return {
             "length": self.length,
             "recognized": self._recognized,
             "typography": self._typography.state(),
         }
-
-    @classmethod
-    def resumed(cls, count: int, state: Mapping[str, Any]) -> PageWriter:
-        """A writer that goes on from a state, which may have travelled as JSON."""
-        writer = cls(count)
-        writer.length, writer._recognized = state["length"], state["recognized"]
-        writer._typography = Typography.resumed(state["typography"])
-        return writer
 
     def part(self, pages: Sequence[PageLines]) -> Part:
         """The next pages as a part; divided words are judged by the words of all of them."""
@@ -108,20 +105,23 @@ class PageWriter:
         )
 
     def _note(self, page: PageText, number: int) -> None:
-        opens = True
+        opens, plain = True, []
         for start, end, line in page.lines:
-            self._typography.add(
-                SetLine(
-                    start=self.length + start,
-                    end=self.length + end,
-                    page=number,
-                    size=line.size,
-                    bold=line.bold,
-                    opens=opens and not (line.table or line.running),
-                    text=page.text[start:end],
-                )
+            ordinary = not (line.table or line.running)
+            set_line = SetLine(
+                start=self.length + start,
+                end=self.length + end,
+                page=number,
+                size=line.size,
+                bold=line.bold,
+                opens=opens and ordinary,
+                text=page.text[start:end],
             )
+            self._typography.add(set_line)
+            if ordinary:
+                plain.append(set_line)
             opens = page.text.startswith("\n\n", end)
+        self._typography.name(number, plain)
 
 
 def _joined(pages: Sequence[PageLines]) -> Iterator[tuple[list[Line], str]]:

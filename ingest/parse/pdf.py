@@ -7,6 +7,7 @@ per document.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from ingest.parse import pdfium
 from ingest.parse.pages import PageLines, PageWriter, numbered
 from ingest.parse.parts import Part, Rest
 from ingest.parse.pdf_columns import unwoven
+from ingest.parse.pdf_forms import field_lines, fields
 from ingest.parse.pdf_grid import with_grids
+from ingest.parse.pdf_inside import attachments, bookmarks
 from ingest.parse.pdf_lines import page_lines
 from ingest.parse.pdf_rules import rules
 from ingest.parse.pdf_tables import with_tables
@@ -61,7 +64,7 @@ class _Reader:
         self._document = document
         self._count = count
         self._next = rest.done if rest else 0
-        self._writer = PageWriter.resumed(count, seen["pages"]) if seen else PageWriter(count)
+        self._writer = PageWriter(count, bookmarks(document), seen.get("pages"))
         self._damaged: list[int] = seen.get("damaged", [])
         self._silent: list[int] = seen.get("silent", [])
         self._scans = Scans(seen.get("scans"))
@@ -101,7 +104,11 @@ class _Reader:
             warnings.append(f"damaged and left out: {numbered(self._damaged)}")
         if self._silent:
             warnings.append(f"without text: {numbered(self._silent)}")
-        return self._writer.ending(pdfium.title(self._document), warnings)
+        files, left_out = attachments(self._document)
+        if left_out:
+            warnings.append(f"{left_out} of the files inside it cannot be read or are too large")
+        ending = self._writer.ending(pdfium.title(self._document), warnings)
+        return replace(ending, attachments=tuple(files))
 
     def _nothing(self) -> DocumentError:
         if self._scans.left_out and self._scans.unavailable is not None:
@@ -109,6 +116,7 @@ class _Reader:
         return EmptyDocument("the PDF has no text: nothing can be read on its pages")
 
     def _lines(self, index: int) -> PageLines:
+        form = fields(self._document, index)
         with pdfium.loaded(self._document, index) as page:
             width, height = pdfium.size(page) if page is not None else (0.0, 0.0)
             if not width:
@@ -118,6 +126,8 @@ class _Reader:
             lines = unwoven(with_grids(page_lines(glyphs), rules(page)), width)
             own = PageLines(number=index + 1, lines=with_tables(lines), width=width, height=height)
             read = self._scans.read(page, glyphs, own)
+        if form and not read.turn:
+            read = replace(read, lines=[*read.lines, *field_lines(form)])
         if not read.lines and read.number not in self._scans.left_out:
             self._silent.append(read.number)
         return read

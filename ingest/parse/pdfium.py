@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
@@ -28,6 +28,8 @@ _BOLD = 600
 _MOST_OBJECTS = 2000
 _MOST_MEMBERS = 50
 _DEEPEST_FORM = 3
+_LONGEST_TITLE = 2048
+_LONGEST_TEXT = 1 << 20
 _WORST_SIDE = 14_400 * 100.0
 
 
@@ -93,11 +95,15 @@ def opened(path: Path) -> Iterator[Any]:
 def loaded(document: Any, index: int) -> Iterator[Any]:
     """A page handle, or ``None`` when the page is too damaged to load.
 
-    Filled-in form fields become part of the page, so that their values are read and drawn.
+    Filled-in form fields become part of the page, so that their values are read and drawn,
+    also where the file does not say how they look.
     """
     page = pdfium.FPDF_LoadPage(document, index)
     if page and _has_fields(page):
-        pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
+        with form(document) as handle:
+            pdfium.FORM_OnAfterLoadPage(page, handle)
+            pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
+            pdfium.FORM_OnBeforeClosePage(page, handle)
         pdfium.FPDF_ClosePage(page)
         page = pdfium.FPDF_LoadPage(document, index)
     try:
@@ -105,6 +111,17 @@ def loaded(document: Any, index: int) -> Iterator[Any]:
     finally:
         if page:
             pdfium.FPDF_ClosePage(page)
+
+
+@contextmanager
+def form(document: Any) -> Iterator[Any]:
+    """A handle to the form of a document; scripts in it are not run."""
+    calls = pdfium.FPDF_FORMFILLINFO(version=2)
+    handle = pdfium.FPDFDOC_InitFormFillEnvironment(document, calls)
+    try:
+        yield handle
+    finally:
+        pdfium.FPDFDOC_ExitFormFillEnvironment(handle)
 
 
 def _has_fields(page: Any) -> bool:
@@ -119,12 +136,18 @@ def _has_fields(page: Any) -> bool:
 
 def title(document: Any) -> str:
     """The title in the document's metadata, or an empty string."""
-    length = pdfium.FPDF_GetMetaText(document, b"Title", None, 0)
-    if not 2 < length < 4096:
+    found = utf16(pdfium.FPDF_GetMetaText, document, b"Title")
+    return found if len(found) < _LONGEST_TITLE else ""
+
+
+def utf16(get: Callable[..., int], *handles: Any) -> str:
+    """A string that a function of PDFium writes into a buffer; empty when it is absurdly long."""
+    length = get(*handles, None, 0)
+    if not 2 < length <= _LONGEST_TEXT:
         return ""
-    buffer = ctypes.create_string_buffer(length)
-    pdfium.FPDF_GetMetaText(document, b"Title", buffer, length)
-    return buffer.raw[:length].decode("utf-16-le", "replace").rstrip("\x00")
+    buffer = (ctypes.c_ushort * (length // 2 + 1))()
+    get(*handles, buffer, length)
+    return bytes(buffer)[:length].decode("utf-16-le", "replace").rstrip("\x00")
 
 
 def page_count(document: Any) -> int:

@@ -151,6 +151,59 @@ def test_wide_line_spacing_is_no_end_of_a_paragraph(tmp_path: Path) -> None:
     assert "\n\n" not in document.text
 
 
+def test_bookmarks_are_headings_at_their_own_levels(tmp_path: Path) -> None:
+    body = ["Some words of the body text that go on for a while and then on."] * 4
+    page = (
+        line(72, 740, "2. Terms")
+        + prose(72, 700, body)
+        + line(72, 630, "2.1 Payment", font="F2")
+        + prose(72, 600, body)
+        + line(72, 530, "Notices", font="F2")
+        + prose(72, 500, body)
+    )
+    titles = ("Terms", "2.1 Payment", "Nowhere")
+    entries = [
+        f"<< /Title ({title}) /Dest [4 0 R /Fit] {link} >>".encode()
+        for title, link in zip(titles, ("/First 8 0 R", "/Next 9 0 R", ""), strict=True)
+    ]
+    outline = b"<< /First 7 0 R /Count 1 >>"
+    document = read(tmp_path, pdf(page, catalog="/Outlines 6 0 R", extra=[outline, *entries]))
+    found = [(document.text[b.start : b.end], b.level) for b in document.blocks]
+    assert found == [("2. Terms", 1), ("2.1 Payment", 2), ("Notices", 2)]
+
+
+def test_form_fields_are_read_with_their_names(tmp_path: Path) -> None:
+    widget = "<< /Type /Annot /Subtype /Widget /F 4 /P 4 0 R /DA (/F1 10 Tf 0 g)"
+    fields = [
+        f"{widget} /FT /Tx /T (f1[0]) /TU (Name of applicant)"
+        " /V (Jane Doe) /Rect [300 690 400 710] >>",
+        f"{widget} /FT /Btn /T (agreed) /V /Yes /AS /Yes /Rect [300 640 315 655] >>",
+        f"{widget} /FT /Btn /T (a.refused) /V /Off /AS /Off /Rect [300 620 315 635] >>",
+        f"{widget} /FT /Tx /T (c1_02[0]) /Rect [300 590 400 610] >>",
+    ]
+    form = "/AcroForm << /Fields [6 0 R 7 0 R 8 0 R 9 0 R] >>"
+    page = "/MediaBox [0 0 612 792] /Annots [6 0 R 7 0 R 8 0 R 9 0 R]"
+    data = pdf(
+        line(72, 700, "Applicant:"), page=page, catalog=form, extra=[f.encode() for f in fields]
+    )
+    document = read(tmp_path, data)
+    told = [text for text in document.text.split("\n") if ": " in text]
+    assert told == ["Name of applicant: Jane Doe", "agreed: checked", "refused: unchecked"]
+    assert box(document, "applicant: Jane")[0] == pytest.approx(300 / 612, abs=0.005)
+
+
+def test_files_inside_come_with_the_document(tmp_path: Path) -> None:
+    stored = b"<< /Type /EmbeddedFile /Subtype /text#2Fplain /Length 5 >>\nstream\nhello\nendstream"
+    named = b"<< /Type /Filespec /F (note.txt) /UF (note.txt) /EF << /F 6 0 R >> >>"
+    names = "/Names << /EmbeddedFiles << /Names [(note.txt) 7 0 R] >> >>"
+    document = read(
+        tmp_path, pdf(line(72, 700, "See inside."), catalog=names, extra=[stored, named])
+    )
+    (attachment,) = document.attachments
+    assert (attachment.name, attachment.content) == ("note.txt", b"hello")
+    assert attachment.media_type == "text/plain"
+
+
 def test_table_rows_stay_together(tmp_path: Path) -> None:
     cells = [("Net sales", "82,959 81,434"), ("Cost", "47,074 46,179"), ("Gross margin", "35,885")]
     rows = "".join(

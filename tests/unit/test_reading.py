@@ -106,7 +106,7 @@ def test_typography_survives_the_wire(lines: list[SetLine], cut: int) -> None:
         first.add(set_line)
     rest = rest_from(rest_to_frame(Rest(done=1, total=2, seen=first.state()))[1])
     assert rest is not None
-    second = Typography.resumed(rest.seen)
+    second = Typography(state=rest.seen)
     for set_line in lines[cut:]:
         second.add(set_line)
     assert second.headings() == whole.headings()
