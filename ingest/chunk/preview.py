@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -12,6 +13,8 @@ from rag.embedding import Embedder
 from rag.errors import EmptyDocument
 from rag.headings import LONGEST, Heading, heading_paths
 from rag.types import BlockKind, Chunk, ParsedDocument
+
+_UNDERLINE = re.compile(r" (?:=+|-+)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,5 +73,5 @@ def preview(document: ParsedDocument, config: Mapping[str, Any], embedder: Embed
 
 
 def _words(heading: str) -> str:
-    """Its first line, without the marks of Markdown."""
-    return heading.strip().splitlines()[0].lstrip("#").strip()[:LONGEST]
+    """On one line, without the marks of Markdown."""
+    return _UNDERLINE.sub("", " ".join(heading.split()).lstrip("#").strip())[:LONGEST]

@@ -15,7 +15,7 @@ from tests.integration.conftest import LEASE, PUMP, Opened, Rest
 MANUAL = (
     "# Linnet\n\nThe Linnet moves brine.\n\n## Seals\n\nThe seal is replaced every 8,000 hours.\n\n"
     "| Part | Hours |\n|---|---|\n| Seal | 8,000 |\n| Bearing | 20,000 |\n\n"
-    "## Faults\n\n" + "A noise like gravel means cavitation. " * 12
+    "Known\nFaults\n---\n\n" + "A noise like gravel means cavitation. " * 12
 )
 STRATEGIES = (
     {"strategy": "recursive", "size": 40, "overlap": 8},
@@ -59,7 +59,7 @@ def test_a_file_is_previewed_as_a_collection_would_cut_it(
         assert MANUAL[one["start_char_index"] : one["end_char_index"]] == one["text"]
         assert 0 < one["tokens"] <= 40
     assert shown["statistics"]["chunks"] == len(stored)
-    assert shown["data"][-1]["heading_path"] == ["Linnet", "Faults"]
+    assert shown["data"][-1]["heading_path"] == ["Linnet", "Known Faults"]
     found = rest.client.post(
         "/v1/search", json={"query": "When is the seal replaced?", "collection": made["id"]}
     ).json()

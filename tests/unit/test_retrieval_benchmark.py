@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rag.evaluate import Place
 from rag.types import FloatMatrix, FloatVector, Ids
+from tests.benchmarks import chunking
 from tests.benchmarks.cached import CachedEmbedder
 from tests.benchmarks.evaluate import main
 from tests.benchmarks.retrieval import RANKINGS, run_retrieval_eval
@@ -116,3 +118,43 @@ def test_without_public_sets_the_command_says_what_it_left_out(
     assert "qa/sec-10-q" in said
     assert "retrieval sets" in said
     assert json.loads(report.read_text("utf-8")) == {}
+
+
+def test_ways_to_chunk_are_compared(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = data / "retrieval" / "chroma-chunking"
+    text = "# Clauses\n\n" + " ".join(f"Clause {n} binds party{n}." for n in range(300))
+    start = text.index("Clause 77 ")
+    asked = [
+        {"text": f"Who is bound, party{n}?", "references": [{"start_index": at, "end_index": end}]}
+        for n, at, end in ((77, start, start + 26), (0, 11, 35))
+    ]
+    write_rows(folder / "law.questions.jsonl.gz", asked)
+    with gzip.open(folder / "law.md.gz", "wt", encoding="utf-8") as file:
+        file.write(text)
+    monkeypatch.setattr(chunking, "open_embedder", lambda *_, **__: WordEmbedder())
+    out = tmp_path / "figures.json"
+    arguments = ["--data", str(data), "--cache", str(tmp_path), "--json", str(out)]
+    assert chunking.main([*arguments, "--only", "sentence 100", "semantic 254"]) == 0
+    report = json.loads(out.read_text("utf-8"))
+    assert [len(one) for one in report.values()] == [4, 4]
+    for variants in report.values():
+        assert variants["recursive 200/32"]["metrics"]["recall 5k"]["difference"]["mean"] == 0
+        for variant in variants.values():
+            assert variant["tokens"] <= 254
+            metrics = variant["metrics"]
+            assert metrics["recall 5k"]["mean"] == 1
+            assert 0 < metrics["iou"]["mean"] <= metrics["precision"]["mean"] < 0.2
+    assert "general texts (2 questions)" in capsys.readouterr().out
+
+
+def test_what_overlaps_is_read_once_within_a_budget_and_twice_in_a_precision() -> None:
+    ranked = [Place("a", 0, 100), Place("a", 50, 150), Place("b", 0, 50)]
+    scores = chunking.scores(ranked, [Place("a", 100, 150), Place("b", 0, 50)])
+    assert scores["recall"] == scores["recall 2k"] == 1
+    assert scores["precision"] == scores["iou"] == 100 / 250
+    half = chunking.scores(ranked, [Place("a", 140, 160)])
+    assert (half["recall"], half["precision"], half["iou"]) == (0.5, 10 / 250, 10 / 260)
+    long = [Place("a", 0, 1500), Place("a", 1000, 2500), Place("b", 0, 10)]
+    assert chunking.scores(long, [Place("a", 1500, 2500)])["recall 2k"] == 0.5
