@@ -77,7 +77,7 @@ def same_header(row: Cells, header: Cells) -> bool:
         {column: piece.text for column, piece in cells.by_column.items() if column}
         for cells in (row, header)
     ]
-    names = all(not is_figure(text) or _YEAR.fullmatch(text) for text in named[1].values())
+    names = all(not is_figure(text) or is_year(text) for text in named[1].values())
     return len(named[1]) > 1 and named[0] == named[1] and names
 
 
@@ -131,3 +131,8 @@ def _overlaps(upper: Line, lower: Line) -> bool:
 def is_figure(text: str) -> bool:
     """Whether a cell is a number, an amount, or a sign that there is none."""
     return _FIGURE.fullmatch(text) is not None
+
+
+def is_year(text: str) -> bool:
+    """Whether a cell is a year, as the names of columns often are."""
+    return _YEAR.fullmatch(text) is not None

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ingest.parse.pdf_cells import Cells, is_figure, placed, same_header, unwrapped
+from ingest.parse.pdf_cells import Cells, is_figure, is_year, placed, same_header, unwrapped
 from ingest.parse.pdf_lines import Line
 from ingest.parse.pdf_rows import Row, row_line, zones
 
@@ -89,12 +89,23 @@ def _apart(run: list[Row]) -> Iterator[list[Row]]:
     kept = stretches[0]
     for rows in stretches[1:]:
         both = kept + rows
-        if len(_edges(both)) >= max(len(_edges(kept)), len(_edges(rows))):
+        goes_on = len(_edges(both)) >= max(len(_edges(kept)), len(_edges(rows)))
+        if goes_on and not (_has_figures(kept) and _names_columns(rows[0])):
             kept = both
         else:
             yield kept
             kept = rows
     yield kept
+
+
+def _has_figures(rows: Sequence[Row]) -> bool:
+    return 2 * sum(is_figure(row.pieces[-1].text) for row in rows) >= len(rows) > 2
+
+
+def _names_columns(row: Row) -> bool:
+    """Whether a row after a gap begins another table: it has words or years for figures."""
+    texts = [piece.text for piece in row.pieces[1:]]
+    return bool(texts) and not any(is_figure(text) and not is_year(text) for text in texts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
