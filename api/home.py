@@ -39,6 +39,11 @@ class Home:
         return self.path / "jobs.db"
 
     @property
+    def chroma(self) -> Path:
+        """Vector indexes, where Chroma keeps them without a server."""
+        return self.path / "chroma"
+
+    @property
     def originals(self) -> Path:
         """Uploaded bytes."""
         return self.path / "originals"

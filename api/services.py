@@ -19,7 +19,7 @@ from rag.catalog.database import Database, is_server, open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
-from rag.errors import ConfigurationError, Conflict, NotFound
+from rag.errors import Conflict, NotFound
 from rag.indexes import Indexes
 from rag.models.calls import Meter
 from rag.models.engine import Engine
@@ -27,7 +27,8 @@ from rag.models.pricing import Pricing, load_pricing
 from rag.models.registry import Resources, open_engine
 from rag.retrieve import Retriever
 from rag.types import Collection, Document
-from rag.vectors.faiss import FaissIndex
+from rag.vectors import OpenVectors
+from rag.vectors.registry import vector_indexes
 
 DEFAULT_COLLECTION = "default"
 _DELETED_AT_ONCE = 100
@@ -128,8 +129,8 @@ class Services:
                 with suppress(NotFound):
                     self.catalog.versions.delete(tenant, document.id)
         self.catalog.versions.collect_garbage(self.originals.discard)
+        self.indexes.drop(collection)
         self.catalog.collections.delete(tenant, collection.id)
-        self.indexes.forget(collection.id)
 
 
 @contextmanager
@@ -141,8 +142,12 @@ def open_services(settings: Settings, *, address: str | None = None) -> Iterator
         ConfigurationError: a setting names something that does not exist.
     """
     home = Home(path=settings.home)
-    with home.owned(address=address), _databases(settings, home) as databases:
-        services = _build(settings, home, *databases)
+    with (
+        home.owned(address=address),
+        _databases(settings, home) as databases,
+        vector_indexes(settings.index, folder=home.chroma) as open_vectors,
+    ):
+        services = _build(settings, home, *databases, open_vectors)
         _tidy(services)
         try:
             yield services
@@ -172,15 +177,19 @@ def _tidy(services: Services) -> None:
         catalog.versions.discard_orphan(sha256, originals.discard)
 
 
-def _build(settings: Settings, home: Home, database: Database, vectors: Database) -> Services:
-    if settings.index != "faiss":
-        raise ConfigurationError(f"IBIDEM_INDEX={settings.index}: known are faiss.")
+def _build(
+    settings: Settings,
+    home: Home,
+    database: Database,
+    vectors: Database,
+    open_vectors: OpenVectors,
+) -> Services:
     embedder = open_embedder(
         settings.embedder, cache=home.models, api_key=settings.embedder_api_key
     )
     catalog = Catalog(database, VectorStore(vectors))
     originals = Originals(home.originals)
-    indexes = Indexes(catalog, embedder, FaissIndex)
+    indexes = Indexes(catalog, embedder, open_vectors)
     models = Resources(
         embedder=embedder,
         openai_api_key=settings.openai_api_key,

@@ -63,6 +63,9 @@ class Settings:
                 value = "(set)" if value else "(not set)"
             elif field.name == "database_url" and value is not None:
                 value = masked_url(str(value))
+            elif field.name == "index":
+                kind, colon, where = str(value).partition(":")
+                value = kind + colon + public_url(where.partition("?")[0])
             elif field.name in ("embedder", "engine"):
                 value = ",".join(_public(name) for name in str(value).split(","))
             shown[PREFIX + field.name.upper()] = str(value) if isinstance(value, Path) else value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from typing import TypeAlias
 
 import numpy as np
 
@@ -16,11 +17,8 @@ from rag.catalog.texts import ChunkText
 from rag.embedding import Embedder
 from rag.errors import Conflict, StoreDamaged
 from rag.lexical import LexicalIndex
-from rag.types import Collection, FloatMatrix
-from rag.vectors import VectorIndex
-
-OpenVectors: TypeAlias = Callable[[int], VectorIndex]
-"""Makes an empty vector index for a dimension."""
+from rag.types import Collection, FloatMatrix, Ids
+from rag.vectors import OpenVectors, Place, VectorIndex
 
 OPENING_WEIGHT = 0.4
 """Of the vector of a document's first chunk in the vectors of the others. A document says what
@@ -71,9 +69,16 @@ class Indexes:
         return indexes
 
     def forget(self, collection_id: str) -> None:
-        """Drop a collection's indexes; the next search builds them anew from SQL."""
+        """Close a collection's indexes; the next search compares them with SQL and mends them."""
         with self._lock:
             self._open.pop(collection_id, None)
+
+    def drop(self, collection: Collection) -> None:
+        """Remove a collection's indexes for good, also what lies outside this process."""
+        with self._lock:
+            opened = self._open.pop(collection.id, None)
+        vectors = opened.vectors if opened else self._open_vectors(self._place(collection))
+        vectors.drop()
 
     def _opened(self, collection: Collection) -> CollectionIndexes:
         with self._lock:
@@ -90,15 +95,38 @@ class Indexes:
         return indexes
 
     def _build(self, collection: Collection) -> CollectionIndexes:
-        """Fresh indexes from SQL, in batches, seen by nobody before they are complete."""
-        indexes = CollectionIndexes(
-            vectors=self._open_vectors(self._embedder.dimension), lexical=LexicalIndex()
-        )
+        """Indexes as SQL says, in batches, seen by nobody before they are complete.
+
+        Vectors that an earlier process left in an index of its own are not added again.
+        """
+        vectors = self._open_vectors(self._place(collection))
+        indexes = CollectionIndexes(vectors=vectors, lexical=LexicalIndex())
+        held, expected = vectors.ids(), [np.empty(0, np.int64)]
         with self._catalog.indexed.visible(collection.id) as (seq, documents):
             while batch := list(islice(documents, _BATCH_DOCUMENTS)):
-                self._add(collection, indexes, batch)
+                expected.append(self._add(collection, indexes, batch, held))
+        surplus = np.setdiff1d(held, np.concatenate(expected))
+        if len(surplus):
+            vectors.remove(surplus)
         indexes.seq = seq
         return indexes
+
+    def _place(self, collection: Collection) -> Place:
+        # What else goes into the vectors than texts and their ids: other vectors, another place.
+        made_by = f"{collection.embedder}\n{OPENING_WEIGHT}"
+        return Place(
+            name=f"{collection.id}_{hashlib.sha256(made_by.encode()).hexdigest()[:8]}",
+            dimension=self._embedder.dimension,
+            stored=partial(self._stored, collection),
+        )
+
+    def _stored(self, collection: Collection, ids: Ids) -> tuple[Ids, FloatMatrix]:
+        """Those of some chunks that are visible, and their vectors from SQL."""
+        rows = self._catalog.indexed.hashes(collection.id, ids)
+        hashes = [key for row in rows for key in (row.text_sha256, row.first_sha256)]
+        found = self._vectors_of(collection, hashes)
+        own, first = found[0::2], found[1::2]
+        return np.array([row.id for row in rows], np.int64), _drawn(own, first)
 
     def _catch_up(self, collection: Collection, indexes: CollectionIndexes) -> None:
         for change in self._catalog.collections.changes_after(collection.id, indexes.seq):
@@ -110,7 +138,7 @@ class Indexes:
                 indexes.lexical.remove(ids)
             else:
                 found = self._catalog.indexed.published(change.document_id, change.generation)
-                self._add(collection, indexes, [found] if found else [])
+                self._add(collection, indexes, [found] if found else [], _NONE)
             indexes.seq = change.seq
 
     def _add(
@@ -118,30 +146,50 @@ class Indexes:
         collection: Collection,
         indexes: CollectionIndexes,
         documents: Sequence[DocumentTexts],
-    ) -> None:
+        held: Ids,
+    ) -> Ids:
+        """Add documents to both indexes; returns their chunks' ids.
+
+        Those all of whose chunks are among ``held`` have their vectors there already.
+        """
         documents = [document for document in documents if document.chunks]
-        if not documents:
-            return
         chunks = [chunk for document in documents for chunk in document.chunks]
         contexts = [context for document in documents for context in document.contexts]
-        ids = np.array([chunk.id for chunk in chunks], dtype=np.int64)
-        vectors = self._vectors_of(collection, chunks)
+        ids = _ids(chunks)
+        if len(ids):
+            words = [with_context(c, one.text) for c, one in zip(contexts, chunks, strict=True)]
+            indexes.lexical.add(ids, words)
+        lacking = [one for one in documents if not np.isin(_ids(one.chunks), held).all()]
+        if lacking:
+            indexes.vectors.add(*self._vectors(collection, lacking))
+        return ids
+
+    def _vectors(
+        self, collection: Collection, documents: Sequence[DocumentTexts]
+    ) -> tuple[Ids, FloatMatrix]:
+        """The ids of documents' chunks, and the vectors by which they are found."""
+        chunks = [chunk for document in documents for chunk in document.chunks]
+        vectors = self._vectors_of(collection, [chunk.text_sha256 for chunk in chunks])
         firsts = np.cumsum([0, *(len(document.chunks) for document in documents)])
         parts = np.split(vectors, firsts[1:-1])
-        indexes.vectors.add(ids, np.concatenate([with_opening(part) for part in parts]))
-        indexes.lexical.add(
-            ids, [with_context(c, chunk.text) for c, chunk in zip(contexts, chunks, strict=True)]
-        )
+        return _ids(chunks), np.concatenate([with_opening(part) for part in parts])
 
-    def _vectors_of(self, collection: Collection, chunks: Sequence[ChunkText]) -> FloatMatrix:
-        hashes = [chunk.text_sha256 for chunk in chunks]
+    def _vectors_of(self, collection: Collection, hashes: Sequence[bytes]) -> FloatMatrix:
         found = self._catalog.vectors.get(collection.tenant, collection.embedder, hashes)
         if any(key not in found for key in hashes):
             raise StoreDamaged(
                 f"Chunks of collection {collection.name!r} have lost their vectors; "
                 "run `ibidem audit --repair`."
             )
-        return np.stack([found[key] for key in hashes])
+        empty = np.empty((0, self._embedder.dimension), np.float32)
+        return np.stack([found[key] for key in hashes]) if hashes else empty
+
+
+_NONE: Ids = np.empty(0, np.int64)
+
+
+def _ids(chunks: Sequence[ChunkText]) -> Ids:
+    return np.array([chunk.id for chunk in chunks], dtype=np.int64)
 
 
 def with_context(context: str, text: str) -> str:
@@ -151,6 +199,10 @@ def with_context(context: str, text: str) -> str:
 
 def with_opening(vectors: FloatMatrix) -> FloatMatrix:
     """Vectors of one document's chunks, each drawn towards the first; L2-normalized again."""
-    drawn: FloatMatrix = vectors + np.float32(OPENING_WEIGHT) * vectors[0]
+    return _drawn(vectors, vectors[:1])
+
+
+def _drawn(vectors: FloatMatrix, firsts: FloatMatrix) -> FloatMatrix:
+    drawn: FloatMatrix = vectors + np.float32(OPENING_WEIGHT) * firsts
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     return drawn

@@ -16,6 +16,8 @@ from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from tests import postgres
 
+pytest_plugins = ("tests.stores",)
+
 _TEMPLATE = "ibidem_template"
 
 FreshDatabase: TypeAlias = Callable[[ExitStack], str | None]

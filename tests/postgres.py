@@ -111,9 +111,10 @@ def _readable(programs: Path, folder: Path) -> Path:
     """The programs where another user may read them: not every checkout lies open."""
     if os.getuid() != 0 or programs.is_relative_to("/usr"):
         return programs
-    copy = folder / "pginstall"
-    shutil.copytree(programs.parent, copy, symlinks=True)
-    return copy / "bin"
+    package = programs.parents[1]
+    for part in (f"{package.name}.libs", f"{package.name}/{programs.parent.name}"):
+        shutil.copytree(package.parent / part, folder / part, symlinks=True)
+    return folder / programs.relative_to(package.parent)
 
 
 def _die_with_parent() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,7 +14,7 @@ from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.texts import ChunkText, chunk_texts, read_text
 from rag.headings import LONGEST, Heading, heading_paths
-from rag.types import BlockKind
+from rag.types import BlockKind, Ids
 
 _DOCUMENTS = sa.select(
     t.documents.c.id,
@@ -33,6 +34,14 @@ class DocumentTexts:
 
     chunks: Sequence[ChunkText]
     contexts: Sequence[str]
+
+
+class ChunkHashes(NamedTuple):
+    """A chunk with the hashes of its text and of its document's first chunk."""
+
+    id: int
+    text_sha256: bytes
+    first_sha256: bytes
 
 
 class Indexed:
@@ -60,6 +69,38 @@ class Indexed:
         with self._db.read() as connection:
             row = connection.execute(_DOCUMENTS.where(mine)).first()
             return None if row is None else _read(connection, row)
+
+    def hashes(self, collection_id: str, ids: Ids) -> Sequence[ChunkHashes]:
+        """Those of some chunks that are visible, in order of their ids."""
+        values = {"collection": collection_id, "chunks": json.dumps(ids.tolist())}
+        with self._db.read() as connection:
+            return [ChunkHashes(*row) for row in connection.execute(_HASHES, values)]
+
+
+def _hashes_query() -> sa.Select[Any]:
+    d, c, first = t.documents.c, t.chunks.c, t.chunks.alias("first").c
+    wanted = t.json_integers(sa.bindparam("chunks")).table_valued(sa.column("value", sa.BigInteger))
+    source = (
+        sa.join(wanted, t.documents, d.first_chunk_id == t.owner_of(wanted.c.value))
+        .join(t.chunks, (c.document_id == d.id) & (c.generation == d.generation))
+        .join(
+            first.document_id.table,
+            (first.document_id == d.id) & (first.generation == d.generation),
+        )
+    )
+    return (
+        sa.select(wanted.c.value, c.text_sha256, first.text_sha256)
+        .select_from(source)
+        .where(
+            d.collection_id == sa.bindparam("collection"),
+            c.position == wanted.c.value - d.first_chunk_id,
+            first.position == 0,
+        )
+        .order_by(wanted.c.value)
+    )
+
+
+_HASHES = _hashes_query()
 
 
 def _read(connection: sa.Connection, document: Any) -> DocumentTexts:

@@ -291,3 +291,11 @@ answer_documents = sa.Table(
     sa.Index("answer_documents_document_id", "document_id"),
     comment="Whose text an answer repeats; the answer goes with the first of them.",
 )
+
+
+def owner_of(chunk_id: sa.ColumnElement[int]) -> sa.ScalarSelect[Any]:
+    """The ``first_chunk_id`` of the document of a ``:collection`` that a chunk would be of."""
+    before = documents.alias("before").c
+    mine = before.collection_id == sa.bindparam("collection")
+    last = sa.select(sa.func.max(before.first_chunk_id))
+    return last.where(mine, before.first_chunk_id <= chunk_id).scalar_subquery()

@@ -241,14 +241,6 @@ def _passages_query() -> sa.Select[Any]:
     d, c, p, s = t.documents.c, t.chunks.c, t.pages.c, t.segments.c
     wanted = t.json_integers(sa.bindparam("chunks")).table_valued(sa.column("value", sa.BigInteger))
     chunk_id = wanted.c.value
-    before = t.documents.alias("before").c
-    owner = (
-        sa.select(sa.func.max(before.first_chunk_id))
-        .where(
-            before.collection_id == sa.bindparam("collection"), before.first_chunk_id <= chunk_id
-        )
-        .scalar_subquery()
-    )
 
     def page(value: sa.ColumnElement[Any]) -> Any:
         mine = (p.document_id == d.id) & (p.generation == d.generation)
@@ -263,7 +255,8 @@ def _passages_query() -> sa.Select[Any]:
         sa.join(
             wanted,
             t.documents,
-            (d.collection_id == sa.bindparam("collection")) & (d.first_chunk_id == owner),
+            (d.collection_id == sa.bindparam("collection"))
+            & (d.first_chunk_id == t.owner_of(chunk_id)),
         )
         .join(t.chunks, in_document & (c.position == chunk_id - d.first_chunk_id))
         .join(t.segments, in_version & in_reach)

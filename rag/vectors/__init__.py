@@ -1,8 +1,18 @@
-"""Approximate or exact nearest neighbours over chunk ids."""
+"""Approximate or exact nearest neighbours over chunk ids.
+
+SQL is the truth and every index is derived from it. An index that outlives the process is
+compared with SQL by its ids when it is opened: what it lacks is added, what it has too much is
+removed. Chunk ids are never used again and a place is never used for other vectors, so equal ids
+are equal contents: there is nothing else to remember.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeAlias
+
+import numpy as np
 
 from rag.types import FloatMatrix, FloatVector, Ids
 
@@ -30,5 +40,57 @@ class VectorIndex(Protocol):
         ...
 
     def ids(self) -> Ids:
-        """All ids held, sorted: what an audit compares with SQL."""
+        """All ids held, sorted: what is compared with SQL."""
         ...
+
+    def drop(self) -> None:
+        """Forget everything, for good; the index is not used again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the index of one collection is kept, and what SQL knows of its vectors."""
+
+    name: str
+    """Of letters, digits and ``_``; other vectors of the same collection have another one."""
+    dimension: int
+    stored: Callable[[Ids], tuple[Ids, FloatMatrix]]
+    """Those of some ids that SQL has, with their vectors, shape (n, dimension)."""
+
+
+OpenVectors: TypeAlias = Callable[[Place], VectorIndex]
+"""Opens the index at a place; what an earlier process left there may be in it."""
+
+
+def check_shapes(ids: Ids, vectors: FloatMatrix, dimension: int) -> None:
+    """Refuse vectors that do not fit their ids or the index.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if vectors.shape != (len(ids), dimension):
+        raise ValueError(
+            f"{len(ids)} ids came with vectors of shape {vectors.shape}; this index needs "
+            f"({len(ids)}, {dimension})"
+        )
+
+
+def last_of_each(ids: Ids, vectors: FloatMatrix) -> tuple[Ids, FloatMatrix]:
+    """Without repetitions of an id: the last one wins."""
+    unique, from_end = np.unique(ids[::-1], return_index=True)
+    if len(unique) == len(ids):
+        return ids, vectors
+    last = np.sort(len(ids) - 1 - from_end)
+    return ids[last], np.ascontiguousarray(vectors[last])
+
+
+def best(ids: Ids, scores: FloatVector, k: int) -> Hits:
+    """The k best, equal ones ordered by id."""
+    order = np.lexsort((ids, -scores))[:k]
+    return Hits(ids[order], scores[order])
+
+
+def nothing() -> Hits:
+    """No hits."""
+    return Hits(np.empty(0, np.int64), np.empty(0, np.float32))

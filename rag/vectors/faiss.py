@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rag.locks import ReadWriteLock
 from rag.types import FloatMatrix, FloatVector, Ids
-from rag.vectors import Hits
+from rag.vectors import Hits, best, check_shapes, last_of_each, nothing
 
 _COMPACT_FROM = 1_000
 """Fewer dead rows than this are never worth moving the others for."""
@@ -39,14 +39,8 @@ class FaissIndex:
         """
         ids = np.asarray(ids, np.int64)
         vectors = np.ascontiguousarray(vectors, np.float32)
-        if vectors.shape != (len(ids), self._dimension):
-            raise ValueError(
-                f"{len(ids)} ids came with vectors of shape {vectors.shape}; this index needs "
-                f"({len(ids)}, {self._dimension})"
-            )
-        if len(np.unique(ids)) < len(ids):
-            last = np.sort(len(ids) - 1 - np.unique(ids[::-1], return_index=True)[1])
-            ids, vectors = ids[last], np.ascontiguousarray(vectors[last])
+        check_shapes(ids, vectors, self._dimension)
+        ids, vectors = last_of_each(ids, vectors)
         with self._lock.writing():
             self._alive[self._rows(ids)] = False
             self._index.add(vectors)
@@ -73,17 +67,20 @@ class FaissIndex:
             searchable = self._searchable(allowed)
             k = min(k, len(self._sorted_ids) if searchable is None else searchable.sum())
             if k <= 0:
-                return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+                return nothing()
             scores, rows = self._search_rows(query, int(k), searchable)
             found = rows >= 0
             ids, scores = self._row_ids[rows[found]], scores[found]
-        order = np.lexsort((ids, -scores))
-        return Hits(ids[order], scores[order])
+        return best(ids, scores, len(ids))
 
     def ids(self) -> Ids:
         """All ids held, sorted."""
         with self._lock.reading():
             return self._sorted_ids
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self.remove(self.ids())
 
     def _searchable(self, allowed: Ids | None) -> NDArray[np.bool_] | None:
         """Which rows a search may return, shape (rows,); ``None`` when all."""

@@ -3,25 +3,69 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rag.types import FloatMatrix, FloatVector, Ids
-from rag.vectors import Hits, VectorIndex
-from rag.vectors.faiss import FaissIndex
+from rag.vectors import Hits, OpenVectors, Place, VectorIndex
+from rag.vectors.registry import vector_indexes
+from tests.stores import SETTINGS
 
 DIMENSION = 24
 
-IMPLEMENTATIONS: dict[str, Callable[[int], VectorIndex]] = {
-    "faiss": FaissIndex,
-}
+
+class Kept:
+    """What SQL would have: every vector that was added."""
+
+    def __init__(self) -> None:
+        self.vectors: dict[int, FloatVector] = {}
+
+    def stored(self, ids: Ids) -> tuple[Ids, FloatMatrix]:
+        found = [one for one in ids.tolist() if one in self.vectors]
+        vectors = [self.vectors[one] for one in found]
+        matrix = np.array(vectors, np.float32).reshape(-1, DIMENSION)
+        return np.array(found, np.int64), matrix
 
 
-@pytest.fixture(params=IMPLEMENTATIONS)
-def index(request: pytest.FixtureRequest) -> VectorIndex:
-    return IMPLEMENTATIONS[request.param](DIMENSION)
+class Recorded:
+    """An index as Ibidem has it: what is added to it stands in SQL before."""
+
+    def __init__(self, index: VectorIndex, kept: Kept) -> None:
+        self._index = index
+        self._kept = kept
+        self.remove, self.search = index.remove, index.search
+        self.ids, self.drop = index.ids, index.drop
+
+    def add(self, ids: Ids, vectors: FloatMatrix) -> None:
+        if vectors.shape == (len(ids), DIMENSION):
+            self._kept.vectors.update(zip(ids.tolist(), vectors.copy(), strict=True))
+        self._index.add(ids, vectors)
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def setting(request: pytest.FixtureRequest) -> str:
+    """IBIDEM_INDEX for each kind of index."""
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="module")
+def open_vectors(setting: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenVectors]:
+    with vector_indexes(setting, folder=tmp_path_factory.mktemp("chroma")) as open_vectors:
+        yield open_vectors
+
+
+@pytest.fixture
+def index(open_vectors: OpenVectors) -> Iterator[VectorIndex]:
+    kept = Kept()
+    name = f"col_{uuid.uuid4().hex[:24]}"
+    index = open_vectors(Place(name=name, dimension=DIMENSION, stored=kept.stored))
+    yield Recorded(index, kept)
+    index.drop()
 
 
 def unit_vectors(count: int, seed: int = 0) -> FloatMatrix:
@@ -228,7 +272,7 @@ def test_readers_see_whole_states_while_one_writes(index: VectorIndex) -> None:
     readers = [threading.Thread(target=read, args=(number,)) for number in range(4)]
     for reader in readers:
         reader.start()
-    for round_ in range(20):
+    for round_ in range(8):
         others = 1_000 + np.arange(400)
         index.add(others, unit_vectors(400, seed=round_))
         index.remove(others)
@@ -237,3 +281,37 @@ def test_readers_see_whole_states_while_one_writes(index: VectorIndex) -> None:
         reader.join()
     assert not wrong
     assert index.ids().tolist() == list(range(100))
+
+
+def test_what_was_dropped_is_not_there_when_its_place_is_opened_again(
+    open_vectors: OpenVectors,
+) -> None:
+    place = Place(name="col_again", dimension=DIMENSION, stored=Kept().stored)
+    for _ in range(2):
+        index = open_vectors(place)
+        assert not len(index.ids())
+        index.add(np.arange(5), unit_vectors(5))
+        assert index.ids().tolist() == list(range(5))
+        index.drop()
+
+
+def test_what_is_opened_again_holds_what_it_says(setting: str, tmp_path: Path) -> None:
+    """All or nothing: what it says that it holds is found, and what it lacks can be added."""
+    kept = Kept()
+    place = Place(name=f"col_{uuid.uuid4().hex[:8]}", dimension=DIMENSION, stored=kept.stored)
+    ids, vectors = scattered_ids(300), unit_vectors(300)
+    exact = Exact()
+    for change in range(3):
+        with ExitStack() as stack:
+            opened = stack.enter_context(vector_indexes(setting, folder=tmp_path))
+            index = Recorded(opened(place), kept)
+            lacking = ~np.isin(ids, index.ids())
+            assert change == 0 or set(index.ids().tolist()) in (set(), set(exact.vectors))
+            index.add(ids[lacking], vectors[lacking])
+            exact.add(ids[lacking], vectors[lacking])
+            check(index, exact, unit_vectors(1, seed=17 + change)[0], 20)
+            index.remove(ids[:50])
+            exact.remove(ids[:50])
+            check(index, exact, unit_vectors(1, seed=27 + change)[0], 20, np.sort(ids[:200]))
+            if change == 2:
+                index.drop()

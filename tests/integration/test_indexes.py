@@ -1,0 +1,120 @@
+"""The whole service on each kind of vector index: what SQL says is found, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+
+import rag.indexes
+from api.services import Services, open_services
+from api.settings import Settings
+from ingest.audit import run_audit
+from ingest.intake import Incoming
+from ingest.pipeline import ingest
+from rag.errors import NotFound
+from rag.retrieve import Mode, SearchRequest
+from rag.vectors import VectorIndex
+from tests.stores import SETTINGS
+
+TENANT = "default"
+TEXTS = {
+    "pump.txt": "The Linnet pump moves forty litres of brine a minute.",
+    "lease.txt": "The rent of the boat house is due on the third working day.",
+    "soup.txt": "Boil the lentils with cumin until they are soft.",
+}
+Opened: TypeAlias = AbstractContextManager[Services]
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def setting(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def start(setting: str, tmp_path: Path) -> Iterator[Callable[[], Opened]]:
+    """Opens the service on one home, each time as a new process would."""
+    settings = Settings(home=tmp_path / "home", index=setting)
+    yield lambda: open_services(settings)
+    with open_services(settings) as services:
+        services.delete_collection(TENANT, services.collection(TENANT, None))
+
+
+def upload(services: Services, name: str) -> str:
+    collection = services.collection(TENANT, None)
+    incoming = Incoming(name=name, metadata={"name": name})
+    document, _ = services.upload(collection, incoming, [TEXTS[name].encode()])
+    for job in services.catalog.jobs.unfinished():
+        ingest(services.pipeline, job)
+    return document.id
+
+
+def found(services: Services, query: str, **options: object) -> list[str]:
+    collection = services.collection(TENANT, None)
+    request = SearchRequest(query=query, collections=(collection,), mode=Mode.DENSE, **options)  # type: ignore[arg-type]
+    return [passage.document_name for passage in services.retriever.search(request)]
+
+
+def index_of(services: Services) -> VectorIndex:
+    return services.indexes.of(services.collection(TENANT, None)).vectors
+
+
+def test_what_is_ingested_is_found_until_it_is_deleted(start: Callable[[], Opened]) -> None:
+    with start() as services:
+        ids = {name: upload(services, name) for name in TEXTS}
+        assert found(services, "How much brine does the pump move?")[0] == "pump.txt"
+        assert found(services, "brine", filter={"name": "soup.txt"}) == ["soup.txt"]
+        services.delete(TENANT, ids["pump.txt"])
+        assert sorted(found(services, "brine")) == ["lease.txt", "soup.txt"]
+        assert run_audit(services.pipeline, services.indexes, repair=False) == []
+    with start() as services:
+        assert found(services, "When is the rent due?")[0] == "lease.txt"
+        upload(services, "pump.txt")
+        assert found(services, "How much brine does the pump move?")[0] == "pump.txt"
+        assert run_audit(services.pipeline, services.indexes, repair=False) == []
+
+
+def test_what_an_index_lacks_or_has_too_much_is_mended_at_the_start(
+    start: Callable[[], Opened],
+) -> None:
+    with start() as services:
+        for name in TEXTS:
+            upload(services, name)
+        held = index_of(services).ids()
+        index_of(services).remove(held[:1])
+        strange = np.ones((1, services.embedder.dimension), np.float32)
+        index_of(services).add(np.array([10**6]), strange / np.linalg.norm(strange))
+    with start() as services:
+        assert index_of(services).ids().tolist() == held.tolist()
+        assert run_audit(services.pipeline, services.indexes, repair=False) == []
+
+
+def test_a_deleted_collection_leaves_no_vectors(start: Callable[[], Opened]) -> None:
+    with start() as services:
+        upload(services, "pump.txt")
+        collection = services.collection(TENANT, None)
+        place = services.indexes._place(collection)
+        assert found(services, "brine") == ["pump.txt"]
+        services.delete_collection(TENANT, collection)
+        with pytest.raises(NotFound):
+            services.catalog.collections.get(TENANT, collection.id)
+        again = services.indexes._open_vectors(place)
+        assert not len(again.ids())
+        again.drop()
+
+
+def test_other_vectors_of_a_collection_are_another_index(
+    start: Callable[[], Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start() as services:
+        upload(services, "pump.txt")
+        before = services.indexes._place(services.collection(TENANT, None)).name
+        index_of(services).drop()
+    monkeypatch.setattr(rag.indexes, "OPENING_WEIGHT", 0.1)
+    with start() as services:
+        assert services.indexes._place(services.collection(TENANT, None)).name != before
+        assert found(services, "brine") == ["pump.txt"]
