@@ -158,10 +158,16 @@ class ModelUnavailable(ModelError):
 class RateLimited(ModelUnavailable):
     """The provider takes no more calls for now."""
 
-    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         """``retry_after``: seconds that the provider asks to wait, when it does."""
         self.retry_after = retry_after
-        super().__init__(message)
+        super().__init__(message, param=param)
 
 
 class ModelTimeout(ModelUnavailable):
