@@ -34,6 +34,7 @@ _COMMAND = (sys.executable, "-I", "-B", "-m", "ingest.parse.child")
 # One thread per numeric library: each further one reserves address space against the limit.
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
+    "HOME": "/",  # else starting Python asks the system's database of users, over a socket
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",

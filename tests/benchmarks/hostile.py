@@ -22,6 +22,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -326,6 +327,13 @@ class Traced(Service):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def stop(self) -> None:
+        """End the service; strace itself takes no signal and ends with it."""
+        if self.process is not None and self.process.poll() is None:
+            for pid in children_of(self.process.pid):
+                os.kill(pid, signal.SIGTERM)
+            self.process.wait(timeout=60)
 
 
 def traced(log: Path, home: Path) -> tuple[int, int]:
