@@ -109,6 +109,9 @@ def serve_until_stopped(
     config = uvicorn.Config(
         app,
         log_config=None,
+        # Not what else happens to be installed: what is served is what was tested.
+        loop="asyncio",
+        http="h11",
         timeout_graceful_shutdown=_STREAMS_MAY_END_S,
         server_header=False,
     )

@@ -113,7 +113,7 @@ class Services:
         """
         self.catalog.versions.delete(tenant, document_id)
         self.pipeline.passwords.forget(document_id)
-        self.catalog.versions.collect_garbage(self.originals.discard)
+        self.catalog.garbage.collect(self.originals.discard)
 
     def delete_collection(self, tenant: str, collection: Collection) -> None:
         """Delete a collection with all of its documents.
@@ -128,7 +128,7 @@ class Services:
                 # Somebody else may be deleting it too.
                 with suppress(NotFound):
                     self.catalog.versions.delete(tenant, document.id)
-        self.catalog.versions.collect_garbage(self.originals.discard)
+        self.catalog.garbage.collect(self.originals.discard)
         self.indexes.drop(collection)
         self.catalog.collections.delete(tenant, collection.id)
 
@@ -172,9 +172,9 @@ def _tidy(services: Services) -> None:
     catalog, originals = services.catalog, services.originals
     originals.clear_incoming()
     catalog.requests.release_unsettled()
-    catalog.versions.collect_garbage(originals.discard)
+    catalog.garbage.collect(originals.discard)
     for sha256 in set(originals.all()) - catalog.inspection.contents().keys():
-        catalog.versions.discard_orphan(sha256, originals.discard)
+        catalog.garbage.discard_orphan(sha256, originals.discard)
 
 
 def _build(

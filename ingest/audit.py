@@ -112,7 +112,7 @@ def _vectors(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
     unused = set(catalog.vectors.all_keys()) - catalog.inspection.used_vectors()
     if unused:
         if repair:
-            catalog.versions.discard_vectors(unused)
+            catalog.garbage.discard_vectors(unused)
         yield Finding(
             kind="orphan_vectors",
             subject="vectors",
@@ -138,7 +138,7 @@ def _originals(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
     kept = set(pipeline.originals.all())
     for sha256 in kept - wanted.keys():
         if repair:
-            pipeline.catalog.versions.discard_orphan(sha256, pipeline.originals.discard)
+            pipeline.catalog.garbage.discard_orphan(sha256, pipeline.originals.discard)
         yield Finding(
             kind="orphan_original",
             subject=sha256,

@@ -95,7 +95,7 @@ def kept(catalog: Catalog, originals: Originals, upload: Upload) -> Iterator[Cal
     try:
         yield lambda: originals.keep(upload)
     except NotFound:
-        catalog.versions.discard_orphan(upload.sha256, originals.discard)
+        catalog.garbage.discard_orphan(upload.sha256, originals.discard)
         raise
 
 

@@ -141,7 +141,7 @@ def fail(pipeline: Pipeline, job: Job, error: Mapping[str, Any]) -> None:
         pipeline.catalog.versions.fail(job.document_id, job.number, error)
     except NotFound:
         return
-    pipeline.catalog.versions.collect_garbage(pipeline.originals.discard)
+    pipeline.catalog.garbage.collect(pipeline.originals.discard)
 
 
 def ingest(pipeline: Pipeline, job: Job) -> None:
@@ -195,7 +195,7 @@ def _publish(
         document_id, generation, title=prepared.title, chunks=prepared.chunks, store=store
     )
     pipeline.passwords.forget(document_id)
-    versions.collect_garbage(pipeline.originals.discard)
+    pipeline.catalog.garbage.collect(pipeline.originals.discard)
 
 
 def _subject(catalog: Catalog, job: Job) -> tuple[Document, Collection]:

@@ -8,6 +8,7 @@ from rag.catalog.attachments import Attachments
 from rag.catalog.collections import Collections
 from rag.catalog.database import Database, migrate
 from rag.catalog.documents import Documents
+from rag.catalog.garbage import Garbage
 from rag.catalog.indexed import Indexed
 from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
@@ -35,7 +36,8 @@ class Catalog:
         self.vectors = vectors
         self.collections = Collections(database)
         self.documents = Documents(database)
-        self.versions = Versions(database, vectors)
+        self.versions = Versions(database)
+        self.garbage = Garbage(database, vectors)
         self.attachments = Attachments(database, self.versions)
         self.staging = Staging(database, self.versions)
         self.texts = Texts(database)

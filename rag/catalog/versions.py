@@ -1,13 +1,13 @@
 """Versions of documents: staged under a generation, made visible at once, deleted at once.
 
 A deletion commits in SQL first and writes down what lies outside (vectors, the original) as
-garbage; collecting it is repeated after a crash until it is done.
+garbage, for `rag.catalog.garbage` to collect.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -19,12 +19,12 @@ from rag.catalog import schema as t
 from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.documents import document_by_id
+from rag.catalog.garbage import ORIGINAL, discard
 from rag.catalog.jobs import cancel_job, count_beginning, update_job
 from rag.catalog.links import only_within, remove_links
 from rag.catalog.records import forget_answers
 from rag.catalog.replies import forget_replies
 from rag.catalog.statements import changing
-from rag.catalog.vectors import VectorStore
 from rag.errors import NotFound, StoreDamaged
 from rag.types import Document, DocumentStatus, JobStatus
 
@@ -32,9 +32,6 @@ VERSIONED = (t.segments, t.pages, t.blocks, t.chunks, t.likenesses)
 """Tables whose rows belong to one generation of a document and become visible with it."""
 STAGED = (*VERSIONED, t.batches)
 """All tables whose rows belong to one generation."""
-_ORIGINAL = ""  # stands for the embedder in garbage rows that name originals
-_BATCH = 500
-_SOME_GARBAGE = sa.select(t.garbage.c.key).limit(1)
 _WRITER = (
     sa.select(t.jobs.c.number)
     .join(t.documents, t.documents.c.job_id == t.jobs.c.id)
@@ -45,9 +42,8 @@ _WRITER = (
 class Versions:
     """What a worker does to a document, and how everything of one goes away."""
 
-    def __init__(self, database: Database, vectors: VectorStore) -> None:
+    def __init__(self, database: Database) -> None:
         self._db = database
-        self._vectors = vectors
 
     @contextmanager
     def writing(
@@ -157,57 +153,6 @@ class Versions:
             for one in (document, *(document_by_id(connection, child) for child in inside)):
                 _delete(connection, one)
 
-    def collect_garbage(self, discard: Callable[[str], None]) -> None:
-        """Remove vectors and originals that deletions left, unless they are in use again.
-
-        Holding the write lock keeps out uploads that might begin to use them.
-        """
-        c = t.garbage.c
-        if not self._has_garbage():
-            return
-        while self._has_garbage():
-            with self._db.write(durable=False) as connection:
-                rows = connection.execute(sa.select(c.tenant, c.embedder, c.key).limit(_BATCH))
-                groups: dict[tuple[str, str], list[bytes]] = {}
-                for tenant, embedder, key in rows:
-                    groups.setdefault((tenant, embedder), []).append(key)
-                for (tenant, embedder), keys in groups.items():
-                    if embedder == _ORIGINAL:
-                        for key in keys:
-                            _discard_unshared(connection, key.hex(), discard)
-                    else:
-                        unused = _unused(connection, tenant, embedder, keys)
-                        self._vectors.delete(tenant, embedder, unused)
-                    connection.execute(
-                        sa.delete(t.garbage).where(
-                            c.tenant == tenant, c.embedder == embedder, c.key.in_(keys)
-                        )
-                    )
-        self._vectors.scrub()
-        self._db.scrub()
-
-    def _has_garbage(self) -> bool:
-        with self._db.read() as connection:
-            return connection.execute(_SOME_GARBAGE).first() is not None
-
-    def discard_vectors(self, keys: Iterable[tuple[str, str, bytes]]) -> None:
-        """Discard vectors by (tenant, embedder, text) unless a chunk uses them after all."""
-        groups: dict[tuple[str, str], list[bytes]] = {}
-        for tenant, embedder, key in keys:
-            groups.setdefault((tenant, embedder), []).append(key)
-        for (tenant, embedder), found in groups.items():
-            for start in range(0, len(found), _BATCH):
-                batch = found[start : start + _BATCH]
-                with self._db.write(durable=False) as connection:
-                    unused = _unused(connection, tenant, embedder, batch)
-                    self._vectors.delete(tenant, embedder, unused)
-        self._vectors.scrub()
-
-    def discard_orphan(self, sha256: str, discard: Callable[[str], None]) -> None:
-        """Discard an original unless a document has come to use it meanwhile."""
-        with self._db.write() as connection:
-            _discard_unshared(connection, sha256, discard)
-
 
 def delete_rows(
     connection: sa.Connection,
@@ -244,7 +189,7 @@ def _delete(connection: sa.Connection, document: Document) -> None:
     remove_links(connection, document.id)
     connection.execute(sa.delete(t.documents).where(t.documents.c.id == document.id))
     cancel_job(connection, document.job_id)
-    _discard(connection, document.tenant, _ORIGINAL, [bytes.fromhex(document.sha256)])
+    discard(connection, document.tenant, ORIGINAL, [bytes.fromhex(document.sha256)])
 
 
 def _drop(connection: sa.Connection, document: Document, *, keep: int | None) -> None:
@@ -258,39 +203,7 @@ def _drop(connection: sa.Connection, document: Document, *, keep: int | None) ->
     embedder = connection.execute(
         sa.select(t.collections.c.embedder).where(t.collections.c.id == document.collection_id)
     ).scalar_one()
-    _discard(connection, document.tenant, embedder, keys)
-
-
-def _discard(connection: sa.Connection, tenant: str, embedder: str, keys: Sequence[bytes]) -> None:
-    c = t.garbage.c
-    for start in range(0, len(keys), _BATCH):
-        batch = keys[start : start + _BATCH]
-        mine = (c.tenant == tenant) & (c.embedder == embedder) & c.key.in_(batch)
-        connection.execute(sa.delete(t.garbage).where(mine))
-        rows = [{"tenant": tenant, "embedder": embedder, "key": key} for key in batch]
-        connection.execute(sa.insert(t.garbage), rows)
-
-
-def _unused(
-    connection: sa.Connection, tenant: str, embedder: str, keys: Sequence[bytes]
-) -> list[bytes]:
-    """Which of these texts no chunk of the same tenant and embedder has any more."""
-    c = t.collections.c
-    used = (
-        sa.select(t.chunks.c.text_sha256)
-        .join(t.documents, t.documents.c.id == t.chunks.c.document_id)
-        .join(t.collections, c.id == t.documents.c.collection_id)
-        .where(c.tenant == tenant, c.embedder == embedder, t.chunks.c.text_sha256.in_(keys))
-    )
-    return list(set(keys) - set(connection.execute(used).scalars()))
-
-
-def _discard_unshared(
-    connection: sa.Connection, sha256: str, discard: Callable[[str], None]
-) -> None:
-    shared = t.documents.c.sha256 == sha256
-    if not connection.execute(sa.select(sa.exists().where(shared))).scalar():
-        discard(sha256)
+    discard(connection, document.tenant, embedder, keys)
 
 
 def _set(connection: sa.Connection, document_id: str, **values: Any) -> None:

@@ -158,6 +158,8 @@ def _cores() -> int:
 
 
 def _session(model: ConvertedModel) -> Any:
+    # Without this it writes an id of the device into the user's folder, to report its use.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -234,7 +234,7 @@ def test_a_deletion_leaves_nothing(catalog: Catalog) -> None:
     gone = make_visible(catalog, add(catalog, collection, "b"), "shared text" + "z" * 2000)
     discarded: list[str] = []
     catalog.versions.delete(TENANT, gone.id)
-    catalog.versions.collect_garbage(discarded.append)
+    catalog.garbage.collect(discarded.append)
     assert discarded == [gone.sha256]
     assert set(catalog.vectors.all_keys()) == catalog.inspection.used_vectors()
     assert catalog.inspection.orphans() == []
@@ -249,7 +249,7 @@ def test_garbage_that_is_wanted_again_is_kept(catalog: Catalog) -> None:
     catalog.versions.delete(TENANT, gone.id)
     back = make_visible(catalog, add(catalog, collection, "a"), "text")
     discarded: list[str] = []
-    catalog.versions.collect_garbage(discarded.append)
+    catalog.garbage.collect(discarded.append)
     assert discarded == []
     assert set(catalog.vectors.all_keys()) == catalog.inspection.used_vectors() != set()
     assert back.first_chunk_id != gone.first_chunk_id

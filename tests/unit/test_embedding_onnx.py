@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -122,3 +125,19 @@ def test_offsets_of_long_texts_are_those_of_one_encoding(model: ConvertedModel) 
     np.testing.assert_array_equal(tokens.offsets(text), np.array(expected.offsets))
     assert tokens.ids(text, 10**9)[1:-1].tolist() == expected.ids
     assert tokens.ids(text, 40).tolist() == [2, *expected.ids[:38], 3]
+
+
+def test_the_runtime_reports_nothing(tmp_path: Path) -> None:
+    """Nothing leaves the machine, and nothing is written beside what is ours."""
+    script = (
+        "from rag.embedding.registry import open_embedder; from pathlib import Path; import sys;"
+        "open_embedder('onnx', cache=Path(sys.argv[1])).embed_query('hello')"
+    )
+    home = tmp_path / "user"
+    home.mkdir()
+    subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "models")],
+        check=True,
+        env={**os.environ, "HOME": str(home)},
+    )
+    assert list(home.rglob("*")) == []
