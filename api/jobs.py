@@ -123,7 +123,7 @@ class JobStore:
         try:
             yield
         except NotFound:
-            _log.info("job %s: its document is gone", job_id)
+            _log.info("job %s: there is nothing left to do", job_id)
             self._pipeline.catalog.jobs.cancel(job_id)
         except DocumentError as error:
             line.fail(self._pipeline, self._job(job_id), error.as_dict())
@@ -165,10 +165,13 @@ class JobStore:
 
     def _reconcile(self) -> None:
         """Start, resume or repeat the work of every unfinished job that is not running."""
+        with self._idle:
+            before = set(self._mine)  # one of these may end while the catalog is being read
         unfinished = self._pipeline.catalog.jobs.unfinished()
         paused = self._pauses.current({job.id for job in unfinished})
         with self._idle:
-            jobs = [job for job in unfinished if job.id not in self._mine | paused]
+            taken = before | self._mine | paused
+            jobs = [job for job in unfinished if job.id not in taken]
             self._mine.update(job.id for job in jobs)
         waiting = [job.id for job in jobs]
         try:

@@ -69,8 +69,8 @@ def begin(
     catalog = pipeline.catalog
     if catalog.versions.start(document.id, job.number) >= MOST_BEGINNINGS:
         raise ParserLimit(
-            f"Reading the document was begun {MOST_BEGINNINGS} times and never came to an end; "
-            "the log says why. Upload it again to try once more."
+            "Reading the document was begun again and again and never came to an end; the log "
+            "says why. Upload it again to try once more."
         )
     parsed, in_batches = _read(pipeline, document, job, between)
     parsed = adopt_attachments(pipeline, collection, document, job.number, parsed)

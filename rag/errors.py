@@ -44,7 +44,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rag.types import Usage
 
 
 class IbidemError(Exception):
@@ -149,6 +152,9 @@ class EmbeddingFailed(IbidemError):
 
 class ModelError(IbidemError):
     """The language model did not do what it was asked to."""
+
+    usage: Usage | None = None
+    """What was spent before it failed, when that is known."""
 
 
 class ModelUnavailable(ModelError):

@@ -20,7 +20,7 @@ from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.documents import document_by_id
 from rag.catalog.garbage import ORIGINAL, discard
-from rag.catalog.jobs import cancel_job, count_beginning, update_job
+from rag.catalog.jobs import UNFINISHED, cancel_job, count_beginning, update_job
 from rag.catalog.links import only_within, remove_links
 from rag.catalog.records import forget_answers
 from rag.catalog.replies import forget_replies
@@ -35,7 +35,7 @@ STAGED = (*VERSIONED, t.batches)
 _WRITER = (
     sa.select(t.jobs.c.number)
     .join(t.documents, t.documents.c.job_id == t.jobs.c.id)
-    .where(t.documents.c.id == sa.bindparam("document"))
+    .where(t.documents.c.id == sa.bindparam("document"), t.jobs.c.status.in_(UNFINISHED))
 )
 
 
@@ -52,12 +52,14 @@ class Versions:
         """A write transaction in which this generation's job owns the document.
 
         Raises:
-            NotFound: the document was deleted, or another job has taken it over.
+            NotFound: the document was deleted, another job has taken it over, or this one has
+                come to its end.
         """
         with self._db.write(durable=durable) as connection:
             if connection.execute(_WRITER, {"document": document_id}).scalar() != generation:
                 raise NotFound(
-                    "The document was deleted, or uploaded anew, while it was being read."
+                    "The document was deleted or uploaded anew while it was being read, or has "
+                    "been read already."
                 )
             yield connection
 
@@ -100,14 +102,12 @@ class Versions:
         ``store`` keeps its last vectors while nobody can delete the document.
 
         Raises:
-            NotFound: the document was deleted, or another job has taken it over.
+            NotFound: the document is no longer this job's.
             StoreDamaged: not all ``chunks`` are staged, as after a power failure.
         """
         with self.writing(document_id, generation, durable=True) as connection:
             store()
             before = document_by_id(connection, document_id)
-            if before.generation == generation:
-                return
             counts = _counts(connection, document_id, generation)
             if counts["chunk_count"] != chunks:
                 raise StoreDamaged(

@@ -66,7 +66,7 @@ class Asking:
             ModelError: The call failed, or the model refused.
         """
         base = {
-            "engine": self.calls.backend.id,
+            "engine": [self.calls.backend.id, self.calls.backend.revision],
             "prompt": [prompt.name, prompt.version, prompt.sha256],
             "inputs": inputs,
             "tenant": self.context.tenant,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rag.errors import BudgetExceeded, ModelError
 from rag.models.engine import Context, Engine
 from rag.models.tasks import AnswerTask, Outcome, Statement
+from rag.types import Usage
 
 
 class FallbackEngine:
@@ -38,6 +39,7 @@ class FallbackEngine:
             ModelError: What the last engine failed of.
         """
         notes: list[str] = []
+        spent = Usage()
         able = [engine for engine in self._engines if engine.supports(type(task))]
         for place, engine in enumerate(able):
             try:
@@ -48,6 +50,8 @@ class FallbackEngine:
                 if place == len(able) - 1:
                     raise
                 notes.append(f"{able[place + 1].id} stepped in: {error.message}")
+                spent += error.usage or Usage()
             else:
-                return replace(outcome, notes=(*notes, *outcome.notes))
+                usage = spent + outcome.usage
+                return replace(outcome, usage=usage, notes=(*notes, *outcome.notes))
         raise ModelError("No engine can do this.")

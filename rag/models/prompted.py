@@ -71,7 +71,11 @@ class PromptedEngine:
             context=context,
             documents={passage.document_id for passage in task.passages},
         )
-        value, used, notes = self._first_valid(asking, _inputs(task))
+        try:
+            value, used, notes = self._first_valid(asking, _inputs(task))
+        except ModelError as error:
+            error.usage = asking.spent.usage
+            raise
         return Outcome(
             value=tuple(_statement(one, task.passages) for one in value["statements"]),
             confidence=float(value["confidence"]),

@@ -45,6 +45,7 @@ class Backend:
 
     id = "test:model"
     provider = "test"
+    revision = ""
     takes_temperature = True
 
     def __init__(self, seconds: float) -> None:

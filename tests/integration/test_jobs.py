@@ -18,7 +18,7 @@ from api.services import Services, open_services
 from api.settings import Settings
 from ingest import pipeline as line
 from ingest.intake import Incoming
-from rag.errors import Conflict, EmbeddingFailed, StorageFull
+from rag.errors import Conflict, EmbeddingFailed, NotFound, StorageFull
 from rag.types import Document, DocumentStatus, JobStatus
 from tests.conftest import on_sqlite
 
@@ -157,6 +157,40 @@ def test_a_lost_store_loses_no_job(services: Services) -> None:
     with working(services):
         wait_until_idle(services)
     assert {status(services, d) for d in (first, second)} == {DocumentStatus.READY}
+
+
+def test_a_job_that_has_ended_is_not_begun_again(services: Services) -> None:
+    document = upload(services)
+    with working(services) as store:
+        wait_until_idle(services)
+        before = services.catalog.documents.get(TENANT, document.id)
+        store.submit(document.job_id)
+        wait_for(lambda: not store._mine)
+        assert services.catalog.documents.get(TENANT, document.id) == before
+    with pytest.raises(NotFound):
+        line.begin(services.pipeline, services.catalog.jobs.get(TENANT, document.job_id))
+    assert services.catalog.documents.get(TENANT, document.id) == before
+
+
+def test_no_document_is_read_twice_however_often_the_catalog_is_asked(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.jobs, "_RECONCILE_S", 0.001)
+    begun: list[str] = []
+    real = line.begin
+
+    def counted(*arguments: Any, **options: Any) -> object:
+        begun.append(arguments[1].id)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(line, "begin", counted)
+    with working(services) as store:
+        documents = [upload(services, f"Text number {number}.") for number in range(60)]
+        for document in documents:
+            store.submit(document.job_id)
+        wait_until_idle(services)
+    assert {status(services, document) for document in documents} == {DocumentStatus.READY}
+    assert set(begun) == {document.job_id for document in documents}
 
 
 def test_repairing_twice_leaves_one_job(services: Services) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,7 +73,8 @@ def calling(backend: Any, **options: Any) -> tuple[Calls, Meter]:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
-    monkeypatch.setattr(calls_module.time, "sleep", taken.append)
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=taken.append)
+    monkeypatch.setattr(calls_module, "time", clock)
     return taken
 
 
@@ -317,6 +319,7 @@ def test_many_calls_run_at_once() -> None:
     class Slow:
         id = "slow"
         provider = "slow"
+        revision = ""
         takes_temperature = True
 
         def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:

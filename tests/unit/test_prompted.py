@@ -46,6 +46,7 @@ class Model:
 
     id = "test:model"
     provider = "test"
+    revision = ""
     takes_temperature = True
 
     def __init__(self, *replies: str | Finish | Exception) -> None:
@@ -173,6 +174,14 @@ def test_another_engine_steps_in_and_it_is_said() -> None:
     outcome = run(FallbackEngine([failing, other]))
     assert outcome.value
     assert outcome.notes == ("test:model stepped in: test:model is out of order.",)
+
+
+def test_what_a_failing_engine_spent_is_counted() -> None:
+    failing = engine(Model("no"))
+    outcome = run(FallbackEngine([failing, engine(Model(json.dumps(GOOD)))]))
+    # Two of each prompt (a third would be the same call as the second), and the one that helped.
+    assert outcome.usage.input_tokens == 5 * 100
+    assert outcome.usage.cost_usd == pytest.approx(5 * 0.002)
 
 
 def test_evidence_from_nowhere_stays_a_claim() -> None:

@@ -90,6 +90,11 @@ class ChatBackend(Protocol):
         ...
 
     @property
+    def revision(self) -> str:
+        """What, besides the name, tells whether replies would be the same; a part of their key."""
+        ...
+
+    @property
     def provider(self) -> str:
         """What limits and keys are counted by: ``openai``, ``anthropic``, or a server."""
         ...

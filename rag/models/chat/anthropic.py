@@ -28,6 +28,7 @@ class AnthropicChat:
     """A model of Anthropic's. Its API takes no temperature."""
 
     provider = "anthropic"
+    revision = ""  # what a provider changes behind a model's name is unseen
     takes_temperature = False
 
     def __init__(

@@ -25,6 +25,7 @@ _FINISH = {
 class CompatibleChat:
     """A model of a server of one's own. Not every server keeps to the schema it is given."""
 
+    revision = ""  # what a provider changes behind a model's name is unseen
     takes_temperature = True
 
     def __init__(

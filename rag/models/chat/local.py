@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 from rag.errors import ConfigurationError, ModelError, ModelRejected, ModelTimeout, ModelUnavailable
 from rag.models.chat import ChatReply, ChatRequest
@@ -58,6 +61,19 @@ class LocalChat:
         """Name under which calls are reported."""
         adapter = f"+{self._settings.adapter.name}" if self._settings.adapter else ""
         return f"local:{self._name}{adapter}"
+
+    @cached_property
+    def revision(self) -> str:
+        """Its files and the adapter's, by name, size and time, and how it is quantized."""
+        folders = [Path(self._name), self._settings.adapter]
+        files = [
+            (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+            for folder in folders
+            if folder is not None and folder.is_dir()
+            for path in sorted(folder.iterdir())
+        ]
+        told = f"{self._settings.bits} {files}"
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     @property
     def is_loaded(self) -> bool:

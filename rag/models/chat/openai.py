@@ -22,6 +22,7 @@ class OpenAIChat:
     """A model of OpenAI's."""
 
     provider = "openai"
+    revision = ""  # what a provider changes behind a model's name is unseen
     takes_temperature = True
 
     def __init__(
