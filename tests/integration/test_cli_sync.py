@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from api.commands import watch
 from tests.integration.test_cli import Terminal
+from tests.integration.test_cli_service import read_until, running
 
 HERON = "The heron nests at the weir.\n"
 LINNET = "The linnet sings on the gorse.\n"
@@ -186,19 +188,57 @@ def test_wrong_usage(
     assert says in terminal.err
 
 
-def test_a_watched_folder_is_followed_until_ctrl_c(terminal: Terminal, folder: Path) -> None:
-    command = [sys.executable, "-c", "from api.cli import main; main()"]
-    command += ["ingest", str(folder), "--sync", "--watch", "--collection", "watched"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
-        assert it.stderr is not None
-        lines = iter(it.stderr.readline, "")
-        next(line for line in lines if line.startswith("Watching"))
+def test_a_watched_folder_is_followed_until_ctrl_c(
+    terminal: Terminal, folder: Path, home: Path
+) -> None:
+    where = ("--sync", "--watch", "--collection", "watched")
+    with running(home, "ingest", str(folder), *where) as process:
+        read_until(process, r"Watching .*\n")
         (folder / "owl.txt").write_text("The owl hunts at night.\n")
-        next(line for line in lines if "owl.txt: ready" in line)
-        began = time.monotonic()
-        it.send_signal(signal.SIGINT)
-        assert "Stopped watching.\n" in list(lines)
-        assert it.wait(20) == 0
-        assert time.monotonic() - began < 15
+        read_until(process, r"owl\.txt: ready")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=15)
+        assert "Stopped watching.\n" in told
+        assert process.returncode == 0
     listed = terminal.json("docs", "list", "--collection", "watched")["data"]
     assert "owl.txt" in {one["name"] for one in listed}
+
+
+def test_watching_misses_no_file_and_outlives_a_folder_that_vanishes(
+    terminal: Terminal, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, away = tmp_path / "others", tmp_path / "away"
+    other.mkdir()
+    (other / "swift.txt").write_text("The swift sleeps on the wing.\n")
+    send = watch.ingest_files
+    rounds: list[set[str]] = []
+
+    def send_slowly(client: Any, files: Any, *given: Any) -> Any:
+        rounds.append({file.name for file, _ in files})
+        sent = send(client, files, *given)
+        if len(rounds) == 1:
+            (folder / "late.txt").write_text("The late bird came during the first round.\n")
+        return sent
+
+    def between_looks() -> Iterator[None]:
+        yield
+        folder.rename(away)
+        (other / "swift.txt").write_text("The swift has left.\n")
+        yield
+        away.rename(folder)
+        (folder / "owl.txt").write_text("The owl hunts at night.\n")
+        yield
+        raise KeyboardInterrupt
+
+    looks = between_looks()
+    clock = SimpleNamespace(sleep=lambda _: next(looks), monotonic=time.monotonic)
+    monkeypatch.setattr(watch, "time", clock)
+    monkeypatch.setattr(watch, "ingest_files", send_slowly)
+    where = ("--sync", "--watch", "--allow-removal", "--collection", "vanishing")
+    assert terminal.run("ingest", str(folder), str(other), *where) == 0, terminal.err
+    told = terminal.err
+    assert f"{folder} cannot be read" in told
+    assert "Stopped watching.\n" in told
+    assert rounds[1:] == [{"late.txt"}, {"swift.txt"}, {"owl.txt"}]
+    listed = terminal.json("docs", "list", "--collection", "vanishing")["data"]
+    assert len(listed) == 6
