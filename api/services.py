@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +114,19 @@ class Services:
         self.catalog.versions.delete(tenant, document_id)
         self.pipeline.passwords.forget(document_id)
         self.catalog.garbage.collect(self.originals.discard)
+
+    def settle(self, collection: Collection, source: str, removed: Sequence[str]) -> list[str]:
+        """Delete what files of a source are done with; returns the ids. See `Sources.release`."""
+        sources = self.catalog.sources
+        deleted = [
+            one
+            for one in sources.outdated(collection.id, source, removed)
+            if sources.release(collection.id, source, removed, one)
+        ]
+        for document_id in deleted:
+            self.pipeline.passwords.forget(document_id)
+        self.catalog.garbage.collect(self.originals.discard)
+        return deleted
 
     def delete_collection(self, tenant: str, collection: Collection) -> None:
         """Delete a collection with all of its documents.

@@ -59,12 +59,17 @@ def admit(
     collection: Collection,
     incoming: Incoming,
     upload: Upload,
+    *,
+    from_source: bool = False,
 ) -> tuple[Document, bool]:
-    """Add a document whose bytes have been received; true when it is new work. See `receive`."""
+    """Add a document whose bytes have been received; true when it is new work. See `receive`.
+
+    ``from_source``: they are a file of a folder, which may remove them.
+    """
     check_metadata(incoming.metadata, collection)
     new = identify(collection, incoming, upload)
     with kept(catalog, originals, upload) as store:
-        return catalog.documents.add(new, store=store)
+        return catalog.documents.add(new, store=store, from_source=from_source)
 
 
 def identify(collection: Collection, incoming: Incoming, upload: Upload) -> NewDocument:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,7 +10,7 @@ from api.door import DoorDep, TenantDep
 from api.schemas.common import ListOf, failures, page
 from api.schemas.sources import Settled, SettleRequest, SourceFileOut
 from rag.catalog.sources import SourceFile
-from rag.errors import InvalidRequest, NotFound
+from rag.errors import InvalidRequest
 
 router = APIRouter(prefix="/collections/{collection_id}/source", tags=["Collections"])
 
@@ -44,17 +43,12 @@ def settle_source(
 ) -> Settled:
     """Remove documents whose files are gone, and earlier versions of those that can be searched.
 
-    Only documents that came from a source are removed, and only when no other file has the
-    same content. May be repeated.
+    Only documents that came from nowhere but sources are removed, and only when no other file
+    has the same content and no other document holds it. May be repeated.
     """
     collection = door.collection(tenant, collection_id)
     sources = door.services.catalog.sources
     for one in body.touched:
         file = SourceFile(source=body.name, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
         sources.touch(collection.id, file)
-    rows, documents = sources.outdated(collection.id, body.name, body.removed)
-    for document_id in documents:
-        with suppress(NotFound):  # an earlier, interrupted settling deleted it
-            door.services.delete(tenant, document_id)
-    sources.forget(collection.id, body.name, rows)
-    return Settled(deleted=list(documents))
+    return Settled(deleted=door.services.settle(collection, body.name, body.removed))

@@ -137,7 +137,7 @@ def upload_document(
             target = _target(door, tenant, form)
             if source:
                 target.note(file, upload, source_file(source))
-            document, is_new = target.admit(file, upload)
+            document, is_new = target.admit(file, upload, from_source=bool(source))
             shown = Uploaded(document=target.shown(document, is_new), job=target.job(document))
             return Reply(status=202 if is_new else 200, body=shown.model_dump_json())
 
@@ -230,7 +230,9 @@ class _Target:
     metadata: dict[str, Any]
     password: str | None = field(repr=False)
 
-    def admit(self, file: FormFile | Attachment, upload: Upload) -> tuple[Document, bool]:
+    def admit(
+        self, file: FormFile | Attachment, upload: Upload, *, from_source: bool = False
+    ) -> tuple[Document, bool]:
         """Add a document for received bytes and start its job; true when that is new work."""
         services = self.door.services
         incoming = self._incoming(file)
@@ -238,7 +240,12 @@ class _Target:
         if self.password is not None:  # before its job can begin
             passwords.keep(identify(self.collection, incoming, upload).id, self.password)
         document, is_new = admit(
-            services.catalog, services.originals, self.collection, incoming, upload
+            services.catalog,
+            services.originals,
+            self.collection,
+            incoming,
+            upload,
+            from_source=from_source,
         )
         if document.status is DocumentStatus.READY:
             passwords.forget(document.id)

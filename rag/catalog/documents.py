@@ -26,6 +26,11 @@ _IS = t.documents.c.id == sa.bindparam("document")
 _BY_ID = sa.select(*_COLUMNS).where(_IS)
 _KNOWN = sa.select(t.documents.c.status, t.documents.c.uploaded).where(_IS)
 _INSERT = sa.insert(t.documents)
+_DISOWN = (
+    sa.update(t.source_files)
+    .where(t.source_files.c.document_id == sa.bindparam("document"), t.source_files.c.owned)
+    .values(owned=False)
+)
 _KEPT = (
     sa.select(t.collections.c.id)
     .where(t.collections.c.id == sa.bindparam("collection"))
@@ -57,17 +62,21 @@ class Documents:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, new: NewDocument, *, store: Callable[[], None]) -> tuple[Document, bool]:
+    def add(
+        self, new: NewDocument, *, store: Callable[[], None], from_source: bool = False
+    ) -> tuple[Document, bool]:
         """Add a document and the job that will ingest it; true when there is new work.
 
         The same bytes again are a no-op, except that a failed document is tried once more.
-        ``store`` makes sure of the original within the transaction, after deletions that
-        might have removed it.
+        Unless they come ``from_source``, no folder removes them any more. ``store`` makes sure
+        of the original within the transaction, after deletions that might have removed it.
 
         Raises:
             NotFound: the collection was deleted meanwhile.
         """
         with self._db.write() as connection:
+            if not from_source:
+                connection.execute(_DISOWN, {"document": new.id})
             return add_document(connection, new, store=store, uploaded=True)
 
     def get(self, tenant: str, document_id: str) -> Document:

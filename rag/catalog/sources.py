@@ -15,6 +15,10 @@ import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
+from rag.catalog.documents import document_by_id
+from rag.catalog.links import parents
+from rag.catalog.statements import changing
+from rag.catalog.versions import delete_document
 from rag.errors import NotFound
 from rag.types import DocumentStatus
 
@@ -65,7 +69,7 @@ class Sources:
             if connection.execute(kept).first() is None:
                 raise NotFound("The collection was deleted meanwhile.", param="collection")
             from_source = sa.exists().where(mine, c.document_id == document_id, c.owned)
-            there = sa.exists().where(t.documents.c.id == document_id)
+            there = sa.exists().where(t.documents.c.id == document_id, t.documents.c.uploaded)
             owned = connection.execute(sa.select(from_source | ~there)).scalar_one()
             connection.execute(sa.update(t.source_files).where(of_file).values(current=False))
             connection.execute(
@@ -124,47 +128,59 @@ class Sources:
                 .values(size=file.size, mtime_ns=file.mtime_ns)
             )
 
-    def outdated(
-        self, collection_id: str, source: str, removed: Sequence[str]
-    ) -> tuple[Sequence[tuple[str, str]], Sequence[str]]:
-        """What can go: rows as (path, document), and documents that no file has any more.
-
-        Rows go of files that were removed, and of earlier contents once the present one can
-        be searched. Forget the rows after the documents are deleted: an interruption between
-        the two then leaves no document behind.
-        """
-        c, d = t.source_files.c, t.documents.c
-        newest = t.source_files.alias()
-        ready = (
-            sa.exists()
-            .where(newest.c.collection_id == c.collection_id, newest.c.source == c.source)
-            .where(newest.c.path == c.path, newest.c.current)
-            .where(d.id == newest.c.document_id, d.status == DocumentStatus.READY)
+    def outdated(self, collection_id: str, source: str, removed: Sequence[str]) -> Sequence[str]:
+        """Documents that a file is done with: it was removed, or has been read anew."""
+        query = (
+            sa.select(t.source_files.c.document_id)
+            .where(_gone(collection_id, source, removed))
+            .distinct()
+            .order_by(t.source_files.c.document_id)
         )
-        mine = c.collection_id == collection_id
-        gone = c.path.in_(removed) | (~c.current & ready)
-        rows = sa.select(c.path, c.document_id, c.owned).where(mine, c.source == source, gone)
         with self._db.read() as connection:
-            going = connection.execute(rows).all()
-            documents = {row.document_id for row in going}
-            kept = sa.select(c.source, c.path, c.document_id).where(
-                mine, c.document_id.in_(documents)
-            )
-            places = {(source, row.path, row.document_id) for row in going}
-            used = {row.document_id for row in connection.execute(kept) if tuple(row) not in places}
-        owned = sorted({row.document_id for row in going if row.owned} - used)
-        return [(row.path, row.document_id) for row in going], owned
+            return connection.execute(query).scalars().all()
 
-    def forget(self, collection_id: str, source: str, rows: Sequence[tuple[str, str]]) -> None:
-        """Remove rows that ``outdated`` named."""
+    def release(
+        self, collection_id: str, source: str, removed: Sequence[str], document_id: str
+    ) -> bool:
+        """Forget the files that are done with a document; true if it was deleted with them.
+
+        It stays when another file is the same, or it was uploaded other than from a source;
+        what is inside another document goes with that one. All this is looked at in the
+        transaction that deletes, since an upload may have come in between.
+        """
         c = t.source_files.c
+        going = _gone(collection_id, source, removed) & (c.document_id == document_id)
+        same = (c.collection_id == collection_id) & (c.document_id == document_id)
         with self._db.write() as connection:
-            for path, document_id in rows:
-                connection.execute(
-                    sa.delete(t.source_files).where(
-                        c.collection_id == collection_id,
-                        c.source == source,
-                        c.path == path,
-                        c.document_id == document_id,
-                    )
-                )
+            rows = connection.execute(sa.select(c.path, c.owned).where(going)).all()
+            paths = [row.path for row in rows]
+            connection.execute(
+                sa.delete(t.source_files).where(same, c.source == source, c.path.in_(paths))
+            )
+            is_used = connection.execute(sa.select(sa.exists().where(same))).scalar()
+            if is_used or not any(row.owned for row in rows):
+                return False
+            if parents(connection, [document_id]):
+                statement = changing(t.documents.c.id, "uploaded")
+                connection.execute(statement, {"key_": document_id, "uploaded": False})
+                return False
+            try:
+                document = document_by_id(connection, document_id)
+            except NotFound:  # deleted by other means
+                return False
+            delete_document(connection, document)
+            return True
+
+
+def _gone(collection_id: str, source: str, removed: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Rows of files that were removed, and earlier contents once the present can be searched."""
+    c, d = t.source_files.c, t.documents.c
+    newest = t.source_files.alias()
+    ready = (
+        sa.exists()
+        .where(newest.c.collection_id == c.collection_id, newest.c.source == c.source)
+        .where(newest.c.path == c.path, newest.c.current)
+        .where(d.id == newest.c.document_id, d.status == DocumentStatus.READY)
+    )
+    of_source = (c.collection_id == collection_id) & (c.source == source)
+    return of_source & (c.path.in_(removed) | (~c.current & ready))

@@ -148,10 +148,14 @@ class Versions:
             NotFound: the tenant has no such document.
         """
         with self._db.write() as connection:
-            document = document_by_id(connection, document_id, tenant)
-            inside = only_within(connection, document_id)
-            for one in (document, *(document_by_id(connection, child) for child in inside)):
-                _delete(connection, one)
+            delete_document(connection, document_by_id(connection, document_id, tenant))
+
+
+def delete_document(connection: sa.Connection, document: Document) -> None:
+    """Remove a document within the caller's write transaction. See `Versions.delete`."""
+    inside = only_within(connection, document.id)
+    for one in (document, *(document_by_id(connection, child) for child in inside)):
+        _delete(connection, one)
 
 
 def delete_rows(
