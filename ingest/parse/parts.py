@@ -1,8 +1,8 @@
 """What a parser yields, and how it travels from the child process to its parent.
 
 A frame is two little-endian uint32 (lengths of header and blob), a JSON header, and a blob
-of character boxes and attached files. Nothing that a parser sends is trusted: ``assemble``
-checks every number.
+of text (UTF-8), character boxes and attached files. So headers stay small, which grow several
+times in memory. Nothing that a parser sends is trusted: ``assemble`` checks every number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -57,8 +57,12 @@ def write_frame(stream: IO[bytes], header: Mapping[str, Any], blob: bytes = b"")
     stream.flush()
 
 
-def read_frame(stream: IO[bytes], limit: int) -> tuple[dict[str, Any], bytes] | None:
+def read_frame(
+    stream: IO[bytes], limit: int, admit: Callable[[int, int], None] = lambda _header, _blob: None
+) -> tuple[dict[str, Any], bytes] | None:
     """Receive one frame of at most ``limit`` bytes; ``None`` where the stream ends.
+
+    ``admit`` is told the bytes of header and blob before they are read, and may refuse them.
 
     Raises:
         FrameError: The frame is larger than ``limit``, cut off, or no JSON object.
@@ -69,6 +73,7 @@ def read_frame(stream: IO[bytes], limit: int) -> tuple[dict[str, Any], bytes] | 
     header_size, blob_size = _LENGTHS.unpack(lengths)
     if header_size + blob_size > limit:
         raise FrameError("too large")
+    admit(header_size, blob_size)
     encoded, blob = stream.read(header_size), stream.read(blob_size)
     if len(encoded) < header_size or len(blob) < blob_size:
         return None
@@ -83,9 +88,10 @@ def read_frame(stream: IO[bytes], limit: int) -> tuple[dict[str, Any], bytes] | 
 
 def part_to_frame(part: Part) -> tuple[dict[str, Any], bytes]:
     """Header and blob of a part."""
+    text = part.text.encode("utf-8", "surrogatepass")
     header = {
         "part": {
-            "text": part.text,
+            "text": len(text),
             "title": part.title,
             "pages": [
                 [p.number, p.start, p.end, p.width, p.height, p.source, len(p.boxes)]
@@ -96,7 +102,7 @@ def part_to_frame(part: Part) -> tuple[dict[str, Any], bytes]:
             "warnings": part.warnings,
         }
     }
-    blobs = [*(page.boxes for page in part.pages), *(a.content for a in part.attachments)]
+    blobs = [text, *(page.boxes for page in part.pages), *(a.content for a in part.attachments)]
     return header, b"".join(blobs)
 
 
@@ -127,7 +133,10 @@ def part_from_frame(header: Mapping[str, Any], blob: bytes) -> Part:
     """
     try:
         fields = header["part"]
-        pages, offset = [], 0
+        pages, offset = [], int(fields["text"])
+        if not 0 <= offset <= len(blob):
+            raise ValueError
+        text = blob[:offset].decode("utf-8", "surrogatepass")
         for number, start, end, width, height, source, length in fields["pages"]:
             boxes = blob[offset : offset + length]
             offset += length
@@ -167,7 +176,7 @@ def part_from_frame(header: Mapping[str, Any], blob: bytes) -> Part:
             for kind, start, end, level, cells in fields["blocks"]
         )
         return Part(
-            text=str(fields["text"]),
+            text=text,
             title=None if fields["title"] is None else str(fields["title"]),
             pages=tuple(pages),
             blocks=blocks,

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -27,9 +27,19 @@ from typing import Any
 import rag.errors
 from ingest.parse.parts import FrameError, read_frame, write_frame
 from ingest.parse.watch import Watch, descendants
-from rag.errors import CorruptDocument, IbidemError, ParserLimit
+from rag.errors import (
+    ConfigurationError,
+    CorruptDocument,
+    DocumentError,
+    IbidemError,
+    NotFound,
+    ParserLimit,
+)
 
 _DOCUMENTS_PER_CHILD = 200
+_MOST_HEADER = 32 << 20  # a million cells of a table
+_GROWTH_OF_JSON = 3
+_BYTES_PER_FRAME = 256
 _COMMAND = (sys.executable, "-I", "-B", "-m", "ingest.parse.child")
 # One thread per numeric library: each further one reserves address space against the limit.
 _ENVIRONMENT = {
@@ -52,9 +62,9 @@ class Limits:
 
     ``cpu_s`` counts per part (some pages; a whole document of the formats without pages),
     ``wall_s`` for the whole request. A document with pages that is not at its end after
-    ``batch_s`` goes on with another request. ``output_bytes`` bounds text and character boxes,
-    and ``text_characters`` the text alone, of the whole document: chunking it in the service
-    takes several bytes each.
+    ``batch_s`` goes on with another request. ``output_bytes`` bounds all that a request's
+    reply takes in the service, and ``text_characters`` the text alone, of the whole document:
+    chunking it in the service takes several bytes each.
     """
 
     memory_bytes: int = 1 << 30
@@ -129,19 +139,18 @@ class _Child:
         assert stdout is not None  # noqa: S101
         write_frame(stdin, *request)
         frames: list[Frame] = []
-        budget = limits.output_bytes
+        admit = _budget(limits.output_bytes)
         while True:
-            frame = read_frame(stdout, budget)
+            frame = read_frame(stdout, limits.output_bytes, admit)
             if frame is None:
                 raise EOFError
-            header, blob = frame
+            header = frame[0]
             if "error" in header:
-                raise _error(header["error"])
+                raise _error(header["error"], request[0].get("do"))
             if "done" in header:
                 return frames
             watch.begin_part()
             frames.append(frame)
-            budget -= len(blob) + _size(header)
 
     def _explain(self, limits: Limits, verdict: str | None) -> _Fault:
         self.kill()
@@ -178,18 +187,29 @@ class _Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
-def _size(header: Mapping[str, Any]) -> int:
-    part = header.get("part")
-    if not isinstance(part, dict):
-        return 1
-    lists = sum(len(v) for v in part.values() if isinstance(v, list))
-    return 1 + len(str(part.get("text", ""))) + 64 * lists
+def _budget(output_bytes: int) -> Callable[[int, int], None]:
+    """What refuses frames whose headers, grown from JSON, and blobs are more than this."""
+    left = output_bytes
+
+    def admit(header: int, blob: int) -> None:
+        nonlocal left
+        left -= _BYTES_PER_FRAME + _GROWTH_OF_JSON * header + blob
+        if header > _MOST_HEADER or left < 0:
+            raise FrameError("too large")
+
+    return admit
 
 
-def _error(fields: Any) -> IbidemError:
-    """The error that a child reports, if it is one that reading a document may end in."""
+def _error(fields: Any, request: Any) -> IbidemError:
+    """The error that a child reports, if it is one that such a request may end in.
+
+    Any other would be taken for the service's own, and end or repeat a job.
+    """
     kind = getattr(rag.errors, str(fields.get("class")), None) if isinstance(fields, dict) else None
-    if not (isinstance(kind, type) and issubclass(kind, rag.errors.IbidemError)):
+    expected: tuple[type[IbidemError], ...] = (DocumentError, ConfigurationError)
+    if request == "render":
+        expected += (NotFound,)  # a page
+    if not (isinstance(kind, type) and issubclass(kind, expected)):
         return CorruptDocument("the parser sent a reply that makes no sense")
     return kind(str(fields.get("message"))[:1000])
 

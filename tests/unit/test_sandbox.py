@@ -15,7 +15,14 @@ import pytest
 from ingest.parse import Limits, parse
 from ingest.parse.parts import FrameError, Part, assemble, part_from_frame, part_to_frame
 from ingest.parse.sandbox import ChildPool
-from rag.errors import ConfigurationError, CorruptDocument, EmptyDocument, NotFound, ParserLimit
+from rag.errors import (
+    ConfigurationError,
+    CorruptDocument,
+    EmptyDocument,
+    MissingExtra,
+    NotFound,
+    ParserLimit,
+)
 from rag.types import Block, BlockKind, Page
 from tests.pdfs import line, pdf
 
@@ -59,10 +66,27 @@ def pool_of(pools: list[ChildPool], script: str) -> ChildPool:
             "larger",
         ),
         ("out.write(b'\\xff' * 4096); out.flush()", ParserLimit, "larger"),
-        ("while True: write_frame(out, {'part': {'text': 'x' * 10000}})", ParserLimit, "larger"),
+        ("while True: write_frame(out, {'part': {}}, b'x' * 10000)", ParserLimit, "larger"),
+        ("while True: write_frame(out, {})", ParserLimit, "larger"),
+        ("while True: write_frame(out, {'part': {'title': 'x' * 10000}})", ParserLimit, "larger"),
+        (
+            "cells = [['table', 0, 1, 0, [[0, 0, 0, 1]] * 1000]]\n"
+            "while True: write_frame(out, {'part': {'blocks': cells}})",
+            ParserLimit,
+            "larger",
+        ),
         ("write_frame(out, {'error': {'class': 'SystemExit'}})", CorruptDocument, "no sense"),
         ("write_frame(out, {'error': 7})", CorruptDocument, "no sense"),
-        ("write_frame(out, {'error': {'class': 'NotFound', 'message': 'm'}})", NotFound, "m"),
+        *(
+            (f"write_frame(out, {{'error': {{'class': {name!r}, 'message': 'm'}}}})", error, says)
+            for name, error, says in [
+                ("EmptyDocument", EmptyDocument, "m"),
+                ("MissingExtra", MissingExtra, "m"),
+                ("NotFound", CorruptDocument, "no sense"),  # would cancel the job
+                ("StorageError", CorruptDocument, "no sense"),  # would be tried for ever
+                ("IbidemError", CorruptDocument, "no sense"),
+            ]
+        ),
     ],
 )
 def test_misbehaving_children(
@@ -72,6 +96,28 @@ def test_misbehaving_children(
     limits = Limits(wall_s=8 if "cpu" in script else 1.5, cpu_s=1, output_bytes=1 << 20)
     with pytest.raises(error, match=says):
         pool.run({}, limits)
+
+
+def test_a_page_that_is_not_there_is_not_found(pools: list[ChildPool]) -> None:
+    script = "write_frame(out, {'error': {'class': 'NotFound', 'message': 'no page 9'}})"
+    with pytest.raises(NotFound, match="no page 9"):
+        pool_of(pools, script).run({"do": "render"}, Limits())
+
+
+def test_the_header_of_one_frame_is_bounded_below_all_output(pools: list[ChildPool]) -> None:
+    script = "write_frame(out, {'part': {'title': 'x' * (33 << 20)}})"
+    with pytest.raises(ParserLimit, match="larger"):
+        pool_of(pools, script).run({}, Limits())
+
+
+def test_the_longest_text_passes_in_one_part(pools: list[ChildPool]) -> None:
+    script = (
+        "from ingest.parse.parts import Part, part_to_frame\n"
+        "write_frame(out, *part_to_frame(Part(text='\\U0001f40b' * 20_000_000)))\n"
+        "write_frame(out, {'done': 1})"
+    )
+    [frame] = pool_of(pools, script).run({}, Limits())
+    assert part_from_frame(*frame).text == "\U0001f40b" * 20_000_000
 
 
 def test_the_whole_process_group_is_killed(pools: list[ChildPool], tmp_path: Path) -> None:
@@ -240,11 +286,16 @@ def test_impossible_spans_are_refused(part: Part) -> None:
     [
         {},
         {"part": None},
-        {"part": {"text": "x", "title": None, "pages": [[1]], "blocks": [], "warnings": []}},
-        {"part": {"text": "x", "title": None, "pages": [], "blocks": [["z", 0, 1, 0]],
+        {"part": {"text": "x", "title": None, "pages": [], "blocks": [], "attachments": [],
                   "warnings": []}},
-        {"part": {"text": "x", "title": None, "pages": [[1, 0, float("inf"), 1, 1, "text", 0]],
-                  "blocks": [], "warnings": []}},
+        {"part": {"text": 9, "title": None, "pages": [], "blocks": [], "attachments": [],
+                  "warnings": []}},
+        {"part": {"text": 0, "title": None, "pages": [[1]], "blocks": [], "attachments": [],
+                  "warnings": []}},
+        {"part": {"text": 0, "title": None, "pages": [], "blocks": [["z", 0, 1, 0, []]],
+                  "attachments": [], "warnings": []}},
+        {"part": {"text": 0, "title": None, "pages": [[1, 0, float("inf"), 1, 1, "text", 0]],
+                  "blocks": [], "attachments": [], "warnings": []}},
     ],
 )  # fmt: skip
 def test_malformed_parts_are_refused(header: dict[str, object]) -> None:
