@@ -2,9 +2,11 @@
 
 Two filters that a process lays on itself and can never lift, and that programs started by it
 inherit. *seccomp* refuses system calls: everything about sockets, plain forks (threads and
-starting another program remain), signals of process groups, and whatever reaches other
+starting another program remain), signals of process groups, and whatever else reaches other
 processes or the system. *Landlock* leaves reading of named folders and files, writing of
-none. Both are called through ctypes: there is no other dependency. Where a kernel has one of
+none, and from its version 6 on no signal to a process outside. Before that ``kill`` remains,
+which a parser needs to end its own programs and a filter cannot tell whose number it is
+given. Both are called through ctypes: there is no other dependency. Where a kernel has one of
 them not, ``confine`` says so, and what remains are the limits of ``child``.
 
 Numbers are those of the kernel's headers: linux/seccomp.h, linux/landlock.h, asm/unistd.h.
@@ -20,7 +22,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-NETWORK, FILES = "network", "files"
+NETWORK, FILES, PROCESSES = "network", "files", "other processes"
 
 _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER_MODE = 38, 22, 2
 
@@ -60,13 +62,16 @@ _CALLS = {
     "fanotify_init": (300, 262),
 }  # fmt: skip
 _CLONE, _CLONE3, _PRLIMIT, _KILL = (56, 220), (435, 435), (302, 261), (62, 129)
+# Left to this process for itself, as in abort: tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo.
+_OWN_SIGNALS = ((200, 130), (234, 131), (129, 138), (297, 240))
+_FCNTL, _OWNERS = (72, 25), (8, 15)  # F_SETOWN, F_SETOWN_EX: whom the kernel signals for a file
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _X32 = 0x40000000  # the same calls under other numbers
 _SHARES_MEMORY, _NAMESPACES = 0x100, 0x7E020000
 
 # struct sock_filter: code, jump if true, jump if false, value
 _LOAD, _EQUAL, _AT_LEAST, _HAS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
+_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT, _SECOND_ARGUMENT_AT = 0, 4, 16, 24
 _ALLOW, _END_PROCESS, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -75,7 +80,7 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1, 2, 4, 8
 # Rights on files and on the network, and what is cut off outside, since each version.
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _CONNECT_AND_BIND = 3  # since 4
-_ABSTRACT_SOCKETS_AND_SIGNALS = 3  # since 6
+_SCOPED, _ABSTRACT_SOCKETS_AND_SIGNALS = 6, 3
 
 _SYSTEM = (
     "/usr", "/bin", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache", "/etc/ld.so.conf",
@@ -92,16 +97,21 @@ def confine(readable: Iterable[Path]) -> dict[str, str]:
         readable: Folders and files that may be read, besides Python and the system's libraries.
 
     Returns:
-        What is not protected and why, by ``NETWORK`` and ``FILES``; empty when both hold.
+        What is not protected and why, by ``NETWORK``, ``FILES`` and ``PROCESSES``; empty when
+        both filters hold in full.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "prctl"):
         reason = f"{os.uname().sysname} has no such filters"
-        return {NETWORK: reason, FILES: reason}
+        return dict.fromkeys((NETWORK, FILES, PROCESSES), reason)
     libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     files = _restrict_files(libc, [*readable, *_installation(), *map(Path, _SYSTEM)])
     calls = _restrict_calls(libc)
-    return {what: why for what, why in ((FILES, files), (NETWORK, calls)) if why}
+    signals = calls or files
+    if signals is None and _version(libc) < _SCOPED:
+        signals = f"Landlock is older than version {_SCOPED}, and does not keep signals in"
+    found = ((FILES, files), (NETWORK, calls), (PROCESSES, signals))
+    return {what: why for what, why in found if why}
 
 
 def _installation() -> Iterator[Path]:
@@ -114,15 +124,19 @@ def _installation() -> Iterator[Path]:
         yield from map(Path, sys.modules[package].__path__)
 
 
+def _version(libc: ctypes.CDLL) -> int:
+    return int(libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION))
+
+
 def _restrict_files(libc: ctypes.CDLL, readable: Iterable[Path]) -> str | None:
-    version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
+    version = _version(libc)
     if version < 1:
         return f"the kernel has no Landlock, or it is switched off ({_last_error()})"
     rights = _FILE_RIGHTS[max(since for since in _FILE_RIGHTS if since <= version)]
     fields = [rights]
     if version >= 4:
         fields.append(_CONNECT_AND_BIND)
-    if version >= 6:
+    if version >= _SCOPED:
         fields.append(_ABSTRACT_SOCKETS_AND_SIGNALS)
     attributes = struct.pack(f"<{len(fields)}Q", *fields)
     ruleset = libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
@@ -172,7 +186,7 @@ def _filter(column: int, architecture: int) -> list[tuple[int, int, int, int]]:
     """The program that decides on every system call, instruction by instruction."""
     refuse = (_RETURN, 0, 0, _REFUSE | errno.EPERM)
     unknown = (_RETURN, 0, 0, _REFUSE | errno.ENOSYS)
-    argument = (_LOAD, 0, 0, _FIRST_ARGUMENT_AT)
+    argument, second = (_LOAD, 0, 0, _FIRST_ARGUMENT_AT), (_LOAD, 0, 0, _SECOND_ARGUMENT_AT)
     steps = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
         (_EQUAL, 1, 0, architecture),
@@ -188,6 +202,11 @@ def _filter(column: int, architecture: int) -> list[tuple[int, int, int, int]]:
             steps += [(_EQUAL, 0, 1, numbers[column]), refuse]
     # Threads and a child that at once becomes another program share memory; a fork does not.
     allow = (_RETURN, 0, 0, _ALLOW)
+    for numbers in _OWN_SIGNALS:
+        own = (_EQUAL, 0, 1, os.getpid())
+        steps += [(_EQUAL, 0, 4, numbers[column]), argument, own, allow, refuse]
+    steps += [(_EQUAL, 0, 5, _FCNTL[column]), second]
+    steps += [(_EQUAL, 1, 0, _OWNERS[0]), (_EQUAL, 0, 1, _OWNERS[1]), refuse, allow]
     steps += [
         *((_EQUAL, 0, 5, _CLONE[column]), argument, (_HAS, 1, 0, _NAMESPACES)),
         *((_HAS, 1, 0, _SHARES_MEMORY), refuse, allow),

@@ -28,6 +28,9 @@ def outcome(attempt):
         return type(error).__name__
 print(json.dumps([outcome(attempt) for attempt in sys.argv[2:]]))
 """
+WITHOUT_LANDLOCK = """
+sys.modules['ingest.parse.confine']._restrict_files = lambda *_: 'left out'
+"""
 IN_A_POOL = """
 import os, subprocess, sys, time
 from ingest.parse.parts import read_frame, write_frame
@@ -43,9 +46,13 @@ def enforced() -> None:
         pytest.skip(f"nothing to show on this system: {said}")
 
 
-def attempts(folder: Path, *tried: str) -> list[str]:
+def attempts(folder: Path, *tried: str, landlock: bool = True) -> list[str]:
     """What each expression comes to in a child that may read only this folder."""
-    command = [sys.executable, "-c", CONFINED, str(folder), *tried]
+    script = CONFINED
+    if not landlock:
+        script = script.replace("\nassert confine", WITHOUT_LANDLOCK + "\nconfine")
+        script = script.replace("sys.argv[1])]) == {}", "sys.argv[1])])")
+    command = [sys.executable, "-c", script, str(folder), *tried]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(eval(done.stdout))  # noqa: S307 - a list of strings from our own child
@@ -110,6 +117,35 @@ def test_no_forks_and_no_reach_to_other_processes(tmp_path: Path) -> None:
         "__import__('resource').prlimit(os.getppid(), 7, (0, 0))",
     )
     assert attempts(tmp_path, *tried) == ["PermissionError"] * len(tried)
+
+
+@pytest.mark.usefixtures("enforced")
+def test_system_calls_alone_refuse_most_signals(tmp_path: Path) -> None:
+    stranger = subprocess.Popen(["sleep", "60"])
+    pid = stranger.pid
+    numbers = {"x86_64": (200, 234, 129, 297), "aarch64": (130, 131, 138, 240)}
+    tkill, tgkill, queue, thread_queue = numbers[os.uname().machine]
+    call = "ctypes.CDLL(None, use_errno=True).syscall"
+    refused = (
+        f"({call}({tkill}, {pid}, 9), ctypes.get_errno())",
+        f"({call}({tgkill}, {pid}, {pid}, 9), ctypes.get_errno())",
+        f"({call}({queue}, {pid}, 9, bytes(128)), ctypes.get_errno())",
+        f"({call}({thread_queue}, {pid}, {pid}, 9, bytes(128)), ctypes.get_errno())",
+        f"({call}({tgkill}, os.getppid(), os.getppid(), 9), ctypes.get_errno())",
+    )
+    owner = f"__import__('fcntl').fcntl(0, 8, {pid})"  # whom the kernel signals for a file
+    own = (
+        "(signal.signal(signal.SIGUSR1, signal.SIG_IGN), signal.raise_signal(signal.SIGUSR1))[1]",
+        "signal.pthread_kill(threading.get_ident(), 0)",
+        f"{call}({tgkill}, os.getpid(), threading.get_native_id(), 0)",
+    )
+    try:
+        found = attempts(tmp_path, *refused, owner, *own, landlock=False)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+    assert found == ["(-1, 1)"] * 5 + ["PermissionError"] + ["None", "None", "0"]
 
 
 @pytest.mark.usefixtures("enforced")
@@ -195,5 +231,29 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("ingest.parse.confine.ctypes.CDLL", lambda *_, **__: NoFilters())
     said = confine([])
-    assert set(said) == {"network", "files"}
+    assert set(said) == {"network", "files", "other processes"}
     assert all("no such filters" in why for why in said.values())
+
+
+@pytest.mark.parametrize("version", [1, 5, 6, 7])
+def test_a_kernel_that_lets_signals_through_is_said(
+    version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OldKernel:
+        """A system library on a kernel with this Landlock, which grants everything."""
+
+        def prctl(self, *_: object) -> int:
+            return 0
+
+        def syscall(self, number: int, attributes: object, *_: object) -> int:
+            if number != 444:
+                return 0
+            return version if attributes is None else os.open(os.devnull, os.O_RDONLY)
+
+    monkeypatch.setattr("ingest.parse.confine.ctypes.CDLL", lambda *_, **__: OldKernel())
+    said = confine([])
+    if version >= 6:
+        assert said == {}
+    else:
+        assert set(said) == {"other processes"}
+        assert "signal" in said["other processes"]
