@@ -180,17 +180,17 @@ def _check_page(document: Document, number: int) -> None:
             "read its text instead.",
             param="number",
         )
-    if number > document.page_count:
-        raise NotFound(
-            f"Document {document.id} has {document.page_count} pages, and no page {number}.",
-            param="number",
-        )
     format_ = BY_MEDIA_TYPE.get(document.media_type)
     if format_ is None or not format_.drawn:
         word = "page" if format_ is None else format_.page
         raise NotFound(
             f"The {word}s of document {document.id} are text and have no images; read its text "
             "instead.",
+            param="number",
+        )
+    if number > document.page_count:
+        raise NotFound(
+            f"Document {document.id} has {document.page_count} pages, and no page {number}.",
             param="number",
         )
 
