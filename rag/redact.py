@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
+from urllib.parse import unquote
 
 _SECRET_PARAMETER = re.compile(r"(?i)([?&;][^=&;]*(?:pass|pwd|secret|token|key)[^=&;]*=)[^&;#]*")
+_TELLING = 4
+"""Characters in a row that give a secret away; fewer are in every sentence."""
+
 _AUTHORITY = re.compile(r"(?P<scheme>(?:[^/?#]*://)?)(?P<credentials>.*@)?(?P<rest>.*)", re.DOTALL)
 
 
@@ -19,6 +26,17 @@ def masked_url(url: str) -> str:
     if credentials:
         credentials = f"{credentials.partition(':')[0].rstrip('@')}:***@"
     return scheme + credentials + _SECRET_PARAMETER.sub(r"\1***", rest)
+
+
+def masked_text(text: str, secrets: Iterable[str]) -> str:
+    """A message without any piece of the secrets, also of those that it cuts short or in two."""
+    hidden = [False] * len(text)
+    known = [form for secret in secrets for form in {secret, unquote(secret)}]
+    for first in range(len(text) - _TELLING + 1):
+        if any(text[first : first + _TELLING] in secret for secret in known):
+            hidden[first : first + _TELLING] = [True] * _TELLING
+    runs = groupby(zip(text, hidden, strict=True), key=itemgetter(1))
+    return "".join("***" if hide else "".join(c for c, _ in run) for hide, run in runs)
 
 
 def _split(url: str) -> tuple[str, str, str]:

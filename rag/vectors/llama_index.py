@@ -15,7 +15,7 @@ import importlib
 import inspect
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,9 +23,11 @@ from urllib.parse import parse_qsl
 import numpy as np
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, VectorStoreQuery
+from pydantic import ValidationError
 
 from rag.errors import ConfigurationError, StorageError
 from rag.locks import ReadWriteLock
+from rag.redact import masked_text
 from rag.types import FloatMatrix, FloatVector, Ids
 from rag.vectors import Hits, Place, best, check_shapes, last_of_each, nothing
 
@@ -33,6 +35,7 @@ _FEW = 2_000
 """Ids that are compared one by one rather than hoped for among the nearest of all."""
 _MOST_ASKED = 10_000
 _BATCH = 2_000
+_LONGEST_MESSAGE = 1_000
 
 
 class LlamaIndexStore:
@@ -66,18 +69,20 @@ class LlamaIndexStore:
         """
         if place.name in self._opened:  # many can be opened once at a time
             _close(self._opened.pop(place.name))
+        arguments = _filled_in(self._arguments, place)
+        secrets = [*self._arguments.values(), *map(str, arguments.values())]
         try:
-            store = self._make(**_filled_in(self._arguments, place))
+            store = self._make(**arguments)
         except Exception as error:
             raise ConfigurationError(
-                f"IBIDEM_INDEX=llama_index:{self._name}: {type(error).__name__}: {error}"
-            ) from error
+                f"IBIDEM_INDEX=llama_index:{self._name}: {_said(error, secrets)}"
+            ) from None  # a traceback would show what is masked here
         if not isinstance(store, BasePydanticVectorStore):
             raise ConfigurationError(
                 f"IBIDEM_INDEX=llama_index:{self._name} is no vector store of LlamaIndex."
             )
         self._opened[place.name] = store
-        return LlamaIndexIndex(store, place)
+        return LlamaIndexIndex(store, place, secrets)
 
     def close(self) -> None:
         """Close every store that was opened."""
@@ -88,8 +93,11 @@ class LlamaIndexStore:
 class LlamaIndexIndex:
     """One collection's vectors as nodes without text, whose ids are ours as UUIDs."""
 
-    def __init__(self, store: BasePydanticVectorStore, place: Place) -> None:
-        """Over a store, which is emptied."""
+    def __init__(
+        self, store: BasePydanticVectorStore, place: Place, secrets: Sequence[str] = ()
+    ) -> None:
+        """Over a store, which is emptied; no error shows the ``secrets`` that made it."""
+        self._secrets = secrets
         self._store = store
         self._place = place
         self._ids: Ids = np.empty(0, np.int64)
@@ -180,9 +188,19 @@ class LlamaIndexIndex:
         try:
             yield
         except Exception as error:
-            raise StorageError(
-                f"The vector store {type(self._store).__name__} failed: {error}"
-            ) from error
+            name = type(self._store).__name__
+            said = _said(error, self._secrets)
+            raise StorageError(f"The vector store {name} failed: {said}") from None
+
+
+def _said(error: Exception, secrets: Sequence[str]) -> str:
+    """What an error says; pydantic and drivers quote what they were given, passwords too."""
+    if isinstance(error, ValidationError):  # without the values that it quotes
+        found = error.errors(include_input=False, include_url=False)
+        text = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)
+    else:
+        text = str(error)
+    return f"{type(error).__name__}: {masked_text(text[:_LONGEST_MESSAGE], secrets)}"
 
 
 def _find(name: str) -> Callable[..., Any]:

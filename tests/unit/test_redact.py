@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.redact import masked_url, public_url
+from rag.redact import masked_text, masked_url, public_url
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,17 @@ def test_a_public_address_has_no_credentials_and_no_query(url: str, public: str)
 )
 def test_a_masked_address_still_says_who_and_where(url: str, masked: str) -> None:
     assert masked_url(url) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("cannot parse 'postgresql://ada:se%40cret@db/x'", "cannot parse '***'"),
+        ("invalid literal for int(): 'cret@db'", "invalid literal for int(): '***'"),
+        ("input 'postgresql://ad...cret@db/x'", "input '***...***'"),  # as pydantic shortens
+        ("password 'se@cret' is wrong", "password '***' is wrong"),
+        ("no answer in 5 s", "no answer in 5 s"),
+    ],
+)
+def test_a_masked_text_holds_no_piece_of_a_secret(text: str, masked: str) -> None:
+    assert masked_text(text, ["postgresql://ada:se%40cret@db/x"]) == masked

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rag.vectors
 from api.settings import Settings
-from rag.errors import ConfigurationError, MissingExtra
+from rag.errors import ConfigurationError, MissingExtra, StorageError
+from rag.vectors import Place
 from rag.vectors.registry import vector_indexes
 
 
@@ -61,6 +64,51 @@ def test_what_cannot_be_used_is_said(name: str, message: str, tmp_path: Path) ->
     with pytest.raises(ConfigurationError, match=message) as caught:
         open_index(name, tmp_path)
     assert "secret" not in str(caught.value)
+
+
+def refusing(collection: str, url: str) -> object:
+    """A store that refuses its arguments, and says all that it was given."""
+    raise ValueError(f"cannot reach {url!r}")
+
+
+def failing(collection: str, url: str) -> object:
+    """A store that takes its arguments, and says them when it fails."""
+    from llama_index.core.vector_stores.types import BasePydanticVectorStore
+
+    class Failing(BasePydanticVectorStore):
+        stores_text: bool = False
+
+        @property
+        def client(self) -> None:
+            return None
+
+        def add(self, nodes: object, **_: object) -> list[str]:
+            raise OSError(f"no connection to {url}")
+
+        def delete(self, ref_doc_id: str, **_: object) -> None:
+            raise NotImplementedError
+
+        def query(self, query: object, **_: object) -> object:
+            raise NotImplementedError
+
+    return Failing()
+
+
+@pytest.mark.parametrize("name", ["refusing", "failing"])
+def test_errors_of_a_store_show_none_of_its_arguments(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("llama_index.core")
+    url = "postgresql://ada:se%2540cret@db/x"
+    setting = f"llama_index:{__name__}.{name}?collection={{collection}}&url={url}"
+    place = Place(name="one", dimension=2, stored=lambda ids: (ids, np.ones((len(ids), 2))))
+    with (
+        vector_indexes(setting, folder=tmp_path) as open_vectors,
+        pytest.raises((ConfigurationError, StorageError)) as caught,
+    ):
+        open_vectors(place).add(np.array([1]), np.ones((1, 2), np.float32))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "Error: " in str(caught.value)
+    assert "ada" not in shown
+    assert "cret" not in shown.replace(" secret", "")
 
 
 def test_secrets_of_an_index_are_not_shown() -> None:
