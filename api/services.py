@@ -111,20 +111,18 @@ class Services:
         Raises:
             NotFound: the tenant has no such document.
         """
-        self.catalog.versions.delete(tenant, document_id)
-        self.pipeline.passwords.forget(document_id)
+        with self._forgetting([document_id]):
+            self.catalog.versions.delete(tenant, document_id)
         self.catalog.garbage.collect(self.originals.discard)
 
     def settle(self, collection: Collection, source: str, removed: Sequence[str]) -> list[str]:
         """Delete what files of a source are done with; returns the ids. See `Sources.release`."""
         sources = self.catalog.sources
-        deleted = [
-            one
-            for one in sources.outdated(collection.id, source, removed)
-            if sources.release(collection.id, source, removed, one)
-        ]
-        for document_id in deleted:
-            self.pipeline.passwords.forget(document_id)
+        outdated = sources.outdated(collection.id, source, removed)
+        with self._forgetting(outdated):
+            deleted = [
+                one for one in outdated if sources.release(collection.id, source, removed, one)
+            ]
         self.catalog.garbage.collect(self.originals.discard)
         return deleted
 
@@ -137,13 +135,22 @@ class Services:
         """
         documents = self.catalog.documents
         while page := documents.page(tenant, collection, limit=_DELETED_AT_ONCE):
-            for document in page:
-                # Somebody else may be deleting it too.
-                with suppress(NotFound):
-                    self.catalog.versions.delete(tenant, document.id)
+            with self._forgetting([document.id for document in page]):
+                for document in page:
+                    # Somebody else may be deleting it too.
+                    with suppress(NotFound):
+                        self.catalog.versions.delete(tenant, document.id)
         self.catalog.garbage.collect(self.originals.discard)
         self.indexes.drop(collection)
         self.catalog.collections.delete(tenant, collection.id)
+
+    @contextmanager
+    def _forgetting(self, document_ids: Sequence[str]) -> Iterator[None]:
+        """Forget the passwords of these documents, and files inside them, that are then gone."""
+        concerned = {*document_ids, *self.catalog.attachments.inside(document_ids)}
+        yield
+        for gone in concerned - self.catalog.documents.names(list(concerned)).keys():
+            self.pipeline.passwords.forget(gone)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ingest.intake import Incoming, identify, kept
 from rag.catalog.attachments import Lineage
-from rag.errors import DocumentError, UnsupportedType
+from rag.errors import DocumentError, NotFound, UnsupportedType
 from rag.types import Attachment, Collection, Document, DocumentStatus, ParsedDocument
 
 if TYPE_CHECKING:
@@ -96,13 +96,23 @@ class _Adoption:
             password = self._pipeline.passwords.of(self._document.id)
             if password is not None:
                 self._pipeline.passwords.keep(new.id, password)
-            with kept(catalog, originals, upload) as store:
-                child, is_new = catalog.attachments.adopt(
-                    self._document, self._generation, new, position=position, store=store
-                )
+            try:
+                with kept(catalog, originals, upload) as store:
+                    child, is_new = catalog.attachments.adopt(
+                        self._document,
+                        self._generation,
+                        new,
+                        position=position,
+                        store=store,
+                        unlocked=password is not None,
+                    )
+            except NotFound:
+                if catalog.documents.find(new.id) is None:
+                    self._pipeline.passwords.forget(new.id)
+                raise
             if is_new:
                 self._pipeline.submit(child.job_id)
-            elif child.status is DocumentStatus.READY:
+            elif child.status in (DocumentStatus.READY, DocumentStatus.FAILED):
                 self._pipeline.passwords.forget(new.id)
 
     def _take_room(self, size: int) -> None:

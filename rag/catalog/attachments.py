@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
-from rag.catalog.documents import NewDocument, add_document
+from rag.catalog.documents import NewDocument, add_document, find_document
 from rag.catalog.links import insert_link, parents, uploaded
 from rag.catalog.versions import Versions
+from rag.errors import EncryptedDocument
 from rag.types import Document
 
 
@@ -52,18 +53,35 @@ class Attachments:
         *,
         position: int,
         store: Callable[[], None],
+        unlocked: bool,
     ) -> tuple[Document, bool]:
         """Add a document that was found inside another, with the link, at once.
 
-        As often as this is repeated, there is one document and one link. See `Documents.add`.
+        As often as this is repeated, there is one document and one link. One that is there
+        stays as it is, also one that failed: except for want of a password, when now
+        ``unlocked``. See `Documents.add`.
 
         Raises:
             NotFound: the parent was deleted, or another job has taken it over.
         """
         with self._versions.writing(parent.id, generation) as connection:
-            added = add_document(connection, new, store=store, uploaded=False)
+            known = find_document(connection, new.id)
+            if known is None or (unlocked and _locked(known)):
+                if known is not None:
+                    new = replace(
+                        new, name=known.name, media_type=known.media_type, metadata=known.metadata
+                    )
+                added = add_document(connection, new, store=store, uploaded=False)
+            else:
+                store()
+                added = known, False
             insert_link(connection, parent.id, new.id, position)
             return added
+
+    def inside(self, document_ids: Iterable[str]) -> set[str]:
+        """The documents that were found inside these, at any depth."""
+        with self._db.read() as connection:
+            return set(_within(connection, set(document_ids)))
 
     def links(self, document_ids: Sequence[str]) -> Mapping[str, Links]:
         """What each of these documents was found inside, and what inside it, in order."""
@@ -100,6 +118,10 @@ class Attachments:
             within=frozenset(within),
             size=sum(within.values()),
         )
+
+
+def _locked(document: Document) -> bool:
+    return (document.error or {}).get("code") == EncryptedDocument.code
 
 
 def _within(connection: sa.Connection, roots: set[str]) -> dict[str, int]:

@@ -91,8 +91,7 @@ class Documents:
     def find(self, document_id: str) -> Document | None:
         """The document with this id of any tenant, for the worker."""
         with self._db.read() as connection:
-            row = connection.execute(_BY_ID, {"document": document_id}).mappings().first()
-            return None if row is None else _document(row)
+            return find_document(connection, document_id)
 
     def page(
         self,
@@ -260,6 +259,12 @@ def _row(new: NewDocument, job_id: str) -> dict[str, Any]:
     }
 
 
+def find_document(connection: sa.Connection, document_id: str) -> Document | None:
+    """The document with this id of any tenant, within the caller's transaction."""
+    row = connection.execute(_BY_ID, {"document": document_id}).mappings().first()
+    return None if row is None else _document(row)
+
+
 def document_by_id(
     connection: sa.Connection, document_id: str, tenant: str | None = None
 ) -> Document:
@@ -268,10 +273,10 @@ def document_by_id(
     Raises:
         NotFound: there is none.
     """
-    row = connection.execute(_BY_ID, {"document": document_id}).mappings().first()
-    if row is None or tenant not in (None, row["tenant"]):
+    document = find_document(connection, document_id)
+    if document is None or tenant not in (None, document.tenant):
         raise NotFound(f"No document {document_id!r}.", param="document")
-    return _document(row)
+    return document
 
 
 def _select(

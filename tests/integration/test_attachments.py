@@ -23,6 +23,7 @@ from rag.catalog import schema as t
 from rag.errors import NotFound
 from rag.retrieve import SearchRequest
 from rag.types import Attachment, Document, DocumentStatus, ParsedDocument
+from tests.locked import locked_pdf
 
 TENANT = "default"
 
@@ -230,6 +231,54 @@ def test_an_archive_of_archives(services: Services) -> None:
     services.delete(TENANT, document.id)
     assert names(services) == {}
     assert sound(services)
+
+
+def test_a_file_that_failed_stays_as_it_is_when_its_mail_is_read_again(
+    services: Services,
+) -> None:
+    document = upload(services, "m.eml", mail("a", broken_pdf=b"%PDF-1.7 and no more"))
+    run_jobs(services)
+    broken = names(services)["broken.pdf"]
+    assert broken.status is DocumentStatus.FAILED
+    catalog = services.catalog
+    before = catalog.documents.update(TENANT, broken.id, name="mine.pdf", metadata={"year": 1})
+    catalog.inspection.ingest_again(document.id)
+    run_jobs(services)
+    assert catalog.documents.get(TENANT, broken.id) == before
+
+
+def test_a_file_without_its_password_is_tried_again_with_one(services: Services) -> None:
+    book = locked_pdf("The locked page names the Linnet pump.", "secret")
+    document = upload(services, "m.eml", mail("a", book_pdf=book))
+    run_jobs(services)
+    catalog = services.catalog
+    locked = catalog.documents.update(TENANT, names(services)["book.pdf"].id, name="mine.pdf")
+    assert locked.status is DocumentStatus.FAILED
+    for password, status in ((None, DocumentStatus.FAILED), ("secret", DocumentStatus.READY)):
+        if password:
+            services.pipeline.passwords.keep(document.id, password)
+        catalog.inspection.ingest_again(document.id)
+        run_jobs(services)
+        after = catalog.documents.get(TENANT, locked.id)
+        assert (after.name, after.status) == ("mine.pdf", status)
+    assert after.job_id != locked.job_id
+
+
+@pytest.mark.parametrize("whole_collection", [False, True])
+def test_passwords_of_files_inside_go_with_their_mail(
+    services: Services, whole_collection: bool
+) -> None:
+    document = upload(services, "m.eml", mail("a", n=mail("b", o_txt=b"words")))
+    services.pipeline.passwords.keep(document.id, "secret")
+    for _ in range(2):  # not yet the text itself
+        ingest(services.pipeline, services.catalog.jobs.unfinished()[0])
+    inner = names(services)["o.txt"].id
+    assert services.pipeline.passwords.of(inner) == "secret"
+    if whole_collection:
+        services.delete_collection(TENANT, services.collection(TENANT, None))
+    else:
+        services.delete(TENANT, document.id)
+    assert services.pipeline.passwords.of(inner) is None
 
 
 def test_the_audit_finds_what_nothing_holds(services: Services) -> None:
