@@ -32,6 +32,10 @@ class Worker:
 
     def start(self) -> None:
         """Begin to load the job store."""
+        # It brings SQLAlchemy's ORM, which asks to be consulted by every statement as soon as it
+        # is half there: it has to be whole before another thread makes one.
+        import sqlalchemy.orm  # noqa: F401
+
         self._starting.start()
 
     def submit(self, job_id: str) -> None:

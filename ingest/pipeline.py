@@ -27,7 +27,7 @@ from rag.types import Collection, Document, Job, ParsedDocument
 EMBED_BATCH = 128
 """Chunks embedded and stored as one step; about four seconds of work on two cores."""
 
-MOST_BEGINNINGS = 8
+MOST_BEGINNINGS = 20
 """A document that is begun as often in vain is given up: it may be what ends the process."""
 
 

@@ -95,11 +95,28 @@ def ingest(
             return keep_in_step(
                 client, paths, collection, fields, selection, {**how, "password": password}
             )
-        files, hidden = find_files(paths, selection)
+        files, left_out = find_files(paths, selection)
         sent = ingest_files(client, [(file, None) for file in files], collection, fields, password)
-        outcomes = [*sent, *hidden]
+        outcomes = [*sent, *left_out]
+        _finish_what_was_left(client)
     report(outcomes, time.monotonic() - started, as_json=how["as_json"])
     return exit_code(outcomes)
+
+
+def _finish_what_was_left(client: Client) -> None:
+    """Without a service, read what an earlier command was stopped from reading."""
+    from api.client import IN_PROCESS
+
+    if client.address != IN_PROCESS:
+        return
+    told = False
+    while left := client.listed("/v1/jobs", 100, status="queued") + client.listed(
+        "/v1/jobs", 100, status="in_progress"
+    ):
+        if not told:
+            note(f"Reading {len(left)} documents that an earlier command left.")
+            told = True
+        time.sleep(_LOOK_S)
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

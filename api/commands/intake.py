@@ -24,10 +24,8 @@ def find_files(
 ) -> tuple[list[Path], list[Outcome]]:
     """The files that paths, folders and patterns name, each once, and what was left out.
 
-    ``selection`` and ignore files speak of what is in folders, not of what is named.
-
-    Raises:
-        InvalidRequest: a path names nothing.
+    ``selection`` and ignore files speak of what is in folders, not of what is named. A path
+    that names nothing is an outcome like any other.
     """
     files: dict[Path, None] = {}
     hidden: list[Outcome] = []
@@ -39,7 +37,8 @@ def find_files(
             found = glob.glob(given, recursive=True)  # noqa: PTH207
             matches = [Path(one) for one in sorted(found)]
         if not matches:
-            raise InvalidRequest(f"There is no file or folder {given!r}.")
+            told = {"code": "not_found", "message": "There is no such file or folder."}
+            hidden.append(Outcome(path=given, status="failed", error=told))
         for path in matches:
             if path.is_dir():
                 folder = scan(path, selection or Selection())

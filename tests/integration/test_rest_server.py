@@ -185,7 +185,7 @@ def test_slow_uploads_do_not_stop_other_requests(running: Running) -> None:
         connection.putheader("content-type", "multipart/form-data; boundary=B")
         connection.putheader("content-length", "1000000")
         connection.endheaders()
-        connection.send(HEAD)
+        connection.send(HEAD + b"x" * 400_000)  # taken in quarters of a megabyte
         connections.append(connection)
     until(lambda: len(running.incoming()) == 8)
     for path in ("/v1/documents", "/v1/collections", "/health", "/metrics"):

@@ -14,7 +14,7 @@ from api import cli
 from api.client import Client
 from api.commands.common import plain
 from api.commands.intake import Intake, find_files
-from rag.errors import IbidemError, InvalidRequest, NotFound, StorageFull
+from rag.errors import IbidemError, NotFound, StorageFull
 
 HEAVY = ("numpy", "faiss", "dbos", "onnxruntime", "sqlalchemy", "fastapi", "httpx2", "pydantic")
 COMMANDS = sorted(cli.cli.commands)
@@ -215,9 +215,11 @@ def test_patterns_are_expanded_and_nothing_is_sent_twice(tmp_path: Path) -> None
     assert find_files([str(tmp_path / "x/[odd].txt")])[0] == [tmp_path / "x/[odd].txt"]
 
 
-def test_a_path_that_names_nothing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match=r"nothing\*"):
-        find_files([str(tmp_path / "nothing*")])
+def test_a_path_that_names_nothing_stops_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    files, (missing,) = find_files([str(tmp_path / "nothing*"), str(tmp_path / "a.txt")])
+    assert files == [tmp_path / "a.txt"]
+    assert (missing.status, missing.path) == ("failed", str(tmp_path / "nothing*"))
 
 
 def test_what_cannot_be_read_is_not_sent(tmp_path: Path) -> None:

@@ -107,6 +107,9 @@ def _has_cells(row: str) -> bool:
 
 def _names_columns(row: str) -> bool:
     """Whether a row has years or days for amounts, and so says what its columns are."""
+    cells = [cell.strip() for cell in row.replace(" | ", "\t").split("\t")]
+    if len(cells) == 2 and cells[0] and len(_AMOUNT.findall(cells[1])) > 1:
+        return False  # a label and a date: "Due for payment", "14 July 2024"
     amounts = [amount.strip("(,.)") for amount in _AMOUNT.findall(row)]
     years = [amount for amount in amounts if _YEAR.fullmatch(amount)]
     return bool(years) and all(a in years or (a.isdigit() and len(a) < 3) for a in amounts)
