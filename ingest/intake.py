@@ -61,15 +61,17 @@ def admit(
     upload: Upload,
     *,
     from_source: bool = False,
+    unlocks: bool = False,
 ) -> tuple[Document, bool]:
     """Add a document whose bytes have been received; true when it is new work. See `receive`.
 
-    ``from_source``: they are a file of a folder, which may remove them.
+    ``from_source``: they are a file of a folder, which may remove them. ``unlocks``: a password
+    for them is kept, so that locked parts are tried once more.
     """
     check_metadata(incoming.metadata, collection)
     new = identify(collection, incoming, upload)
     with kept(catalog, originals, upload) as store:
-        return catalog.documents.add(new, store=store, from_source=from_source)
+        return catalog.documents.add(new, store=store, from_source=from_source, unlocks=unlocks)
 
 
 def identify(collection: Collection, incoming: Incoming, upload: Upload) -> NewDocument:

@@ -127,7 +127,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedDocument:
-    """What a parser makes of any format: one immutable text and spans of it."""
+    """What a parser makes of any format: one immutable text and spans of it.
+
+    ``locked`` says that there is more in the file, which a password might open.
+    """
 
     text: str
     media_type: str
@@ -136,6 +139,7 @@ class ParsedDocument:
     blocks: tuple[Block, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import struct
+import zipfile
 import zlib
 
 from tests.pdfs import line, pdf
+
+SECRET = b"The locked words name the Heron pump."
 
 
 def locked_zip(*members: tuple[bytes, bytes], method: int = 0, password: bytes = b"tika") -> bytes:
@@ -51,6 +55,15 @@ def _crc_entry(value: int) -> int:
     for _ in range(8):
         value = (value >> 1) ^ (0xEDB88320 if value & 1 else 0)
     return value
+
+
+def partly_locked_zip(password: str) -> bytes:
+    """An archive with ``open.txt`` for everybody and ``secret.txt`` behind the password."""
+    whole = locked_zip((b"secret.txt", SECRET), password=password.encode())
+    with io.BytesIO(whole) as file:
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("open.txt", "These words are open to everybody.")
+        return file.getvalue()
 
 
 def locked_pdf(text: str, password: str) -> bytes:

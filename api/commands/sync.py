@@ -24,12 +24,16 @@ _SETTLED_AT_ONCE = 500
 
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """What has happened to the files of a folder since it was last in step."""
+    """What has happened to the files of a folder since it was last in step.
+
+    ``locked`` are known, and may open with the password that is at hand now.
+    """
 
     folder: Folder
     known: int
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    locked: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
     unchanged: list[Outcome] = field(default_factory=list)
@@ -45,8 +49,8 @@ class Plan:
         return 2 * len(self.removed) > self.known
 
     def to_send(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-        """New and changed files, each with what the service is told of it."""
-        for path in (*self.new, *self.changed):
+        """Files that are new, changed or locked, each with what the service is told of it."""
+        for path in (*self.new, *self.changed, *self.locked):
             file = self.folder.files[path]
             yield file.path, {"name": self.source, **_facts(path, file)}
 
@@ -56,15 +60,21 @@ class Plan:
             "folder": str(self.folder.root),
             "new": self.new,
             "changed": self.changed,
+            "locked": self.locked,
             "removed": self.removed,
             "unchanged": len(self.unchanged) + len(self.touched),
         }
 
 
 def make_plans(
-    client: Client, folders: Sequence[str], collection: str | None, selection: Selection
+    client: Client,
+    folders: Sequence[str],
+    collection: str | None,
+    selection: Selection,
+    *,
+    unlocks: bool,
 ) -> list[Plan]:
-    """Compare folders with what the collection has of them.
+    """Compare folders with what the collection has of them; ``unlocks``: with a password.
 
     Raises:
         InvalidRequest: one of them is no folder.
@@ -75,12 +85,16 @@ def make_plans(
         if not root.is_dir():
             raise InvalidRequest(f"{given!r} is no folder, and --sync takes folders only.")
     return [
-        compare(scan(root, selection), _known(client, collection, storable_name(str(root))))
+        compare(
+            scan(root, selection),
+            _known(client, collection, storable_name(str(root))),
+            unlocks=unlocks,
+        )
         for root in dict.fromkeys(roots)
     ]
 
 
-def compare(folder: Folder, known: Mapping[str, Json]) -> Plan:
+def compare(folder: Folder, known: Mapping[str, Json], *, unlocks: bool = False) -> Plan:
     """What has happened to a folder's files since the service learned of them."""
     plan = Plan(folder=folder, known=len(known))
     seen = set()
@@ -89,6 +103,8 @@ def compare(folder: Folder, known: Mapping[str, Json]) -> Plan:
         before = known.get(storable_name(path))
         if before is None or before["status"] is None:  # or its document was deleted by hand
             plan.new.append(path)
+        elif unlocks and before["locked"]:
+            plan.locked.append(path)
         elif (before["size"], before["mtime_ns"]) == (file.size, file.mtime_ns):
             plan.unchanged.append(_unchanged(file, before))
         elif before["size"] == file.size and _sha256(file.path) == before["sha256"]:
@@ -131,7 +147,7 @@ def _known(client: Client, collection: str | None, source: str) -> dict[str, Jso
 
 
 def _unchanged(file: File, before: Json) -> Outcome:
-    """A file that failed stays failed until it changes; it would fail again."""
+    """A file that failed stays failed until it changes or opens; it would fail again."""
     failed = before["status"] == "failed"
     return Outcome(
         path=str(file.path),

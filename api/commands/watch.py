@@ -30,12 +30,12 @@ def keep_in_step(
     how: Mapping[str, Any],
 ) -> int:
     """Bring a collection in step with folders, once or until Ctrl-C; returns the exit code."""
-    if how["dry_run"]:
-        _show_plans(make_plans(client, folders, collection, selection), as_json=how["as_json"])
-        return 0
     keeper = _Keeper(
         client=client, collection=collection, fields=fields, selection=selection, how=how
     )
+    if how["dry_run"]:
+        _show_plans(keeper.plans(folders), as_json=how["as_json"])
+        return 0
     seen = _state(folders, selection)  # before the round: what comes during it is for the next
     code = keeper.carry_out(keeper.plans(folders))
     if not how["watch"]:
@@ -60,7 +60,8 @@ class _Keeper:
 
     def plans(self, folders: Sequence[str]) -> list[Plan]:
         """What is to be done. See `make_plans`."""
-        return make_plans(self.client, folders, self.collection, self.selection)
+        unlocks = self.how["password"] is not None
+        return make_plans(self.client, folders, self.collection, self.selection, unlocks=unlocks)
 
     def follow(self, folders: Sequence[str], seen: _State | None) -> NoReturn:
         """A round after each change; a folder that cannot be read waits until it can."""
@@ -129,7 +130,7 @@ def _show_plans(plans: Sequence[Plan], *, as_json: bool) -> None:
     rows = [
         (action, plan.folder.root / path)
         for plan in plans
-        for action in ("new", "changed", "removed")
+        for action in ("new", "changed", "locked", "removed")
         for path in getattr(plan, action)
     ]
     show_table(("WOULD BE", "FILE"), rows)

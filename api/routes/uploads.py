@@ -246,6 +246,7 @@ class _Target:
             incoming,
             upload,
             from_source=from_source,
+            unlocks=self.password is not None,
         )
         if document.status is DocumentStatus.READY:
             passwords.forget(document.id)

@@ -77,6 +77,9 @@ class SourceFileOut(BaseModel):
         description="Of the document; null when it was deleted by other means."
     )
     error: StoredError | None
+    locked: bool = Field(
+        description="Whether a password may open more of it, or of a file inside it."
+    )
 
     @classmethod
     def of(cls, known: KnownFile) -> SourceFileOut:
@@ -89,6 +92,7 @@ class SourceFileOut(BaseModel):
             sha256=known.sha256,
             status=known.status,
             error=None if known.error is None else StoredError(**known.error),
+            locked=known.locked,
         )
 
 

@@ -37,7 +37,8 @@ class Rest:
 class Part:
     """A stretch of a document, in order; offsets of pages and blocks are the document's.
 
-    One with a ``rest`` is the last of a call that stopped before the end.
+    One with a ``rest`` is the last of a call that stopped before the end. ``locked`` says that
+    there is more, which a password might open.
     """
 
     text: str = ""
@@ -46,6 +47,7 @@ class Part:
     blocks: tuple[Block, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
+    locked: bool = False
     rest: Rest | None = None
 
 
@@ -100,6 +102,7 @@ def part_to_frame(part: Part) -> tuple[dict[str, Any], bytes]:
             "blocks": [[b.kind, b.start, b.end, b.level, cell_rows(b)] for b in part.blocks],
             "attachments": [[a.name, a.media_type, len(a.content)] for a in part.attachments],
             "warnings": part.warnings,
+            "locked": part.locked,
         }
     }
     blobs = [text, *(page.boxes for page in part.pages), *(a.content for a in part.attachments)]
@@ -182,6 +185,7 @@ def part_from_frame(header: Mapping[str, Any], blob: bytes) -> Part:
             blocks=blocks,
             attachments=tuple(attachments),
             warnings=tuple(str(warning) for warning in fields["warnings"]),
+            locked=bool(fields["locked"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FrameError("no part") from error
@@ -199,7 +203,7 @@ def assemble(parts: Iterable[Part], media_type: str) -> ParsedDocument:
     blocks: list[Block] = []
     attachments: list[Attachment] = []
     warnings: list[str] = []
-    title = None
+    title, locked = None, False
     for part in parts:
         texts.append(part.text)
         pages += part.pages
@@ -207,6 +211,7 @@ def assemble(parts: Iterable[Part], media_type: str) -> ParsedDocument:
         attachments += part.attachments
         warnings += part.warnings
         title = part.title or title
+        locked |= part.locked
     text = "".join(texts)
     blocks.sort(key=lambda block: block.start)  # headings may come behind all else
     _check(len(text), pages, blocks)
@@ -218,6 +223,7 @@ def assemble(parts: Iterable[Part], media_type: str) -> ParsedDocument:
         blocks=tuple(blocks),
         attachments=tuple(attachments),
         warnings=tuple(warnings),
+        locked=locked,
     )
 
 

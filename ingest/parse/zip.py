@@ -102,7 +102,9 @@ def _files(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo]) -> Iter
             content = _unpack(archive, member)
         except (CorruptDocument, EncryptedDocument) as error:
             faults.append(error)
-            yield Part(warnings=(f"{name!r} in the archive was left out: {error.message}",))
+            warning = f"{name!r} in the archive was left out: {error.message}"
+            locked = isinstance(error, EncryptedDocument) and member.compress_type != _AES
+            yield Part(warnings=(warning,), locked=locked)
         else:
             opened = True
             if content:

@@ -10,9 +10,8 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.documents import NewDocument, add_document, find_document
-from rag.catalog.links import insert_link, parents, uploaded
+from rag.catalog.links import insert_link, locked, parents, uploaded
 from rag.catalog.versions import Versions
-from rag.errors import EncryptedDocument
 from rag.types import Document
 
 
@@ -58,7 +57,7 @@ class Attachments:
         """Add a document that was found inside another, with the link, at once.
 
         As often as this is repeated, there is one document and one link. One that is there
-        stays as it is, also one that failed: except for want of a password, when now
+        stays as it is, also one that failed: except for what wants a password, when now
         ``unlocked``. See `Documents.add`.
 
         Raises:
@@ -66,12 +65,12 @@ class Attachments:
         """
         with self._versions.writing(parent.id, generation) as connection:
             known = find_document(connection, new.id)
-            if known is None or (unlocked and _locked(known)):
+            if known is None or (unlocked and locked(connection, [new.id])):
                 if known is not None:
                     new = replace(
                         new, name=known.name, media_type=known.media_type, metadata=known.metadata
                     )
-                added = add_document(connection, new, store=store, uploaded=False)
+                added = add_document(connection, new, store=store, uploaded=False, unlocks=unlocked)
             else:
                 store()
                 added = known, False
@@ -118,10 +117,6 @@ class Attachments:
             within=frozenset(within),
             size=sum(within.values()),
         )
-
-
-def _locked(document: Document) -> bool:
-    return (document.error or {}).get("code") == EncryptedDocument.code
 
 
 def _within(connection: sa.Connection, roots: set[str]) -> dict[str, int]:

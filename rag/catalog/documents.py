@@ -15,13 +15,15 @@ from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
 from rag.catalog.jobs import insert_job
+from rag.catalog.links import locked
 from rag.catalog.statements import changing
 from rag.duplicates import Sketched
 from rag.errors import NotFound
 from rag.minhash import Likeness, unpack
 from rag.types import Collection, Document, DocumentStatus
 
-_COLUMNS = [column for column in t.documents.c if column.name not in ("owner", "uploaded")]
+_HIDDEN = frozenset(("owner", "uploaded", "locked"))
+_COLUMNS = [column for column in t.documents.c if column.name not in _HIDDEN]
 _IS = t.documents.c.id == sa.bindparam("document")
 _BY_ID = sa.select(*_COLUMNS).where(_IS)
 _KNOWN = sa.select(t.documents.c.status, t.documents.c.uploaded).where(_IS)
@@ -63,11 +65,17 @@ class Documents:
         self._db = database
 
     def add(
-        self, new: NewDocument, *, store: Callable[[], None], from_source: bool = False
+        self,
+        new: NewDocument,
+        *,
+        store: Callable[[], None],
+        from_source: bool = False,
+        unlocks: bool = False,
     ) -> tuple[Document, bool]:
         """Add a document and the job that will ingest it; true when there is new work.
 
-        The same bytes again are a no-op, except that a failed document is tried once more.
+        The same bytes again are a no-op, except that a failed document is tried once more, and
+        one with locked parts if the upload ``unlocks``: it came with a password.
         Unless they come ``from_source``, no folder removes them any more. ``store`` makes sure
         of the original within the transaction, after deletions that might have removed it.
 
@@ -77,7 +85,7 @@ class Documents:
         with self._db.write() as connection:
             if not from_source:
                 connection.execute(_DISOWN, {"document": new.id})
-            return add_document(connection, new, store=store, uploaded=True)
+            return add_document(connection, new, store=store, uploaded=True, unlocks=unlocks)
 
     def get(self, tenant: str, document_id: str) -> Document:
         """The document with this id.
@@ -191,7 +199,12 @@ class Documents:
 
 
 def add_document(
-    connection: sa.Connection, new: NewDocument, *, store: Callable[[], None], uploaded: bool
+    connection: sa.Connection,
+    new: NewDocument,
+    *,
+    store: Callable[[], None],
+    uploaded: bool,
+    unlocks: bool,
 ) -> tuple[Document, bool]:
     """Add a document within the caller's write transaction. See `Documents.add`.
 
@@ -206,7 +219,7 @@ def add_document(
     if known is not None and uploaded and not known.uploaded:
         statement = changing(t.documents.c.id, "uploaded")
         connection.execute(statement, {"key_": new.id, "uploaded": True})
-    if known is not None and known.status != DocumentStatus.FAILED:
+    if known is not None and not _is_worth_reading(connection, new.id, known.status, unlocks):
         return document_by_id(connection, new.id), False
     job_id = insert_job(
         connection,
@@ -218,18 +231,27 @@ def add_document(
     if known is None:
         connection.execute(_INSERT, {**_row(new, job_id), "uploaded": uploaded})
     else:
-        again = {
+        again: dict[str, Any] = {
             "status": DocumentStatus.QUEUED,
             "error": None,
             "job_id": job_id,
-            "name": new.name,
-            "media_type": new.media_type,
-            "metadata": dict(new.metadata),
             "updated_at": time.time(),
         }
+        if known.status == DocumentStatus.FAILED:
+            again["name"], again["media_type"] = new.name, new.media_type
+            again["metadata"] = dict(new.metadata)
         statement = changing(t.documents.c.id, *again)
         connection.execute(statement, {"key_": new.id, **again})
     return document_by_id(connection, new.id), True
+
+
+def _is_worth_reading(
+    connection: sa.Connection, document_id: str, status: str, unlocks: bool
+) -> bool:
+    """Whether a document that is there should be read once more."""
+    if status == DocumentStatus.READY and unlocks:
+        return bool(locked(connection, [document_id]))
+    return status == DocumentStatus.FAILED
 
 
 def _is(tenant: str, document_id: str) -> sa.ColumnElement[bool]:
@@ -254,6 +276,7 @@ def _row(new: NewDocument, job_id: str) -> dict[str, Any]:
         "page_count": 0,
         "text_length": 0,
         "warnings": [],
+        "locked": False,
         "created_at": now,
         "updated_at": now,
     }

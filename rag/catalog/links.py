@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
+from rag.errors import EncryptedDocument
+from rag.types import DocumentStatus
 
 _BATCH = 500
 
@@ -62,6 +64,24 @@ def uploaded(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
     for batch in _batches(ids):
         query = sa.select(c.id).where(c.id.in_(batch), c.uploaded)
         found.update(connection.execute(query).scalars())
+    return found
+
+
+def locked(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
+    """Those of which a password may open more, or of a file inside them at any depth."""
+    c, d = t.attachments.c, t.documents.c
+    found: set[str] = set()
+    for batch in _batches(ids):
+        root = sa.select(d.id.label("root"), d.id).where(d.id.in_(batch)).cte(recursive=True)
+        inside = root.union(sa.select(root.c.root, c.child_id).where(c.parent_id == root.c.id))
+        query = (
+            sa.select(inside.c.root, d.locked, d.error)
+            .join(t.documents, d.id == inside.c.id)
+            .where(d.locked | (d.status == DocumentStatus.FAILED))
+        )
+        for row in connection.execute(query):
+            if row.locked or row.error["code"] == EncryptedDocument.code:
+                found.add(row.root)
     return found
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.documents import document_by_id
-from rag.catalog.links import parents
+from rag.catalog.links import locked, parents
 from rag.catalog.statements import changing
 from rag.catalog.versions import delete_document
 from rag.errors import NotFound
@@ -35,13 +35,17 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
-    """A file and its document; ``status`` is ``None`` when that was deleted by other means."""
+    """A file and its document; ``status`` is ``None`` when that was deleted by other means.
+
+    ``locked``: a password may open more of it, or of a file inside it.
+    """
 
     file: SourceFile
     document_id: str
     sha256: str | None
     status: DocumentStatus | None
     error: Mapping[str, Any] | None
+    locked: bool
 
     @property
     def id(self) -> str:
@@ -104,6 +108,8 @@ class Sources:
             .limit(limit)
         )
         with self._db.read() as connection:
+            rows = connection.execute(query).all()
+            closed = locked(connection, {row.document_id for row in rows})
             return [
                 KnownFile(
                     file=SourceFile(
@@ -113,8 +119,9 @@ class Sources:
                     sha256=row.sha256,
                     status=None if row.status is None else DocumentStatus(row.status),
                     error=row.error,
+                    locked=row.document_id in closed,
                 )
-                for row in connection.execute(query)
+                for row in rows
             ]
 
     def touch(self, collection_id: str, file: SourceFile) -> None:

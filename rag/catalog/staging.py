@@ -23,7 +23,7 @@ _BATCH = 1_000
 """Rows in one transaction: a small document is staged in one, a large one blocks no reader."""
 
 _INSERTS = {table: sa.insert(table) for table in VERSIONED}
-_SET_WARNINGS = changing(t.documents.c.id, "warnings")
+_SET_WARNINGS = changing(t.documents.c.id, "warnings", "locked")
 _Row = tuple[sa.Table, dict[str, Any]]
 
 
@@ -53,8 +53,8 @@ class Staging:
                     count_beginning(connection, generation, -1)
                     progress = {"done": 0, "total": len(chunks), "unit": "chunks"}
                     update_job(connection, generation, **progress)
-                    warnings = {"key_": document_id, "warnings": list(parsed.warnings)}
-                    connection.execute(_SET_WARNINGS, warnings)
+                    said = {"warnings": list(parsed.warnings), "locked": parsed.locked}
+                    connection.execute(_SET_WARNINGS, {"key_": document_id, **said})
                 _insert(connection, batch)
             first = False
 

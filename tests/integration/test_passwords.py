@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from api import cli
 from ingest.passwords import Passwords
 from tests.integration.conftest import Rest
-from tests.locked import locked_pdf, locked_zip
+from tests.locked import locked_pdf, locked_zip, partly_locked_zip
 
 PASSWORD = "correct-horse-battery"
 BOOK = locked_pdf("The locked page names the Linnet pump.", PASSWORD)
@@ -61,6 +63,57 @@ def test_without_the_right_password_it_says_so_and_with_it_opens(
     assert [file for file in files if PASSWORD.encode() in file.read_bytes()] == []
 
 
+def mail_with_a_locked_book() -> bytes:
+    mail = EmailMessage()
+    mail["Subject"] = "The book"
+    mail.set_content("The book is attached.")
+    mail.add_attachment(BOOK, maintype="application", subtype="pdf", filename="book.pdf")
+    return mail.as_bytes()
+
+
+def inside(rest: Rest, document_id: str) -> dict[str, str]:
+    """How the jobs of the files inside a document ended, by name."""
+    found = {}
+    for inner in rest.client.get(f"/v1/documents/{document_id}").json()["attachment_ids"]:
+        shown = rest.client.get(f"/v1/documents/{inner}").json()
+        found[shown["name"]] = rest.wait(shown["job_id"])["status"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "before", "after"),
+    [
+        (
+            "partly.zip",
+            partly_locked_zip(PASSWORD),
+            {"open.txt": "completed"},
+            {"open.txt": "completed", "secret.txt": "completed"},
+        ),
+        (
+            "mail.eml",
+            mail_with_a_locked_book(),
+            {"book.pdf": "failed"},
+            {"book.pdf": "completed"},
+        ),
+    ],
+)
+def test_locked_parts_of_what_was_read_open_later(
+    rest: Rest, name: str, content: bytes, before: dict[str, str], after: dict[str, str]
+) -> None:
+    rest.client.post("/v1/collections", json={"name": name})
+    document_id = rest.ready(name, content, collection=name)
+    assert inside(rest, document_id) == before
+    assert rest.upload(name, content, collection=name).status_code == 200  # as it was
+    for password, opened in (("wrong", before), (PASSWORD, after)):
+        reply = rest.upload(name, content, collection=name, password=password)
+        assert reply.status_code == 202
+        assert ended(rest, reply) == (document_id, "")
+        assert inside(rest, document_id) == opened
+    again = rest.upload(name, content, collection=name, password=PASSWORD)
+    assert again.status_code == 200  # nothing is locked any more
+    assert rest.services.pipeline.passwords.of(document_id) is None
+
+
 def test_a_batch_with_a_password(rest: Rest) -> None:
     def send(**fields: str) -> Any:
         files = [("file", ("locked.zip", ARCHIVE)), ("file", ("a.txt", b"open words"))]
@@ -89,6 +142,39 @@ def test_the_command_line_reads_it_from_a_file(
     assert "locked with a password" in capsys.readouterr().out
     assert cli.invoke(["ingest", str(book), "--password-file", str(secret)]) == 0
     assert "1 ingested" in capsys.readouterr().out
+
+
+def test_a_folder_in_step_opens_when_the_password_comes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    models: Path,
+) -> None:
+    home, folder, secret = tmp_path / "home", tmp_path / "folder", tmp_path / "secret"
+    home.mkdir()
+    (home / "models").symlink_to(models)
+    monkeypatch.setenv("IBIDEM_HOME", str(home))
+    folder.mkdir()
+    (folder / "book.pdf").write_bytes(BOOK)
+    (folder / "partly.zip").write_bytes(partly_locked_zip(PASSWORD))
+    (folder / "a.txt").write_text("Nothing is locked here.")
+    secret.write_text(PASSWORD + "\n")
+
+    def sync(*options: str) -> dict[str, str]:
+        cli.invoke(["ingest", str(folder), "--sync", "--json", *options])
+        told = json.loads(capsys.readouterr().out)["documents"]
+        return {str(Path(one["path"]).relative_to(folder)): one["status"] for one in told}
+
+    sync()
+    assert sync() == {"a.txt": "unchanged", "book.pdf": "failed", "partly.zip": "unchanged"}
+    assert sync("--password-file", str(secret)) == {
+        "a.txt": "unchanged",
+        "book.pdf": "ready",
+        "partly.zip": "ready",
+        "partly.zip/open.txt": "ready",
+        "partly.zip/secret.txt": "ready",
+    }
+    assert set(sync("--password-file", str(secret)).values()) == {"unchanged"}
 
 
 def test_passwords_are_shown_to_nobody_and_bounded() -> None:

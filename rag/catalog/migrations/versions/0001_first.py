@@ -224,6 +224,9 @@ def upgrade() -> None:
         sa.Column("page_count", sa.Integer(), nullable=False),
         sa.Column("text_length", sa.Integer(), nullable=False),
         sa.Column("warnings", Json, nullable=False),
+        sa.Column(
+            "locked", sa.Boolean(), nullable=False, comment="A password may open more of it."
+        ),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
