@@ -18,6 +18,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ _BATCH_TOKENS = 512
 # What counts as short as a whole: the sentences of a question, not the chunks of a document.
 _SHORT_TEXTS = 32
 _SHORT_TOKENS = 2_048
+_NICE = 10
 
 
 class OnnxEmbedder:
@@ -46,7 +48,7 @@ class OnnxEmbedder:
         """Take a converted model; ``threads`` is how many passages are encoded at once."""
         self._model = model
         threads = threads or _cores()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="embed")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="embed", initializer=_give_way)
         self._short_pool = ThreadPoolExecutor(threads, thread_name_prefix="embed-short")
         self._lock = threading.Lock()
         self._session: Any = None
@@ -148,6 +150,12 @@ class OnnxEmbedder:
             if self._session is None:
                 self._session = _session(self._model)
             return self._session
+
+
+def _give_way() -> None:
+    """Let this thread run only where no query wants the core; on Linux, threads have priorities."""
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _cores() -> int:
