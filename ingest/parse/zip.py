@@ -44,7 +44,8 @@ def parse(path: Path) -> Iterator[Part]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            # A member without a name is neither; asked, it would raise an error of its own.
+            members = [m for m in archive.infolist() if m.filename and not m.is_dir()]
             _check(members, path.stat().st_size)
             yield _listing(members)
             yield from _files(archive, members)
