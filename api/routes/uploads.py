@@ -17,6 +17,7 @@ from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.multipart import FormFile, UploadForm
 from api.schemas.common import ErrorDetail, failures
 from api.schemas.documents import DocumentOut, JobOut, Uploaded, UploadedBatch, UploadResult
+from api.schemas.forms import MANY_FILES, MOST_FILES, ONE_FILE
 from api.schemas.sources import source_file
 from ingest.intake import Incoming, admit, check_metadata, display_name, identify
 from ingest.originals import Upload
@@ -36,7 +37,6 @@ from rag.types import Attachment, Collection, Document, DocumentStatus
 _log = logging.getLogger(__name__)
 _FIELDS = frozenset({"collection", "metadata", "password"})
 _FIELDS_OF_ONE = _FIELDS | {"source"}
-_MOST_FILES = 1_000
 _BATCH_UPLOADS = 5
 """A batch may be as large as so many of the largest single files."""
 _ARCHIVE = "application/zip"
@@ -45,67 +45,12 @@ _OF_ONE_FILE = (UnsupportedType, PayloadTooLarge, DocumentError)
 router = APIRouter(prefix="/documents", tags=["Documents"])
 
 
-def _form(files: dict[str, Any], example: Any) -> dict[str, Any]:
-    """OpenAPI's description of a form with files and what is said of them."""
-    properties = {
-        "file": files,
-        "collection": {
-            "type": "string",
-            "description": "Id or name; `default` when left out.",
-        },
-        "metadata": {
-            "type": "string",
-            "description": "A flat JSON object, to filter by.",
-            "contentMediaType": "application/json",
-        },
-        "password": {
-            "type": "string",
-            "format": "password",
-            "description": "What opens locked PDF files and zip archives. It is held in memory "
-            "until they have been read, and never stored.",
-        },
-    }
-    schema = {
-        "type": "object",
-        "required": ["file"],
-        "additionalProperties": False,
-        "properties": properties,
-    }
-    content = {
-        "multipart/form-data": {
-            "schema": schema,
-            "example": {"file": example, "metadata": '{"year": 2024}'},
-        }
-    }
-    return {"requestBody": {"required": True, "content": content}}
-
-
-_FILE = {"type": "string", "format": "binary"}
-_ONE = _form({**_FILE, "description": "One file, with its name."}, "(bytes)")
-_ONE["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["source"] = {
-    "type": "string",
-    "description": "Which file of a folder this is, when a folder is kept in step: a JSON object "
-    "with `name` (the folder), `path` (within it), `size` and `mtime_ns`. See "
-    "`GET /collections/{id}/source`.",
-    "contentMediaType": "application/json",
-}
-_MANY = _form(
-    {
-        "type": "array",
-        "items": _FILE,
-        "description": f"Up to {_MOST_FILES:,} files, each a part of this name with its file "
-        "name. A zip archive stands for its members.",
-    },
-    ["(bytes)", "(bytes)"],
-)
-
-
 @router.post(
     "",
     status_code=202,
     summary="Upload a document",
     response_model=Uploaded,
-    openapi_extra=_ONE,
+    openapi_extra=ONE_FILE,
     responses={
         200: {"model": Uploaded, "description": "These bytes are already there; nothing to do."},
         **failures(404, 409, 413, 415, 503, 507),
@@ -149,7 +94,7 @@ def upload_document(
     status_code=202,
     summary="Upload many documents",
     response_model=UploadedBatch,
-    openapi_extra=_MANY,
+    openapi_extra=MANY_FILES,
     responses=failures(404, 409, 413, 415, 503, 507),
 )
 def upload_batch(
@@ -163,7 +108,7 @@ def upload_batch(
     """
     limit = door.services.settings.max_upload_bytes
     with door.uploads.place(), ExitStack() as stack:
-        form = _open(request, _BATCH_UPLOADS * limit, most_files=_MOST_FILES, fields=_FIELDS)
+        form = _open(request, _BATCH_UPLOADS * limit, most_files=MOST_FILES, fields=_FIELDS)
         received = [_receive(door, stack, file) for file in form.files()]
         marks = (mark for one in received for mark in one.marks)
         mark = fingerprint("POST", "/documents:batch", *marks, *_marks(form))
