@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rag.models.budget import Budget
-from rag.models.tasks import AnswerTask, Outcome, Statement
+from rag.models.tasks import Outcome, Task, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Engine(Protocol):
         """Name under which answers report this engine."""
         ...
 
-    def supports(self, task: type) -> bool:
+    def supports(self, task: type[Task[Any]]) -> bool:
         """Whether this engine can run tasks of a type."""
         ...
 
@@ -37,6 +37,6 @@ class Engine(Protocol):
         """
         ...
 
-    def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
+    def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task. Quotes in the outcome are claims until they have been located."""
         ...

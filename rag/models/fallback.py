@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rag.errors import BudgetExceeded, ModelError
 from rag.models.engine import Context, Engine
-from rag.models.tasks import AnswerTask, Outcome, Statement
+from rag.models.tasks import Outcome, Task, Value
 from rag.types import Usage
 
 
@@ -23,7 +24,7 @@ class FallbackEngine:
         """The first engine's; an outcome names the one that it is from."""
         return self._engines[0].id
 
-    def supports(self, task: type) -> bool:
+    def supports(self, task: type[Task[Any]]) -> bool:
         """Whether any of the engines can run tasks of a type."""
         return any(engine.supports(task) for engine in self._engines)
 
@@ -31,7 +32,7 @@ class FallbackEngine:
         """What each of the engines says of itself."""
         return {name: said for engine in self._engines for name, said in engine.check().items()}
 
-    def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
+    def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task, with a note on each engine that could not.
 
         Raises:

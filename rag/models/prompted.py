@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rag.errors import InvalidOutput, ModelError
@@ -13,7 +13,7 @@ from rag.models.calls import Calls
 from rag.models.chat import ChatRequest, Role, Turn
 from rag.models.engine import Context
 from rag.models.replies import ReplyStore
-from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement
+from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement, Task, Value
 from rag.types import Passage, PromptUsed
 
 FORMS = ("chain-of-thought", "strict")
@@ -34,15 +34,18 @@ class PromptedEngine:
         self._replies = replies
         self._secret = secret
         self._forms = forms
+        self._tasks: Mapping[type[Task[Any]], Callable[[Any, Context], Outcome[Any]]] = {
+            AnswerTask: self._answer_to
+        }
 
     @property
     def id(self) -> str:
         """The model's name under which answers report this engine."""
         return self._calls.backend.id
 
-    def supports(self, task: type) -> bool:
+    def supports(self, task: type[Task[Any]]) -> bool:
         """Whether this engine can run tasks of a type."""
-        return task is AnswerTask
+        return task in self._tasks
 
     def check(self) -> Mapping[str, str]:
         """Ask the model for one word."""
@@ -57,12 +60,15 @@ class PromptedEngine:
             return {self.id: error.message}
         return {self.id: "ok"}
 
-    def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
-        """Answer from the passages.
+    def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
+        """Do the task.
 
         Raises:
             ModelError: The model could not be asked, refused, or gave no valid output.
         """
+        return self._tasks[type(task)](task, context)
+
+    def _answer_to(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
         started = time.perf_counter()
         asking = Asking(
             calls=self._calls,

@@ -1,32 +1,20 @@
 """What an engine can be asked to do, and what it hands back.
 
-A task is data: everything that goes into the work and nothing about how it is done. An
-outcome's statements rest on quotes; whether the quotes stand in the documents is not for the
-engine to say but for `rag.cite`.
+A task is data: everything that goes into the work and nothing about how it is done. Each names
+the type of its value, `Task[Value]`. What a value says rests on quotes; whether the quotes stand
+in the documents is not for the engine to say but for `rag.cite`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 from rag.types import Passage, PromptUsed, Usage
 
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerTask:
-    """Answer a question from passages, best first, and from nothing else.
-
-    ``openings`` are the first words of the passages' documents, by document: no evidence, but
-    that is where a document says what it is.
-    """
-
-    question: str
-    passages: tuple[Passage, ...]
-    openings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +38,163 @@ class Statement:
 
     text: str
     evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task(Generic[Value]):
+    """Passages, and something to be made of them and of nothing else.
+
+    ``instructions`` are the caller's, in their own words: what to look for, in which language
+    and at what length to write. An engine that cannot follow them leaves them aside.
+    """
+
+    passages: tuple[Passage, ...]
+    instructions: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerTask(Task[tuple[Statement, ...]]):
+    """Answer a question from passages, best first. The value is empty when they do not say.
+
+    ``openings`` are the first words of the passages' documents, by document: no evidence, but
+    that is where a document says what it is.
+    """
+
+    question: str
+    openings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """What one extracted value rests on, and how probably it is right."""
+
+    evidence: tuple[Evidence, ...]
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """Values by the task's schema. ``fields`` are by the JSON pointer of a leaf in the value.
+
+    What the passages do not mention is left out of the value, where the schema allows that,
+    and is ``null`` otherwise, whatever the schema says; its pointer is not among the fields.
+    """
+
+    value: Mapping[str, Any]
+    fields: Mapping[str, Field]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractTask(Task[Extraction]):
+    """Fill the fields of a JSON Schema of an object with what the passages state."""
+
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """One of the classes to choose from."""
+
+    name: str
+    description: str | None = None
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """Labels by probability, and what led to the first of them.
+
+    ``features`` quote what speaks for ``primary``; ``uncertainty`` says in a sentence what
+    speaks against it, or is ``None``.
+    """
+
+    primary: str
+    secondary: str | None
+    scores: Mapping[str, float]
+    features: tuple[Statement, ...] = ()
+    uncertainty: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyTask(Task[Classification]):
+    """Choose the label that fits the passages, taken together, best."""
+
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a text is about, what it finds, and what it concludes."""
+
+    main_topic: Statement
+    key_findings: tuple[Statement, ...]
+    conclusions: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummarizeTask(Task[Summary]):
+    """Say in a few sentences what the passages say. ``query`` is what to attend to, if given."""
+
+    query: str | None = None
+    findings: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """A claim, the premises it is argued from, and how strong that is, from 1 to 10."""
+
+    claim: Statement
+    premises: tuple[Statement, ...]
+    strength: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """Two statements that cannot both be true, each with its own evidence."""
+
+    one: Statement
+    other: Statement
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reasoning:
+    """How a text argues. What an engine cannot judge is ``None``, not a middling value."""
+
+    arguments: tuple[Argument, ...]
+    flow: str | None = None
+    gaps: tuple[Statement, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    evidence_quality: str | None = None
+    assessment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonTask(Task[Reasoning]):
+    """Lay open the claims, premises, gaps and contradictions of the passages."""
+
+
+class Verdict(StrEnum):
+    """Whether passages bear a claim out."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    NOT_FOUND = "not_found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The verdict on a claim, and the words it rests on; none when nothing was found."""
+
+    verdict: Verdict
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyTask(Task[Verification]):
+    """Judge a claim by the passages."""
+
+    claim: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from rag.models.offline.scoring import (
     take_apart,
 )
 from rag.models.offline.words import Asked, dense, without
-from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement
+from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement, Task, Value
 from rag.types import FloatVector, Passage
 
 # Sentences embedded per question: what the words alone rank first.
@@ -52,21 +53,28 @@ class OfflineEngine:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self._sentence, self._answer = load_weights()
+        self._tasks: Mapping[type[Task[Any]], Callable[[Any], Outcome[Any]]] = {
+            AnswerTask: self._answer_to
+        }
 
     @property
     def id(self) -> str:
         """Name under which answers report this engine."""
         return "offline"
 
-    def supports(self, task: type) -> bool:
+    def supports(self, task: type[Task[Any]]) -> bool:
         """Whether this engine can run tasks of a type."""
-        return task is AnswerTask
+        return task in self._tasks
 
     def check(self) -> Mapping[str, str]:
         """Always ``ok``: there is nobody to be asked."""
         return {self.id: "ok"}
 
-    def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
+    def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
+        """Do the task; it costs nothing, whoever asks."""
+        return self._tasks[type(task)](task)
+
+    def _answer_to(self, task: AnswerTask) -> Outcome[tuple[Statement, ...]]:
         """Select the sentences that answer, in the order of their documents."""
         started = time.perf_counter()
         found, question = shortlist(task.question, task.passages)
