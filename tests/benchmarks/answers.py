@@ -26,7 +26,7 @@ import numpy as np
 
 from rag.embedding.registry import open_embedder
 from rag.models.offline import scoring
-from rag.models.offline.engine import MARGIN, MOST_SENTENCES, THRESHOLD, select
+from rag.models.offline.answering import MARGIN, MOST_SENTENCES, THRESHOLD, select
 from tests.benchmarks.answer_rows import KINDS, Row, rows_of
 from tests.benchmarks.answer_sets import FILED, chroma, contracts, reader, reports, squad2
 from tests.benchmarks.cached import CachedEmbedder

@@ -24,6 +24,14 @@ _DENSE = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400
 _UNSTOPPED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Words above a sentence: ``text`` stands at ``start`` of the passage's text."""
+
+    text: str = ""
+    start: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A sentence of a passage: ``text`` stands at ``[start, end)`` of the passage's text.
@@ -38,8 +46,8 @@ class Candidate:
     start: int
     end: int
     text: str
-    heading: str
-    header: str
+    heading: Line
+    header: Line
     announces: bool
     words: frozenset[str]
     near: frozenset[str]
@@ -56,7 +64,7 @@ def candidates(passages: Sequence[Passage]) -> list[Candidate]:
 
 def _of_passage(position: int, passage: Passage) -> list[Candidate]:
     found: list[Candidate] = []
-    heading, header, before = "", "", ""
+    heading, header, before = Line(), Line(), Line()
     known = before_words = frozenset[str]()
     in_table = False
     for span in split(passage.text):
@@ -70,27 +78,28 @@ def _of_passage(position: int, passage: Passage) -> list[Candidate]:
         announces = first or (_names_columns(text) if row else is_heading(text))
         in_table = row
         if row and announces:  # with the line above: "Three months ended / 2023 2022"
-            above = before if not first and is_heading(before) else ""
-            header = f"{above} {text}".strip()
+            above = not first and is_heading(before.text)
+            start = before.start if above else span.start
+            header = Line(passage.text[start : span.end], start)
         elif announces:
-            heading = text
+            heading = Line(text, span.start)
         elif not row:
-            header = ""
-        known = frozenset(words(f"{heading} {header}")) if announces else known
+            header = Line()
+        known = frozenset(words(f"{heading.text} {header.text}")) if announces else known
         found.append(
             Candidate(
                 passage=position,
                 start=span.start,
                 end=span.end,
                 text=text,
-                heading="" if announces else heading,
-                header=header if row and not announces else "",
+                heading=Line() if announces else heading,
+                header=header if row and not announces else Line(),
                 announces=announces,
                 words=its_words,
                 near=known | before_words,
             )
         )
-        before, before_words = text, its_words
+        before, before_words = Line(text, span.start), its_words
     return found
 
 

@@ -6,7 +6,8 @@ import pytest
 from rag.answer import answer
 from rag.models.engine import Context, Engine
 from rag.models.offline.candidates import candidates
-from rag.models.offline.engine import OfflineEngine, select, shortlist
+from rag.models.offline.engine import OfflineEngine
+from rag.models.offline.answering import select, shortlist
 from rag.models.offline.scoring import (
     ANSWER_FEATURES,
     SENTENCE_FEATURES,
@@ -115,7 +116,7 @@ def test_it_answers_and_nothing_else() -> None:
 def test_a_row_comes_with_the_names_of_its_columns() -> None:
     found, _ = shortlist("What was the segment result of pumps?", passages(REPORT))
     row = next(candidate for candidate in found if candidate.text.startswith("Pumps"))
-    assert " ".join(row.header.split()) == "Three months ended 2024 2023"
+    assert " ".join(row.header.text.split()) == "Three months ended 2024 2023"
     source = MemorySource({"doc_0": REPORT})
     told = answer("Pumps segment results three months 2024", passages=passages(REPORT),
                   engine=ENGINE, source=source)  # fmt: skip
@@ -215,7 +216,7 @@ def test_the_first_row_names_the_columns_of_a_table_in_markdown() -> None:
     text = "| | TX-125 | TX-200 |\n|---|---:|---:|\n| Speed | 2,950 rpm | 1,480 rpm |\n"
     found = candidates(passages(text))
     assert [candidate.announces for candidate in found] == [True, False]
-    assert found[1].header == "| | TX-125 | TX-200 |"
+    assert found[1].header.text == "| | TX-125 | TX-200 |"
 
 
 @pytest.mark.parametrize("line", ["Weight: 420 g", "无线通信距离：空旷环境下不超过三百米"])  # noqa: RUF001
