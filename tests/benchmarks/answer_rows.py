@@ -16,8 +16,8 @@ from rag.fuse import search_hybrid
 from rag.indexes import with_context, with_opening
 from rag.lexical import LexicalIndex
 from rag.models.offline import scoring
-from rag.models.offline.candidates import Candidate
 from rag.models.offline.answering import compare, embedded_text, shortlist
+from rag.models.offline.candidates import Candidate
 from rag.models.tasks import AnswerTask
 from rag.types import Passage
 from rag.vectors.faiss import FaissIndex

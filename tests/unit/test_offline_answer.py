@@ -5,9 +5,9 @@ import pytest
 
 from rag.answer import answer
 from rag.models.engine import Context, Engine
+from rag.models.offline.answering import select, shortlist
 from rag.models.offline.candidates import candidates
 from rag.models.offline.engine import OfflineEngine
-from rag.models.offline.answering import select, shortlist
 from rag.models.offline.scoring import (
     ANSWER_FEATURES,
     SENTENCE_FEATURES,
