@@ -19,6 +19,8 @@ MOST_REPAIRS = 2
 """How often invalid output is asked for again, with what is wrong with it."""
 
 _OUTPUT_TOKENS = 2_048
+# Of every sample but the first, which is the likeliest reply: apart, and still to the point.
+_SAMPLING_TEMPERATURE = 0.7
 _WHY = (
     "This output is not valid:\n{problems}\n"
     "Reply again, with one JSON object that keeps to the schema and nothing else."
@@ -32,6 +34,8 @@ class Spent:
     calls: int = 0
     tokens: Tokens = field(default_factory=Tokens)
     cost_usd: float | None = 0.0
+    revision: str | None = None
+    """Who replied last, also when the reply was known already."""
 
     @property
     def usage(self) -> Usage:
@@ -77,7 +81,7 @@ class Asking:
             turns=rendered.turns,
             schema=prompt.schema,
             max_output_tokens=_OUTPUT_TOKENS,
-            temperature=0.0 if self.calls.backend.takes_temperature else None,
+            temperature=self._temperature(),
         )
         said: tuple[Turn, ...] = ()
         wrong: list[str] = []
@@ -90,6 +94,11 @@ class Asking:
             told = _WHY.format(problems="\n".join(f"- {one}" for one in wrong))
             said = (Turn(role=Role.ASSISTANT, text=reply.text), Turn(role=Role.USER, text=told))
         raise InvalidOutput(f"{self.calls.backend.id} gave no valid output; {wrong[0]}")
+
+    def _temperature(self) -> float | None:
+        if not self.calls.backend.takes_temperature:
+            return None
+        return _SAMPLING_TEMPERATURE if self.context.sample else 0.0
 
     def _whole(self, request: ChatRequest, key: Mapping[str, Any]) -> tuple[ChatReply, ChatRequest]:
         """A reply that was neither refused nor cut off; its limit is raised once."""
@@ -105,15 +114,17 @@ class Asking:
 
     def _reply(self, request: ChatRequest, parts: Mapping[str, Any]) -> ChatReply:
         """The recorded reply to this call, or a new one, recorded before it is used."""
-        sampling = [request.max_output_tokens, request.temperature]
+        sampling = [request.max_output_tokens, request.temperature, self.context.sample]
         key = content_key({**parts, "sampling": sampling, "schema": request.schema})
         tenant = self.context.tenant
         known = self.replies.get(tenant, key)
         if known is not None:
+            self.spent.revision = known.model
             return known
         called = self.calls.call(request, budgets=self.context.budgets)
         self.replies.put(tenant, key, called.reply, documents=self.documents)
         spent = self.spent
+        spent.revision = called.reply.model
         spent.calls += called.attempts
         spent.tokens += called.reply.tokens
         known_cost = spent.cost_usd is not None and called.cost_usd is not None

@@ -12,10 +12,16 @@ from rag.models.tasks import Outcome, Task, Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """For whom a task runs, and what it may spend. The tenant is part of every content key."""
+    """For whom a task runs, and what it may spend. The tenant is part of every content key.
+
+    ``sample`` tells several runs of one task apart, which are then independent of one another:
+    another temperature, or another prompt. It is part of the content key too, so that the same
+    samples are the same calls. An engine that is not random has but one.
+    """
 
     tenant: str = "default"
     budgets: tuple[Budget, ...] = ()
+    sample: int = 0
 
 
 class Engine(Protocol):

@@ -19,6 +19,9 @@ from rag.types import Passage, PromptUsed
 FORMS = ("chain-of-thought", "strict")
 """Tried in this order: a shorter, stricter prompt before another model."""
 
+VARIANTS = ("chain-of-thought", "few-shot", "zero-shot")
+"""What samples of a model that takes no temperature are asked with first, in turn."""
+
 _LONGEST_TITLE = 200
 _CHECK_TOKENS = 64
 
@@ -88,6 +91,7 @@ class PromptedEngine:
             engine=self.id,
             usage=asking.spent.usage,
             prompt=used,
+            revision=asking.spent.revision,
             attempts=asking.spent.calls,
             notes=notes,
             timings={"model": round((time.perf_counter() - started) * 1000, 3)},
@@ -98,16 +102,24 @@ class PromptedEngine:
     ) -> tuple[Any, PromptUsed, tuple[str, ...]]:
         """The output of the first form that brings a valid one, and what is to be said of it."""
         notes: list[str] = []
-        for place, form in enumerate(self._forms, start=1):
+        forms = self._forms_of(asking.context.sample)
+        for place, form in enumerate(forms, start=1):
             prompt = prompts.find(f"answer/{form}")
             used = PromptUsed(name=prompt.name, version=prompt.version, sha256=prompt.sha256)
             try:
                 return asking.ask(prompt, inputs), used, tuple(notes)
             except InvalidOutput as error:
-                if place == len(self._forms):
+                if place == len(forms):
                     raise
                 notes.append(f"The prompt {prompt.name} brought no valid output: {error.message}")
         raise InvalidOutput("There is no prompt to ask with.")
+
+    def _forms_of(self, sample: int) -> Sequence[str]:
+        """The forms to try for a sample: where temperature cannot vary it, the prompt has to."""
+        if sample == 0 or self._calls.backend.takes_temperature:
+            return self._forms
+        first = VARIANTS[sample % len(VARIANTS)]
+        return [first, *(form for form in self._forms if form != first)]
 
 
 def _inputs(task: AnswerTask) -> dict[str, Any]:

@@ -214,5 +214,7 @@ class Outcome(Generic[Value]):
     prompt: PromptUsed | None = None
     attempts: int = 0
     """Calls of a language model that were made; 0 when the replies were known."""
+    revision: str | None = None
+    """The model that replied, by the exact name that its provider reports."""
     notes: tuple[str, ...] = ()
     """What a reader should know: that another engine stepped in, that text was left out."""

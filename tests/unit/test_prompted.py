@@ -168,6 +168,31 @@ def test_the_same_call_twice_is_one_call() -> None:
     assert len(model.requests) == 3
 
 
+def sample(one: Any, number: int) -> Outcome[tuple[Statement, ...]]:
+    outcome: Outcome[tuple[Statement, ...]] = one.run(TASK, Context(tenant="t", sample=number))
+    return outcome
+
+
+def test_samples_are_calls_of_their_own_and_the_same_again() -> None:
+    kept = Kept()
+    model = Model(json.dumps(GOOD))
+    first = [sample(engine(model, kept), number) for number in range(3)]
+    again = [sample(engine(model, kept), number) for number in range(3)]
+    assert [request.temperature for request in model.requests] == [0.0, 0.7, 0.7]
+    assert [one.revision for one in first + again] == ["m"] * 6
+    assert [one.attempts for one in again] == [0, 0, 0]
+
+
+def test_samples_without_temperature_are_other_prompts() -> None:
+    model = Model(json.dumps(GOOD))
+    model.takes_temperature = False
+    used = [sample(engine(model), number).prompt for number in range(4)]
+    forms = [one.name.partition("/")[2] for one in used if one]
+    assert forms == ["chain-of-thought", "few-shot", "zero-shot", "chain-of-thought"]
+    assert len(model.requests) == 4
+    assert {request.temperature for request in model.requests} == {None}
+
+
 def test_another_engine_steps_in_and_it_is_said() -> None:
     failing = engine(Model(ModelUnavailable("test:model is out of order.")))
     other = engine(Model(json.dumps(GOOD)))
