@@ -47,6 +47,7 @@ class Backend:
     provider = "test"
     revision = ""
     takes_temperature = True
+    takes_images = False
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

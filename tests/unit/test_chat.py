@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import io
 import json
 import logging
 import socket
@@ -14,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image as pillow
 
 from rag.errors import (
     BudgetExceeded,
@@ -28,7 +31,7 @@ from rag.errors import (
 from rag.models import calls as calls_module
 from rag.models.budget import Budget
 from rag.models.calls import Calls, Meter
-from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn
+from rag.models.chat import ChatReply, ChatRequest, Finish, Image, Role, Tokens, Turn
 from rag.models.chat.failures import translate
 from rag.models.limits import Limits
 from rag.models.pricing import Price, Pricing
@@ -90,6 +93,35 @@ def test_a_reply_is_read_whole(provider: Provider) -> None:
     assert "Be exact." in sent
     assert "How much?" in sent
     assert '"additionalProperties": false' in sent
+
+
+def drawn(width: int, height: int) -> Image:
+    written = io.BytesIO()
+    pillow.new("L", (width, height)).save(written, "PNG")
+    return Image(caption="The page of P1.", png=written.getvalue())
+
+
+@every_provider
+def test_images_go_before_the_words_of_their_turn(provider: Provider) -> None:
+    backend, ledger = answering(provider, says(provider, "{}"))
+    image = drawn(4, 3)
+    turn = Turn(role=Role.USER, text="How much?", images=(image,))
+    backend.complete(ChatRequest(system="s", turns=(turn,)), timeout=5)
+    sent = ledger.requests[0]
+    *_, said = sent.get("messages") or sent["input"]
+    caption, shown, question = said["content"]
+    assert (caption["text"], question["text"]) == ("The page of P1.", "How much?")
+    assert base64.b64encode(image.png).decode() in json.dumps(shown)
+    assert backend.takes_images
+
+
+def test_images_count_towards_what_a_call_may_take() -> None:
+    def tokens(*images: Image) -> int:
+        turn = Turn(role=Role.USER, text="How much?", images=images)
+        return calls_module.estimated_tokens(ChatRequest(system="", turns=(turn,)))
+
+    assert drawn(1_000, 1_400).pixels == 1_400_000
+    assert 1_400 < tokens(drawn(1_000, 1_400)) - tokens() < 2_500
 
 
 @every_provider
@@ -321,6 +353,7 @@ def test_many_calls_run_at_once() -> None:
         provider = "slow"
         revision = ""
         takes_temperature = True
+        takes_images = False
 
         def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
             time.sleep(0.5)

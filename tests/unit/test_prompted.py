@@ -48,6 +48,7 @@ class Model:
     provider = "test"
     revision = ""
     takes_temperature = True
+    takes_images = False
 
     def __init__(self, *replies: str | Finish | Exception) -> None:
         self.replies = replies

@@ -7,12 +7,26 @@ matter of `rag.models.calls`.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-__all__ = ["ChatBackend", "ChatReply", "ChatRequest", "Finish", "Role", "Tokens", "Turn"]
+__all__ = [
+    "ChatBackend",
+    "ChatReply",
+    "ChatRequest",
+    "Finish",
+    "Image",
+    "Role",
+    "Tokens",
+    "Turn",
+]
+
+# Where width and height of a PNG stand, after its signature and the head of its first chunk.
+_PNG_SIZE = slice(16, 24)
 
 
 class Role(StrEnum):
@@ -23,11 +37,36 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A PNG to look at, and the words that say what it is."""
+
+    caption: str
+    png: bytes
+
+    @property
+    def sha256(self) -> str:
+        """What stands for the image in content keys."""
+        return hashlib.sha256(self.png).hexdigest()
+
+    @property
+    def pixels(self) -> int:
+        """Width times height; 0 of what is no PNG."""
+        size = self.png[_PNG_SIZE]
+        return int.from_bytes(size[:4], "big") * int.from_bytes(size[4:], "big")
+
+    @property
+    def encoded(self) -> str:
+        """The PNG as JSON can carry it."""
+        return base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What one side says."""
+    """What one side says. Images come before the text, each after its caption."""
 
     role: Role
     text: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +141,11 @@ class ChatBackend(Protocol):
     @property
     def takes_temperature(self) -> bool:
         """Whether samples can be varied by temperature; else the prompt has to vary."""
+        ...
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether turns may hold images."""
         ...
 
     def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:

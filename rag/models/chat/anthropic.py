@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import MalformedReply
-from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
 from rag.models.chat.failures import in_our_words
 from rag.models.chat.sdk import open_client
 from rag.models.chat.transport import timeouts
@@ -30,6 +30,7 @@ class AnthropicChat:
     provider = "anthropic"
     revision = ""  # what a provider changes behind a model's name is unseen
     takes_temperature = False
+    takes_images = True
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class AnthropicChat:
                 model=self._model,
                 system=request.system,
                 messages=[
-                    {"role": turn.role.value, "content": turn.text} for turn in request.turns
+                    {"role": turn.role.value, "content": _content(turn)} for turn in request.turns
                 ],
                 max_tokens=request.max_output_tokens,
                 timeout=timeouts(timeout),
@@ -81,6 +82,17 @@ class AnthropicChat:
             return _reply(message)
         except (AttributeError, KeyError, TypeError) as error:
             raise MalformedReply(f"{self.id} answered with something unexpected.") from error
+
+
+def _content(turn: Turn) -> str | list[dict[str, Any]]:
+    if not turn.images:
+        return turn.text
+    parts: list[dict[str, Any]] = []
+    for image in turn.images:
+        source = {"type": "base64", "media_type": "image/png", "data": image.encoded}
+        parts.append({"type": "text", "text": image.caption})
+        parts.append({"type": "image", "source": source})
+    return [*parts, {"type": "text", "text": turn.text}]
 
 
 def _reply(message: Any) -> ChatReply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import MalformedReply
-from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
 from rag.models.chat.failures import in_our_words
 from rag.models.chat.sdk import open_client
 from rag.models.chat.transport import timeouts
@@ -27,6 +27,7 @@ class CompatibleChat:
 
     revision = ""  # what a provider changes behind a model's name is unseen
     takes_temperature = True
+    takes_images = True  # many such models do; one that does not rejects the call
 
     def __init__(
         self,
@@ -81,7 +82,10 @@ class CompatibleChat:
                 model=self._model,
                 messages=[
                     {"role": "system", "content": request.system},
-                    *({"role": turn.role.value, "content": turn.text} for turn in request.turns),
+                    *(
+                        {"role": turn.role.value, "content": _content(turn)}
+                        for turn in request.turns
+                    ),
                 ],
                 # The older name of the setting is the one that all these servers know.
                 max_tokens=request.max_output_tokens,
@@ -92,6 +96,17 @@ class CompatibleChat:
             return _reply(completion)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
             raise MalformedReply(f"{self.id} answered with something unexpected.") from error
+
+
+def _content(turn: Turn) -> str | list[dict[str, Any]]:
+    if not turn.images:
+        return turn.text
+    parts: list[dict[str, Any]] = []
+    for image in turn.images:
+        url = f"data:image/png;base64,{image.encoded}"
+        parts.append({"type": "text", "text": image.caption})
+        parts.append({"type": "image_url", "image_url": {"url": url}})
+    return [*parts, {"type": "text", "text": turn.text}]
 
 
 def _reply(completion: Any) -> ChatReply:

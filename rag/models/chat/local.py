@@ -33,6 +33,7 @@ class LocalChat:
 
     provider = "local"
     takes_temperature = True
+    takes_images = False
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import MalformedReply
-from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
 from rag.models.chat.failures import in_our_words
 from rag.models.chat.sdk import open_client
 from rag.models.chat.transport import timeouts
@@ -24,6 +24,7 @@ class OpenAIChat:
     provider = "openai"
     revision = ""  # what a provider changes behind a model's name is unseen
     takes_temperature = True
+    takes_images = True
 
     def __init__(
         self,
@@ -72,7 +73,9 @@ class OpenAIChat:
             response = self._client.responses.create(
                 model=self._model,
                 instructions=request.system,
-                input=[{"role": turn.role.value, "content": turn.text} for turn in request.turns],
+                input=[
+                    {"role": turn.role.value, "content": _content(turn)} for turn in request.turns
+                ],
                 max_output_tokens=request.max_output_tokens,
                 store=False,
                 timeout=timeouts(timeout),
@@ -82,6 +85,17 @@ class OpenAIChat:
             return _reply(response)
         except (AttributeError, TypeError) as error:
             raise MalformedReply(f"{self.id} answered with something unexpected.") from error
+
+
+def _content(turn: Turn) -> str | list[dict[str, Any]]:
+    if not turn.images:
+        return turn.text
+    parts: list[dict[str, Any]] = []
+    for image in turn.images:
+        url = f"data:image/png;base64,{image.encoded}"
+        parts.append({"type": "input_text", "text": image.caption})
+        parts.append({"type": "input_image", "image_url": url, "detail": "high"})
+    return [*parts, {"type": "input_text", "text": turn.text}]
 
 
 def _reply(response: Any) -> ChatReply:
