@@ -13,6 +13,7 @@ from rag.models.engine import Context
 from rag.models.output import parse
 from rag.models.prompts import Prompt
 from rag.models.replies import ReplyStore, content_key, marker
+from rag.models.schema import Schema
 from rag.types import Usage
 
 MOST_REPAIRS = 2
@@ -58,11 +59,12 @@ class Asking:
     documents: Set[str]
     spent: Spent = field(default_factory=Spent)
 
-    def ask(self, prompt: Prompt, inputs: Mapping[str, Any]) -> Any:
-        """A value that is valid by the prompt's schema, after as few calls as that takes.
+    def ask(self, prompt: Prompt, schema: Schema, inputs: Mapping[str, Any]) -> Any:
+        """A value that is valid by a schema, after as few calls as that takes.
 
         Args:
             prompt: What to ask with.
+            schema: The prompt's, with what the task puts into it.
             inputs: What the prompt takes, but for the marker.
 
         Raises:
@@ -79,7 +81,7 @@ class Asking:
         request = ChatRequest(
             system=rendered.system,
             turns=rendered.turns,
-            schema=prompt.schema,
+            schema=schema,
             max_output_tokens=_OUTPUT_TOKENS,
             temperature=self._temperature(),
         )
@@ -88,7 +90,7 @@ class Asking:
         for _ in range(1 + MOST_REPAIRS):
             request = replace(request, turns=(*rendered.turns, *said))
             reply, request = self._whole(request, {**base, "said": [asdict(one) for one in said]})
-            value, wrong = parse(reply.text, prompt.schema)
+            value, wrong = parse(reply.text, schema)
             if not wrong:
                 return value
             told = _WHY.format(problems="\n".join(f"- {one}" for one in wrong))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rag.errors import InvalidOutput, ModelError
@@ -13,8 +13,10 @@ from rag.models.calls import Calls
 from rag.models.chat import ChatRequest, Role, Turn
 from rag.models.engine import Context
 from rag.models.replies import ReplyStore
-from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement, Task, Value
-from rag.types import Passage, PromptUsed
+from rag.models.tasks import Outcome, Task, Value
+from rag.models.wording import WORDINGS, Read, Wording
+from rag.models.wording.base import Said, passage_input
+from rag.types import PromptUsed
 
 FORMS = ("chain-of-thought", "strict")
 """Tried in this order: a shorter, stricter prompt before another model."""
@@ -22,7 +24,6 @@ FORMS = ("chain-of-thought", "strict")
 VARIANTS = ("chain-of-thought", "few-shot", "zero-shot")
 """What samples of a model that takes no temperature are asked with first, in turn."""
 
-_LONGEST_TITLE = 200
 _CHECK_TOKENS = 64
 
 
@@ -37,9 +38,6 @@ class PromptedEngine:
         self._replies = replies
         self._secret = secret
         self._forms = forms
-        self._tasks: Mapping[type[Task[Any]], Callable[[Any, Context], Outcome[Any]]] = {
-            AnswerTask: self._answer_to
-        }
 
     @property
     def id(self) -> str:
@@ -48,7 +46,7 @@ class PromptedEngine:
 
     def supports(self, task: type[Task[Any]]) -> bool:
         """Whether this engine can run tasks of a type."""
-        return task in self._tasks
+        return task in WORDINGS
 
     def check(self) -> Mapping[str, str]:
         """Ask the model for one word."""
@@ -69,10 +67,8 @@ class PromptedEngine:
         Raises:
             ModelError: The model could not be asked, refused, or gave no valid output.
         """
-        return self._tasks[type(task)](task, context)
-
-    def _answer_to(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
         started = time.perf_counter()
+        wording = WORDINGS[type(task)]
         asking = Asking(
             calls=self._calls,
             replies=self._replies,
@@ -81,37 +77,45 @@ class PromptedEngine:
             documents={passage.document_id for passage in task.passages},
         )
         try:
-            value, used, notes = self._first_valid(asking, _inputs(task))
+            said, used, notes = self._first_valid(asking, wording, task)
         except ModelError as error:
             error.usage = asking.spent.usage
             raise
+        read: Read[Value] = wording.read(said, task)
         return Outcome(
-            value=tuple(_statement(one, task.passages) for one in value["statements"]),
-            confidence=float(value["confidence"]),
+            value=read.value,
+            confidence=read.confidence,
             engine=self.id,
             usage=asking.spent.usage,
             prompt=used,
             revision=asking.spent.revision,
             attempts=asking.spent.calls,
-            notes=notes,
+            notes=(*notes, *read.notes),
             timings={"model": round((time.perf_counter() - started) * 1000, 3)},
         )
 
     def _first_valid(
-        self, asking: Asking, inputs: Mapping[str, Any]
-    ) -> tuple[Any, PromptUsed, tuple[str, ...]]:
+        self, asking: Asking, wording: Wording[Any, Any], task: Task[Any]
+    ) -> tuple[Said, PromptUsed, tuple[str, ...]]:
         """The output of the first form that brings a valid one, and what is to be said of it."""
+        inputs = {
+            "passages": [passage_input(n, one) for n, one in enumerate(task.passages, start=1)],
+            "instructions": task.instructions,
+            **wording.inputs(task),
+        }
         notes: list[str] = []
         forms = self._forms_of(asking.context.sample)
         for place, form in enumerate(forms, start=1):
-            prompt = prompts.find(f"answer/{form}")
+            prompt = prompts.find(f"{wording.name}/{form}")
             used = PromptUsed(name=prompt.name, version=prompt.version, sha256=prompt.sha256)
             try:
-                return asking.ask(prompt, inputs), used, tuple(notes)
+                said = asking.ask(prompt, wording.schema(prompt.schema, task), inputs)
             except InvalidOutput as error:
                 if place == len(forms):
                     raise
                 notes.append(f"The prompt {prompt.name} brought no valid output: {error.message}")
+            else:
+                return said, used, tuple(notes)
         raise InvalidOutput("There is no prompt to ask with.")
 
     def _forms_of(self, sample: int) -> Sequence[str]:
@@ -120,35 +124,3 @@ class PromptedEngine:
             return self._forms
         first = VARIANTS[sample % len(VARIANTS)]
         return [first, *(form for form in self._forms if form != first)]
-
-
-def _inputs(task: AnswerTask) -> dict[str, Any]:
-    """What the prompts for answers take, but for the marker."""
-    return {
-        "question": task.question,
-        "passages": [
-            {
-                "name": f"P{number}",
-                # It stands outside of what the marker encloses: one line, and a short one.
-                "document": " ".join(passage.document_title.split())[:_LONGEST_TITLE],
-                "page": passage.start_page,
-                "text": passage.text,
-            }
-            for number, passage in enumerate(task.passages, start=1)
-        ],
-    }
-
-
-def _statement(said: Mapping[str, Any], passages: Sequence[Passage]) -> Statement:
-    return Statement(
-        text=" ".join(said["text"].split()),
-        evidence=tuple(_evidence(one, passages) for one in said["evidence"]),
-    )
-
-
-def _evidence(said: Mapping[str, Any], passages: Sequence[Passage]) -> Evidence:
-    """A quote with the position of its passage; -1, which is none, for a name that is not one."""
-    number = int(said["passage"][1:]) - 1
-    known = 0 <= number < len(passages)
-    hint = max(0, passages[number].text.find(said["quote"])) if known else 0
-    return Evidence(passage=number if known else -1, quote=said["quote"], hint=hint)
