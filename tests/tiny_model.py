@@ -10,8 +10,13 @@ _TEMPLATE = (
 )
 
 
-def make_tiny_model(folder: Path, *, template: bool = True) -> Path:
-    """Save a model of some ten thousand weights and its byte-level tokenizer."""
+def make_tiny_model(
+    folder: Path, *, template: bool = True, window: int = 8_192, terse: bool = False
+) -> Path:
+    """Save a model of some ten thousand weights and its byte-level tokenizer.
+
+    A ``terse`` one prefers to end the string that it writes; others go on for hundreds of tokens.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -31,6 +36,7 @@ def make_tiny_model(folder: Path, *, template: bool = True) -> Path:
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>")
     if template:
         fast.chat_template = _TEMPLATE
+    torch.set_num_threads(1)  # more of them only wait for each other over so little
     torch.manual_seed(20)
     config = LlamaConfig(
         vocab_size=384,  # wider than the tokenizer, as real ones are
@@ -39,10 +45,17 @@ def make_tiny_model(folder: Path, *, template: bool = True) -> Path:
         num_hidden_layers=1,
         num_attention_heads=2,
         num_key_value_heads=2,
-        max_position_embeddings=8_192,
+        max_position_embeddings=window,
         eos_token_id=fast.eos_token_id,
         bos_token_id=None,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model = LlamaForCausalLM(config)
+    if terse:
+        ends = [number for token, number in fast.get_vocab().items() if token.startswith('"')]
+        with torch.no_grad():
+            # What all hidden states share lifts the logits of the tokens that end a string.
+            model.model.embed_tokens.weight[:, 0] = 0.06
+            model.lm_head.weight[ends, 0] = 1.5
+    model.save_pretrained(folder)
     fast.save_pretrained(folder)
     return folder
