@@ -42,11 +42,9 @@ def build_graph(model: BertModel, weights: Mapping[str, FloatMatrix], *, int8: b
     Raises:
         KeyError: A tensor is missing.
     """
-    graph = _Graph(model, weights, int8=int8)
-    hidden = graph.embeddings()
-    for layer in range(model.layers):
-        hidden = graph.layer(f"encoder.layer.{layer}.", hidden)
-    return graph.finish(graph.pooled(hidden))
+    graph = BertGraph(model, weights, int8=int8)
+    vector = graph.pooled(graph.encoded())
+    return graph.finish({"vectors": (vector, ["batch", model.dimension])})
 
 
 def quantize(weight: FloatMatrix) -> tuple[NDArray[np.int8], FloatMatrix]:
@@ -55,15 +53,36 @@ def quantize(weight: FloatMatrix) -> tuple[NDArray[np.int8], FloatMatrix]:
     return np.rint(weight / scale).astype(np.int8), scale.astype(np.float32)
 
 
-class _Graph:
-    def __init__(self, model: BertModel, weights: Mapping[str, FloatMatrix], *, int8: bool) -> None:
+class BertGraph:
+    """A BERT encoder under construction, operator by operator; values go by their names."""
+
+    def __init__(
+        self,
+        model: BertModel,
+        weights: Mapping[str, FloatMatrix],
+        *,
+        int8: bool,
+        pairs: bool = False,
+    ) -> None:
+        """Begin with nothing built; see `build_graph`.
+
+        ``pairs`` adds an input ``types``, 0 at tokens of the first text and 1 at the second's.
+        """
+        self._inputs = ("ids", "mask", "types") if pairs else ("ids", "mask")
         self._model = model
         self._weights = weights
         self._int8 = int8
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
 
-    def embeddings(self) -> str:
+    def encoded(self) -> str:
+        """The last hidden state, shape (batch, tokens, dimension)."""
+        hidden = self._embeddings()
+        for layer in range(self._model.layers):
+            hidden = self._layer(f"encoder.layer.{layer}.", hidden)
+        return hidden
+
+    def _embeddings(self) -> str:
         words = self._weights["embeddings.word_embeddings.weight"]
         if self._int8:
             table = self._constant("words", words.astype(np.float16))
@@ -72,21 +91,23 @@ class _Graph:
             )
         else:
             looked_up = self._node("Gather", [self._constant("words", words), "ids"])
+        types = self._weights["embeddings.token_type_embeddings.weight"]
         # All tokens of a single text have type 0, whose vector joins the position's.
-        positions = (
-            self._weights["embeddings.position_embeddings.weight"]
-            + self._weights["embeddings.token_type_embeddings.weight"][0]
-        )
+        positions = self._weights["embeddings.position_embeddings.weight"] + types[0]
         length = self._node("Shape", ["ids"], start=1, end=2)
         zero = self._constant("zero", np.array([0]))
         place = self._node("Slice", [self._constant("positions", positions), zero, length])
+        summed = self._node("Add", [looked_up, place])
+        if "types" in self._inputs:
+            table = self._constant("types_less_first", types - types[0])
+            summed = self._node("Add", [summed, self._node("Gather", [table, "types"])])
         return self._node(
             "LayerNormalization",
-            [self._node("Add", [looked_up, place]), *self._tensors("embeddings.LayerNorm.")],
+            [summed, *self._tensors("embeddings.LayerNorm.")],
             epsilon=self._model.epsilon,
         )
 
-    def layer(self, name: str, hidden: str) -> str:
+    def _layer(self, name: str, hidden: str) -> str:
         attended = self._attention(f"{name}attention.self.", hidden)
         projected = self._dense(f"{name}attention.output.dense", attended)
         hidden = self._residual(f"{name}attention.output.", projected, hidden)
@@ -95,10 +116,20 @@ class _Graph:
         inner = self._node(self._model.activation, [inner, bias], domain=_FUSED)
         return self._residual(f"{name}output.", self._dense(f"{name}output.dense", inner), hidden)
 
+    def first(self, hidden: str) -> str:
+        """What stands at the first token, shape (batch, dimension)."""
+        return self._node("Gather", [hidden, self._constant("first", np.array(0))], axis=1)
+
+    def linear(self, name: str, value: str) -> str:
+        """A small layer in full precision, with its bias."""
+        weight = self._constant(f"{name}.weight", self._weights[f"{name}.weight"].T)
+        product = self._node("MatMul", [value, weight])
+        return self._node("Add", [product, self._tensor(f"{name}.bias")])
+
     def pooled(self, hidden: str) -> str:
+        """One normalized vector of each text, shape (batch, dimension)."""
         if self._model.pooling is Pooling.CLS:
-            first = self._constant("first", np.array(0))
-            vector = self._node("Gather", [hidden, first], axis=1)
+            vector = self.first(hidden)
         else:
             # The sum over the text's tokens: normalization divides by the length anyway.
             one = self._constant("one", np.array([1]))
@@ -107,17 +138,20 @@ class _Graph:
             vector = self._node("Squeeze", [rows, one])
         return self._node("LpNormalization", [vector], axis=-1, p=2)
 
-    def finish(self, vector: str) -> bytes:
-        self._nodes.append(helper.make_node("Identity", [vector], ["vectors"]))
+    def finish(self, outputs: Mapping[str, tuple[str, list[str | int]]]) -> bytes:
+        """Serialize, with outputs by name: which value each is, and its shape."""
+        for name, (value, _) in outputs.items():
+            self._nodes.append(helper.make_node("Identity", [value], [name]))
         inputs = [
             helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", "tokens"])
-            for name in ("ids", "mask")
+            for name in self._inputs
         ]
-        output = helper.make_tensor_value_info(
-            "vectors", TensorProto.FLOAT, ["batch", self._model.dimension]
-        )
+        shaped = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, (_, shape) in outputs.items()
+        ]
         graph = helper.make_graph(
-            self._nodes, "encoder", inputs, [output], list(self._constants.values())
+            self._nodes, "encoder", inputs, shaped, list(self._constants.values())
         )
         opsets = [helper.make_opsetid("", 18), helper.make_opsetid(_FUSED, 1)]
         built: onnx.ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=9)
