@@ -108,7 +108,7 @@ def test_answers_cost_nothing_and_tell_their_time() -> None:
     )
 
 
-def test_it_answers_and_nothing_else() -> None:
+def test_it_says_what_it_can_do() -> None:
     assert ENGINE.supports(AnswerTask)
     assert not ENGINE.supports(str)
 

@@ -9,7 +9,9 @@ from rag.embedding import Embedder
 from rag.models.engine import Context
 from rag.models.offline import ID
 from rag.models.offline.answering import Answering
-from rag.models.tasks import AnswerTask, Outcome, Task, Value
+from rag.models.offline.classifying import Classifying
+from rag.models.offline.summarizing import Summarizing
+from rag.models.tasks import AnswerTask, ClassifyTask, Outcome, SummarizeTask, Task, Value
 
 
 class OfflineEngine:
@@ -18,6 +20,8 @@ class OfflineEngine:
     def __init__(self, embedder: Embedder) -> None:
         self._tasks: Mapping[type[Task[Any]], Callable[[Any], Outcome[Any]]] = {
             AnswerTask: Answering(embedder).run,
+            ClassifyTask: Classifying(embedder).run,
+            SummarizeTask: Summarizing(embedder).run,
         }
 
     @property
