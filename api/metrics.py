@@ -10,7 +10,9 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_late
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from api.metrics_models import ModelCollector
 from rag.catalog import Catalog
+from rag.models.monitor import Monitor
 from rag.types import DocumentStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -20,7 +22,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 class Metrics:
     """Counters of one app, in a registry of its own."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, monitor: Monitor) -> None:
         self._registry = CollectorRegistry()
         self.requests = prometheus.Counter(
             "ibidem_http_requests",
@@ -56,6 +58,7 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_Stored(catalog))
+        self._registry.register(ModelCollector(monitor))
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -23,6 +23,8 @@ from rag.errors import Conflict, NotFound
 from rag.indexes import Indexes
 from rag.models.calls import Meter
 from rag.models.engine import Engine
+from rag.models.monitor import Monitor
+from rag.models.observe import Observers
 from rag.models.pricing import Pricing, load_pricing
 from rag.models.registry import Resources, open_engine
 from rag.retrieve import Retriever
@@ -52,6 +54,7 @@ class Services:
     """Every engine that a request may name; the default comes first."""
     pricing: Pricing
     meter: Meter
+    monitor: Monitor
 
     @property
     def job_store(self) -> Path | str:
@@ -210,6 +213,7 @@ def _build(
     catalog = Catalog(database, VectorStore(vectors))
     originals = Originals(home.originals)
     indexes = Indexes(catalog, embedder, open_vectors)
+    meter, monitor = Meter(), Monitor()
     models = Resources(
         embedder=embedder,
         openai_api_key=settings.openai_api_key,
@@ -217,7 +221,7 @@ def _build(
         compatible_api_key=settings.compatible_api_key,
         replies=catalog.replies,
         secret=home.secret(),
-        meter=Meter(),
+        meter=Observers([meter, monitor]),
         pricing=load_pricing(settings.pricing) if settings.pricing else Pricing(),
     )
     engine = open_engine(settings.engine, models)
@@ -239,5 +243,6 @@ def _build(
         engine=engine,
         engines={engine.id: engine, offline.id: offline},
         pricing=models.pricing,
-        meter=models.meter,
+        meter=meter,
+        monitor=monitor,
     )

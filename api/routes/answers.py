@@ -27,6 +27,7 @@ from api.schemas.common import failures
 from rag import answer as line
 from rag.errors import InvalidRequest
 from rag.models.engine import Context
+from rag.models.observe import Checked
 from rag.retrieve import SearchRequest
 from rag.types import Answer, Collection, Passage
 
@@ -179,7 +180,20 @@ class _Asked:
             documents={passage.document_id for passage in answer.passages},
         )
         self._door.metrics.answers.labels(str(shown.found).lower()).inc()
+        self._door.services.monitor.tell(_checked(answer))
         return shown
+
+
+def _checked(answer: Answer) -> Checked:
+    """What became of the quotes of an answer."""
+    citations = [one for sentence in answer.sentences for one in sentence.citations]
+    return Checked(
+        engine=answer.engine,
+        prompt=answer.prompt,
+        located=len(citations),
+        dropped=answer.dropped_citations,
+        support=tuple(one.support for one in citations if one.support is not None),
+    )
 
 
 def _whole(door: Door, tenant: str, body: AskBody, collections: tuple[Collection, ...]) -> Reply:

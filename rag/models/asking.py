@@ -10,11 +10,12 @@ from rag.errors import InvalidOutput, ModelRefused, OutputTruncated
 from rag.models.calls import Calls
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn
 from rag.models.engine import Context
+from rag.models.observe import Purpose, Unusable
 from rag.models.output import parse
 from rag.models.prompts import Prompt
 from rag.models.replies import ReplyStore, content_key, marker
 from rag.models.schema import Schema
-from rag.types import Usage
+from rag.types import PromptUsed, Usage
 
 MOST_REPAIRS = 2
 """How often invalid output is asked for again, with what is wrong with it."""
@@ -89,24 +90,30 @@ class Asking:
         wrong: list[str] = []
         for _ in range(1 + MOST_REPAIRS):
             request = replace(request, turns=(*rendered.turns, *said))
-            reply, request = self._whole(request, {**base, "said": [asdict(one) for one in said]})
+            purpose = self.context.purpose(_used(prompt), repair=bool(said))
+            parts = {**base, "said": [asdict(one) for one in said]}
+            reply, request = self._whole(request, parts, purpose)
             value, wrong = parse(reply.text, schema)
             if not wrong:
                 return value
             told = _WHY.format(problems="\n".join(f"- {one}" for one in wrong))
             said = (Turn(role=Role.ASSISTANT, text=reply.text), Turn(role=Role.USER, text=told))
-        raise InvalidOutput(f"{self.calls.backend.id} gave no valid output; {wrong[0]}")
+        model = self.calls.backend.id
+        self.calls.meter.tell(Unusable(model=model, purpose=purpose, error=InvalidOutput.code))
+        raise InvalidOutput(f"{model} gave no valid output; {wrong[0]}")
 
     def _temperature(self) -> float | None:
         if not self.calls.backend.takes_temperature:
             return None
         return _SAMPLING_TEMPERATURE if self.context.sample else 0.0
 
-    def _whole(self, request: ChatRequest, key: Mapping[str, Any]) -> tuple[ChatReply, ChatRequest]:
+    def _whole(
+        self, request: ChatRequest, key: Mapping[str, Any], purpose: Purpose
+    ) -> tuple[ChatReply, ChatRequest]:
         """A reply that was neither refused nor cut off; its limit is raised once."""
         model = self.calls.backend.id
         for _ in range(2):
-            reply = self._reply(request, key)
+            reply = self._reply(request, key, purpose)
             if reply.finish in (Finish.REFUSED, Finish.FILTERED):
                 raise ModelRefused(f"{model} refused to answer.")
             if reply.finish is Finish.COMPLETE:
@@ -114,7 +121,7 @@ class Asking:
             request = replace(request, max_output_tokens=2 * request.max_output_tokens)
         raise OutputTruncated(f"{model} was cut off after {request.max_output_tokens // 2} tokens.")
 
-    def _reply(self, request: ChatRequest, parts: Mapping[str, Any]) -> ChatReply:
+    def _reply(self, request: ChatRequest, parts: Mapping[str, Any], purpose: Purpose) -> ChatReply:
         """The recorded reply to this call, or a new one, recorded before it is used."""
         sampling = [request.max_output_tokens, request.temperature, self.context.sample]
         key = content_key({**parts, "sampling": sampling, "schema": request.schema})
@@ -123,7 +130,7 @@ class Asking:
         if known is not None:
             self.spent.revision = known.model
             return known
-        called = self.calls.call(request, budgets=self.context.budgets)
+        called = self.calls.call(request, budgets=self.context.budgets, purpose=purpose)
         self.replies.put(tenant, key, called.reply, documents=self.documents)
         spent = self.spent
         spent.revision = called.reply.model
@@ -132,3 +139,7 @@ class Asking:
         known_cost = spent.cost_usd is not None and called.cost_usd is not None
         spent.cost_usd = (spent.cost_usd or 0) + (called.cost_usd or 0) if known_cost else None
         return called.reply
+
+
+def _used(prompt: Prompt) -> PromptUsed:
+    return PromptUsed(name=prompt.name, version=prompt.version, sha256=prompt.sha256)

@@ -16,6 +16,7 @@ from rag.errors import ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from rag.models.budget import Budget, reserved
 from rag.models.chat import ChatBackend, ChatReply, ChatRequest, Tokens
 from rag.models.limits import Limits
+from rag.models.observe import Attempt, Event, Observer, Purpose
 from rag.models.pricing import Pricing
 
 DEADLINE_S = 120.0
@@ -47,30 +48,22 @@ class Meter:
         self._by_model: dict[str, Metered] = {}
         self._lock = threading.Lock()
 
-    def reply(self, model: str, tokens: Tokens, cost_usd: float | None, seconds: float) -> None:
-        """Count a reply."""
+    def tell(self, event: Event) -> None:
+        """Count a call."""
+        if not isinstance(event, Attempt):
+            return
         with self._lock:
-            old = self._by_model.get(model, Metered())
-            known = old.cost_usd is not None and cost_usd is not None
-            self._by_model[model] = Metered(
-                calls=old.calls + 1,
-                failures=old.failures,
-                tokens=old.tokens + tokens,
-                cost_usd=(old.cost_usd or 0.0) + (cost_usd or 0.0) if known else None,
-                seconds=old.seconds + seconds,
-            )
-
-    def failure(self, model: str, error: ModelError, seconds: float) -> None:
-        """Count a call that brought nothing; what it may have cost, nobody says."""
-        with self._lock:
-            old = self._by_model.get(model, Metered())
-            failures = {**old.failures, error.code: old.failures.get(error.code, 0) + 1}
-            self._by_model[model] = Metered(
+            old = self._by_model.get(event.model, Metered())
+            failures, error = dict(old.failures), event.error
+            if error is not None:
+                failures[error] = failures.get(error, 0) + 1
+            known = old.cost_usd is not None and event.cost_usd is not None
+            self._by_model[event.model] = Metered(
                 calls=old.calls + 1,
                 failures=failures,
-                tokens=old.tokens,
-                cost_usd=old.cost_usd,
-                seconds=old.seconds + seconds,
+                tokens=old.tokens + event.tokens,
+                cost_usd=(old.cost_usd or 0.0) + (event.cost_usd or 0.0) if known else None,
+                seconds=old.seconds + event.seconds,
             )
 
     def read(self) -> Mapping[str, Metered]:
@@ -97,18 +90,24 @@ class Calls:
         backend: ChatBackend,
         *,
         limits: Limits,
-        meter: Meter,
+        meter: Observer,
         pricing: Pricing,
         deadline_s: float = DEADLINE_S,
     ) -> None:
-        """``deadline_s`` is what a call may take with all waiting and repeating."""
+        """``meter`` is told of every call; ``deadline_s`` bounds one with all its repeating."""
         self.backend = backend
+        self.meter = meter
         self._limits = limits
-        self._meter = meter
         self._pricing = pricing
         self._deadline_s = deadline_s
 
-    def call(self, request: ChatRequest, *, budgets: Sequence[Budget] = ()) -> Called:
+    def call(
+        self,
+        request: ChatRequest,
+        *,
+        budgets: Sequence[Budget] = (),
+        purpose: Purpose | None = None,
+    ) -> Called:
         """The reply, after as many attempts as fit into the deadline.
 
         Raises:
@@ -126,7 +125,7 @@ class Calls:
                 attempts += 1
                 try:
                     with self._limits.place(most.input + most.output, deadline=deadline):
-                        reply, spent = self._once(request, deadline)
+                        reply, spent = self._once(request, deadline, purpose or Purpose())
                     cost.usd = spent or 0.0
                     return Called(
                         reply=reply,
@@ -141,7 +140,9 @@ class Calls:
                 time.sleep(wait)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    def _once(self, request: ChatRequest, deadline: float) -> tuple[ChatReply, float | None]:
+    def _once(
+        self, request: ChatRequest, deadline: float, purpose: Purpose
+    ) -> tuple[ChatReply, float | None]:
         model = self.backend.id
         began = time.monotonic()
         if (left := deadline - began) < _SHORTEST_CALL_S:
@@ -149,10 +150,21 @@ class Calls:
         try:
             reply = self.backend.complete(request, timeout=left)
         except ModelError as error:
-            self._meter.failure(model, error, time.monotonic() - began)
+            took = time.monotonic() - began
+            failed = Attempt(model=model, purpose=purpose, seconds=took, error=error.code)
+            self.meter.tell(failed)
             raise
         cost = self._pricing.cost(model, reply.tokens)
-        self._meter.reply(model, reply.tokens, cost, time.monotonic() - began)
+        self.meter.tell(
+            Attempt(
+                model=model,
+                purpose=purpose,
+                seconds=time.monotonic() - began,
+                finish=reply.finish,
+                tokens=reply.tokens,
+                cost_usd=cost,
+            )
+        )
         return reply, cost
 
 

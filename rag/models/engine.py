@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rag.models.budget import Budget
+from rag.models.observe import LOCAL_KEY, Purpose
 from rag.models.tasks import Outcome, Task, Value
+from rag.types import PromptUsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,14 @@ class Context:
     tenant: str = "default"
     budgets: tuple[Budget, ...] = ()
     sample: int = 0
+    key: str = LOCAL_KEY
+    """The public name of the API key that asks."""
+    job: str | None = None
+    """The job that the task is a part of."""
+
+    def purpose(self, prompt: PromptUsed, *, repair: bool = False) -> Purpose:
+        """What a call with a prompt is made for."""
+        return Purpose(tenant=self.tenant, key=self.key, job=self.job, prompt=prompt, repair=repair)
 
 
 class Engine(Protocol):

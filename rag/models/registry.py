@@ -18,6 +18,7 @@ from rag.models.chat import ChatBackend
 from rag.models.engine import Engine
 from rag.models.fallback import FallbackEngine
 from rag.models.limits import Limits
+from rag.models.observe import Observer
 from rag.models.offline.engine import OfflineEngine
 from rag.models.pricing import Pricing
 from rag.models.replies import NoReplies, ReplyStore
@@ -39,7 +40,7 @@ class Resources:
     compatible_api_key: str | None = None
     replies: ReplyStore = field(default_factory=NoReplies)
     secret: bytes = b""
-    meter: Meter = field(default_factory=Meter)
+    meter: Observer = field(default_factory=Meter)
     pricing: Pricing = field(default_factory=Pricing)
 
 
