@@ -103,6 +103,16 @@ def without_nulls(value: Any, schema: Schema) -> Any:
     return _pruned(value, schema, schema)
 
 
+def or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what it is of, or null."""
+    kind = schema.get("type")
+    if isinstance(kind, str) and "enum" not in schema and "const" not in schema:
+        return schema if kind == "null" else {**schema, "type": [kind, "null"]}
+    if isinstance(kind, list):
+        return schema if "null" in kind else {**schema, "type": [*kind, "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 def _walk(
     node: Any, path: tuple[Any, ...], depth: int
 ) -> Iterator[tuple[tuple[Any, ...], Schema, int]]:
@@ -151,17 +161,8 @@ def _close(kept: dict[str, Any], *, nullable: bool) -> None:
         required = kept.get("required", ())
         for name in properties:
             if name not in required:
-                properties[name] = _or_null(properties[name])
+                properties[name] = or_null(properties[name])
         kept["required"] = list(properties)
-
-
-def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    kind = schema.get("type")
-    if isinstance(kind, str) and "enum" not in schema and "const" not in schema:
-        return schema if kind == "null" else {**schema, "type": [kind, "null"]}
-    if isinstance(kind, list):
-        return schema if "null" in kind else {**schema, "type": [*kind, "null"]}
-    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _pruned(value: Any, schema: Any, root: Schema) -> Any:
@@ -175,10 +176,15 @@ def _pruned(value: Any, schema: Any, root: Schema) -> Any:
     kept = {}
     for name, one in value.items():
         own = properties.get(name, {})
-        if one is None and name in properties and name not in required and problems(None, own):
+        optional = name in properties and name not in required
+        if one is None and optional and not _takes_null(own, root):
             continue
         kept[name] = _pruned(one, own, root)
     return kept
+
+
+def _takes_null(schema: Any, root: Schema) -> bool:
+    return bool(Draft202012Validator(dict(root)).evolve(schema=schema).is_valid(None))
 
 
 def _resolved(schema: Any, root: Schema) -> Schema:

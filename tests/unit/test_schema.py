@@ -74,6 +74,11 @@ def test_nulls_for_what_may_be_left_out_are_taken_out() -> None:
     assert problems(value, SCHEMA) != []
 
 
+def test_nulls_for_what_is_defined_elsewhere_are_taken_out() -> None:
+    schema = {**SCHEMA, "properties": {"party": {"$ref": "#/$defs/party"}}, "required": []}
+    assert without_nulls({"party": None}, schema) == {}
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
