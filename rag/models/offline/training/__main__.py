@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from rag.embedding.packaged import packaged_model
 from rag.embedding.registry import open_embedder
+from rag.models.offline.training.export import graph
 from rag.models.offline.training.fit import Plan, fit
 from rag.models.offline.training.negatives import mine
 from rag.models.offline.training.network import from_folder
@@ -23,6 +25,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="holds squad11-train and squad20-extra")
     parser.add_argument("--work", type=Path, required=True, help="for checkpoints and negatives")
     parser.add_argument("--steps", type=int, default=15_000)
+    parser.add_argument("--stop", type=int, help="step to stop before, to go on another time")
     parser.add_argument("--length", type=int, default=256, help="tokens of a window")
     parser.add_argument("--stride", type=int, default=96, help="tokens that windows share")
     parser.add_argument("--threads", type=int, help="of the processor; all when not given")
@@ -37,8 +40,9 @@ def main() -> None:
     _say(f"{sum(map(len, negatives))} hard negatives")
     folder = packaged_model()
     torch.manual_seed(0)
+    reader = from_folder(folder)
     seen = fit(
-        from_folder(folder),
+        reader,
         corpus,
         negatives,
         Windows(
@@ -46,11 +50,18 @@ def main() -> None:
             length=options.length,
             stride=options.stride,
         ),
-        Plan(steps=options.steps),
+        Plan(steps=options.steps, stop=options.stop),
         checkpoint=options.work / "checkpoint.pt",
         say=_say,
     )
     _say(f"{seen} windows seen")
+    reader.eval()
+    for name, int8 in (("fp32", False), ("int8", True)):
+        target = options.work / name
+        target.mkdir(exist_ok=True)
+        (target / "reader.onnx").write_bytes(graph(reader, folder, int8=int8))
+        shutil.copy(folder / "tokenizer.json", target)
+        _say(f"written: {target}")
 
 
 def _say(line: str) -> None:
