@@ -70,7 +70,7 @@ def check_schema(schema: Schema) -> None:
                 param="schema",
             )
         reference = node.get("$ref")
-        if reference is not None and not _LOCAL.fullmatch(str(reference)):
+        if isinstance(reference, str) and not _LOCAL.fullmatch(reference):
             raise InvalidRequest(f"{place}: only references within the schema.", param="schema")
     if schema.get("type") != "object":
         raise InvalidRequest("The schema must be one of an object.", param="schema")

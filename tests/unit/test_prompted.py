@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Set
 from typing import Any
 
 import pytest
 
 from rag.errors import InvalidOutput, ModelRefused, ModelUnavailable, OutputTruncated
-from rag.models.calls import Calls, Meter
-from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
+from rag.models.chat import Finish
 from rag.models.engine import Context
 from rag.models.fallback import FallbackEngine
-from rag.models.limits import Limits
 from rag.models.output import parse
-from rag.models.pricing import Price, Pricing
-from rag.models.prompted import PromptedEngine
 from rag.models.tasks import AnswerTask, Outcome, Statement
 from rag.types import Passage
+from tests.scripted import Kept, Model, engine
 
 TEXT = "The rent is 400 a month."
 TASK = AnswerTask(
@@ -39,49 +35,6 @@ GOOD = {
     ],
     "confidence": 0.9,
 }
-
-
-class Model:
-    """Replies from a list, the last one again and again."""
-
-    id = "test:model"
-    provider = "test"
-    revision = ""
-    takes_temperature = True
-    takes_images = False
-
-    def __init__(self, *replies: str | Finish | Exception) -> None:
-        self.replies = replies
-        self.requests: list[ChatRequest] = []
-
-    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
-        self.requests.append(request)
-        reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
-        if isinstance(reply, Exception):
-            raise reply
-        finish = reply if isinstance(reply, Finish) else Finish.COMPLETE
-        text = "" if isinstance(reply, Finish) else reply
-        return ChatReply(text=text, finish=finish, model="m", tokens=Tokens(input=100, output=10))
-
-
-class Kept:
-    """Replies in memory."""
-
-    def __init__(self) -> None:
-        self.replies: dict[tuple[str, str], ChatReply] = {}
-
-    def get(self, tenant: str, key: str) -> ChatReply | None:
-        return self.replies.get((tenant, key))
-
-    def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
-        assert documents == {"d1"}
-        self.replies[tenant, key] = reply
-
-
-def engine(model: Model, kept: Kept | None = None, **options: Any) -> PromptedEngine:
-    pricing = Pricing([Price(model="test:", input=10.0, output=100.0)])
-    calls = Calls(model, limits=Limits(), meter=Meter(), pricing=pricing, deadline_s=1.0)
-    return PromptedEngine(calls, replies=kept or Kept(), secret=b"s", **options)
 
 
 def run(one: Any, tenant: str = "t", task: AnswerTask = TASK) -> Outcome[tuple[Statement, ...]]:

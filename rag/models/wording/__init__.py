@@ -5,10 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rag.models.tasks import AnswerTask, Task
+from rag.models.tasks import (
+    AnswerTask,
+    ClassifyTask,
+    ExtractTask,
+    ReasonTask,
+    SummarizeTask,
+    Task,
+    VerifyTask,
+)
 from rag.models.wording.answer import ANSWER
 from rag.models.wording.base import Read, Wording
+from rag.models.wording.classify import CLASSIFY
+from rag.models.wording.extract import EXTRACT
+from rag.models.wording.reason import REASON
+from rag.models.wording.summarize import SUMMARIZE
+from rag.models.wording.verify import VERIFY
 
 __all__ = ["WORDINGS", "Read", "Wording"]
 
-WORDINGS: Mapping[type[Task[Any]], Wording[Any, Any]] = {AnswerTask: ANSWER}
+WORDINGS: Mapping[type[Task[Any]], Wording[Any, Any]] = {
+    AnswerTask: ANSWER,
+    ExtractTask: EXTRACT,
+    ClassifyTask: CLASSIFY,
+    SummarizeTask: SUMMARIZE,
+    ReasonTask: REASON,
+    VerifyTask: VERIFY,
+}

@@ -56,6 +56,11 @@ def in_one_line(text: str, longest: int = _LONGEST_TITLE) -> str:
     return " ".join(text.split())[:longest]
 
 
+def one_line_or_none(text: str | None) -> str | None:
+    """What is said, on one line; ``None`` when it is nothing."""
+    return " ".join((text or "").split()) or None
+
+
 def passage_input(number: int, passage: Passage) -> Mapping[str, Any]:
     """A passage as prompts take it, named by its place in the task, counted from 1."""
     return {
