@@ -127,7 +127,9 @@ def stream(
             usage=outcome.usage,
             dropped_citations=dropped,
             prompt=outcome.prompt,
+            revision=outcome.revision,
             notes=outcome.notes,
+            decisions=outcome.decisions,
             passages=task.passages,
             timings={**outcome.timings, "engine": engine_ms, "locate": locate_ms},
         )

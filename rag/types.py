@@ -240,6 +240,21 @@ class PromptUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Why an engine was asked, passed over, or not believed.
+
+    ``taken`` of the one whose result it is. ``estimated_usd`` and ``confidence`` are ``None``
+    when unknown, and of an engine that was not asked.
+    """
+
+    engine: str
+    taken: bool
+    reason: str
+    estimated_usd: float | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A grounded answer. ``found`` is false when the documents do not say."""
 
@@ -252,7 +267,10 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     dropped_citations: int = 0
     prompt: PromptUsed | None = None
+    revision: str | None = None
+    """The model that replied, by the exact name that its provider reports."""
     notes: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     passages: tuple[Passage, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds by stage."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.common import Filter, Strict, Text, Words
 from rag.retrieve import Mode
-from rag.types import Answer, Citation, Located, Passage, PromptUsed
+from rag.types import Answer, Citation, Decision, Located, Passage, PromptUsed
 
 
 class _Scope(Strict):
@@ -185,6 +185,27 @@ class PromptOut(BaseModel):
         return cls(name=prompt.name, version=prompt.version, sha256=prompt.sha256)
 
 
+class DecisionOut(BaseModel):
+    """Why an engine was asked, passed over, or not believed."""
+
+    engine: str = Field(examples=["offline"])
+    taken: bool = Field(description="True of the one whose answer it is.")
+    reason: str = Field(examples=["Its confidence of 0.31 is below 0.60."])
+    estimated_usd: float | None = Field(description="Null when unknown, or not asked.")
+    confidence: float | None
+
+    @classmethod
+    def of(cls, decision: Decision) -> DecisionOut:
+        """A decision as outcomes report it."""
+        return cls(
+            engine=decision.engine,
+            taken=decision.taken,
+            reason=decision.reason,
+            estimated_usd=decision.estimated_usd,
+            confidence=decision.confidence,
+        )
+
+
 class AnswerOut(BaseModel):
     """A grounded answer: every sentence stands in the documents."""
 
@@ -196,9 +217,17 @@ class AnswerOut(BaseModel):
     found: bool = Field(description="False when the documents do not say.")
     confidence: float | None
     engine: str = Field(examples=["offline"])
+    revision: str | None = Field(
+        None,
+        description="The exact model that replied, as its provider names it; null without one.",
+        examples=["some-model-2026-01-15"],
+    )
     prompt: PromptOut | None = Field(description="Null for engines that need none.")
     notes: list[str] = Field(
         description="What a reader should know, such as that another engine stepped in."
+    )
+    decisions: list[DecisionOut] = Field(
+        [], description="Of an engine that routes: which were asked or passed over, and why."
     )
     usage: UsageOut
     dropped_citations: int = Field(description="Quotes that were not found where they should be.")
@@ -226,8 +255,10 @@ class AnswerOut(BaseModel):
             found=answer.found,
             confidence=answer.confidence,
             engine=answer.engine,
+            revision=answer.revision,
             prompt=PromptOut.of(answer.prompt) if answer.prompt else None,
             notes=list(answer.notes),
+            decisions=[DecisionOut.of(decision) for decision in answer.decisions],
             usage=UsageOut(
                 input_tokens=usage.input_tokens,
                 output_tokens=usage.output_tokens,

@@ -25,7 +25,7 @@ _LONGEST_PAUSE_S = 20.0
 # A provider that asks for more patience than this is told no: the caller may have another.
 _LONGEST_RETRY_AFTER_S = 30.0
 _SHORTEST_CALL_S = 0.05
-_CHARACTERS_PER_TOKEN = 3.0
+CHARACTERS_PER_TOKEN = 3.0
 # Providers count a token for 750 to 1,024 pixels, after they have made large images smaller.
 _PIXELS_PER_TOKEN = 750.0
 
@@ -176,7 +176,7 @@ def estimated_tokens(request: ChatRequest) -> int:
     if request.schema is not None:
         characters += len(str(request.schema))
     pixels = sum(image.pixels for image in images)
-    return int(characters / _CHARACTERS_PER_TOKEN + pixels / _PIXELS_PER_TOKEN) + 16
+    return int(characters / CHARACTERS_PER_TOKEN + pixels / _PIXELS_PER_TOKEN) + 16
 
 
 def _wait(error: ModelUnavailable, pause: float) -> float:

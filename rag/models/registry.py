@@ -6,15 +6,15 @@ What language models need is imported when one is named: a service without them 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from rag.embedding import Embedder
 from rag.errors import ConfigurationError
 from rag.models.calls import Calls, Meter
-from rag.models.chat import ChatBackend
+from rag.models.chat import ChatBackend, Tokens
 from rag.models.engine import Engine
 from rag.models.fallback import FallbackEngine
 from rag.models.limits import Limits
@@ -23,10 +23,18 @@ from rag.models.offline.engine import OfflineEngine
 from rag.models.pricing import Pricing
 from rag.models.replies import NoReplies, ReplyStore
 
+if TYPE_CHECKING:
+    from rag.models.policy.routing import Candidate
+
 KNOWN = (
     "offline, openai:MODEL, anthropic:MODEL, compatible:MODEL@URL, "
-    "local:FOLDER[?adapter=FOLDER&bits=4&memory_gb=8]"
+    "local:FOLDER[?adapter=FOLDER&bits=4&memory_gb=8]; vote:N:MODEL asks N times; several, parted "
+    "by commas, step in for one another, and with route: before them the cheapest goes first"
 )
+_VOTE = re.compile(r"vote:(?P<samples>\d{1,3}):(?P<model>.+)")
+_ROUTE = "route:"
+# Fields of an object, and lists of plain values in it.
+_OFFLINE_DEPTH = 2
 _SPEC = re.compile(r"(?P<kind>[a-z_]+)(?::(?P<model>[^@]+)(?:@(?P<url>https?://\S+))?)?")
 
 
@@ -47,33 +55,81 @@ class Resources:
 def open_engine(name: str, resources: Resources) -> Engine:
     """The engine of a name; several, parted by commas, step in for one another in turn.
 
-    The offline engine always comes last: where no language model answers, its sentences do,
-    and the answer says so. Models of one provider share its limits.
+    ``vote:N:MODEL`` asks a model N times and takes what most of its replies say. ``route:``
+    before several puts the cheapest first, and asks the next where it is not sure. The offline
+    engine always comes last: where no language model answers, its sentences do, and the answer
+    says so. Models of one provider share its limits.
 
     Raises:
         ConfigurationError: There is no such engine; the message lists those that there are.
         MissingExtra: It needs a package that is not installed.
     """
     offline = OfflineEngine(resources.embedder)
-    models = [one.strip() for one in name.split(",") if one.strip() != offline.id]
-    if not models:
-        return offline
-    return FallbackEngine([*_prompted(models, resources), offline])
+    names = [one.strip() for one in name.removeprefix(_ROUTE).split(",")]
+    models = _Models(resources)
+    if name.startswith(_ROUTE):
+        return _routing(names, models, offline)
+    engines = [models.candidate(one).engine for one in names if one != offline.id]
+    return FallbackEngine([*engines, offline]) if engines else offline
 
 
-def _prompted(models: list[str], resources: Resources) -> Iterator[Engine]:
-    from rag.models.prompted import PromptedEngine
+def _routing(names: list[str], models: _Models, offline: OfflineEngine) -> Engine:
+    from rag.models.policy.routing import Candidate, RoutingEngine
 
-    limits: dict[str, Limits] = {}
-    for name in models:
-        backend = open_backend(name, resources)
+    here = Candidate(engine=offline, price=lambda _: 0.0, most_depth=_OFFLINE_DEPTH)
+    routing = RoutingEngine(
+        [here if one == offline.id else models.candidate(one) for one in dict.fromkeys(names)]
+    )
+    return routing if offline.id in names else FallbackEngine([routing, offline])
+
+
+class _Models:
+    """Opens language models that share the limits of their providers."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._limits: dict[str, Limits] = {}
+
+    def candidate(self, name: str) -> Candidate:
+        """The engine of ``MODEL`` or ``vote:N:MODEL``, and what it asks for."""
+        from rag.models.policy.consistency import MOST_SAMPLES, VotingEngine
+        from rag.models.policy.routing import Candidate
+
+        match = _VOTE.fullmatch(name)
+        if match is None:
+            return self._one(name)
+        samples = int(match["samples"])
+        if not 2 <= samples <= MOST_SAMPLES:
+            raise ConfigurationError(f"{name}: a vote takes 2 to {MOST_SAMPLES} samples.")
+        if match["model"] == "offline":
+            raise ConfigurationError(f"{name}: the offline engine says the same each time.")
+        one = self._one(match["model"])
+
+        def price(tokens: Tokens) -> float | None:
+            each = one.price(tokens)
+            return None if each is None else samples * each
+
+        return Candidate(engine=VotingEngine(one.engine, samples), price=price)
+
+    def _one(self, name: str) -> Candidate:
+        from rag.models.policy.routing import Candidate
+        from rag.models.prompted import PromptedEngine
+
+        known = self._resources
+        backend = open_backend(name, known)
         calls = Calls(
             backend,
-            limits=limits.setdefault(backend.provider, Limits()),
-            meter=resources.meter,
-            pricing=resources.pricing,
+            limits=self._limits.setdefault(backend.provider, Limits()),
+            meter=known.meter,
+            pricing=known.pricing,
         )
-        yield PromptedEngine(calls, replies=resources.replies, secret=resources.secret)
+        engine = PromptedEngine(calls, replies=known.replies, secret=known.secret)
+        runs_here = backend.provider == "local"
+
+        def price(tokens: Tokens) -> float | None:
+            return 0.0 if runs_here else known.pricing.cost(backend.id, tokens)
+
+        return Candidate(engine=engine, price=price)
 
 
 def open_backend(name: str, resources: Resources) -> ChatBackend:

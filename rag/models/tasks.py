@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from rag.types import Passage, PromptUsed, Usage
+from rag.types import Decision, Passage, PromptUsed, Usage
 
 Value = TypeVar("Value")
 
@@ -218,3 +218,5 @@ class Outcome(Generic[Value]):
     """The model that replied, by the exact name that its provider reports."""
     notes: tuple[str, ...] = ()
     """What a reader should know: that another engine stepped in, that text was left out."""
+    decisions: tuple[Decision, ...] = ()
+    """Which engines were asked or passed over, and why, in that order."""

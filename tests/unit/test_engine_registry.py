@@ -45,6 +45,10 @@ def test_names_open_models(name: str, expected: str) -> None:
         "local:",
         "local:m?x=1",
         "local:m?bits=3",
+        "route:",
+        "route:offline,gpt",
+        "vote:x:openai:big",
+        "vote:3:gpt",
     ],
 )
 def test_an_unknown_name_lists_what_there_is(name: str) -> None:
@@ -63,3 +67,24 @@ def test_offline_needs_nothing_and_stands_behind_the_others() -> None:
     assert open_engine("offline", RESOURCES).id == "offline"
     engine = open_engine("openai:a, openai:b", RESOURCES)
     assert engine.id == "openai:a"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("vote:5:anthropic:big, offline", "vote:5:anthropic:big"),
+        ("route:offline,openai:big", "route:offline,openai:big"),
+        ("route:openai:big,vote:3:openai:big", "route:openai:big,vote:3:openai:big"),
+        ("route:offline, offline", "route:offline"),
+    ],
+)
+def test_names_say_how_engines_work_together(name: str, expected: str) -> None:
+    pytest.importorskip("openai")
+    pytest.importorskip("anthropic")
+    assert open_engine(name, RESOURCES).id == expected
+
+
+@pytest.mark.parametrize("name", ["vote:1:openai:big", "vote:21:openai:big", "vote:3:offline"])
+def test_votes_that_make_no_sense_are_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        open_engine(name, RESOURCES)
