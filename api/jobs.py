@@ -3,7 +3,8 @@
 The catalog alone decides what work exists; a reconciler starts what is unfinished. A small
 document is one piece of work, done again after a crash; a larger one goes on as a workflow.
 A workflow's id is the job's id with the number of the attempt: a retry never meets the record
-of an earlier one.
+of an earlier one. Large documents take turns, batch by batch, apart from the small ones: no
+document waits for another to come to its end.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from api.pauses import Pauses
+from api.turns import Turns
 from api.workflows import State, Workflows
 from ingest import pipeline as line
 from ingest.pipeline import Pipeline, Prepared
 from rag.errors import Conflict, DocumentError, EmbeddingFailed, NotFound, StorageError
+from rag.priority import give_way
 from rag.types import Job
 
 _log = logging.getLogger(__name__)
@@ -33,6 +36,10 @@ _LONGEST_PAUSE_S = 60.0
 _STOP_S = 10.0
 _SWEEP_S = 600.0
 _KEPT_S = 3600.0
+_LONG = 48
+"""Large documents that take turns; a thread waits for each. Further ones wait for one of them."""
+_AT_ONCE = 2
+"""Batches under way at once: while one is written, another is embedded."""
 
 _NOT_THE_DOCUMENT = (StorageError, EmbeddingFailed, Conflict, OSError, sa.exc.OperationalError)
 
@@ -43,7 +50,8 @@ class JobStore:
     def __init__(self, place: Path | str, pipeline: Pipeline, *, workers: int) -> None:
         """Keep its records in a SQLite file, or in a schema of its own at a PostgreSQL URL."""
         self._pipeline = replace(pipeline, submit=self.submit)
-        self._workflows = Workflows(place, self._go_on_with, workers=workers)
+        self._workflows = Workflows(place, self._go_on_with, workers=_LONG)
+        self._turns = Turns(places=_AT_ONCE, leave=self._leave_if_stopping)
         self._pauses = Pauses(first=_RECONCILE_S, longest=_LONGEST_PAUSE_S)
         self._mine: set[str] = set()
         self._swept = time.monotonic()
@@ -53,7 +61,8 @@ class JobStore:
         self._reconciler: threading.Thread | None = None
         # New work runs in threads of our own: the workflows' queue polls its tables, and is
         # left for what has to be resumed.
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="ingest")
+        self._threads = ThreadPoolExecutor(workers, "ingest", initializer=give_way)
+        self._long = ThreadPoolExecutor(_LONG, "ingest-long", initializer=give_way)
 
     def start(self) -> None:
         """Open the store and take up every unfinished job."""
@@ -80,7 +89,9 @@ class JobStore:
         """
         patience_s = 0 if at_once else _STOP_S
         self._stopping.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._long):
+            threads.shutdown(wait=False, cancel_futures=True)
+        self._turns.wake()
         if self._reconciler is not None:
             self._reconciler.join(timeout=patience_s)
         with self._idle:
@@ -88,25 +99,40 @@ class JobStore:
         self._workflows.close()
 
     def _begin(self, job_id: str, attempt: int) -> None:
-        """Do a small document's work; start the workflow that goes on with a larger one."""
-        if self._stopping.is_set():
-            return
+        """Do a small document's work; hand a larger one on, whose chunks are staged."""
+        handed_on = False
         try:
             with self._at_work(job_id, attempt):
+                self._leave_if_stopping()
                 job = self._job(job_id)
                 prepared = line.begin(self._pipeline, job, between=self._leave_if_stopping)
                 if prepared is not None:
-                    workflow_id = _workflow_id(job_id, attempt)
-                    self._workflows.run(workflow_id, job_id, attempt, asdict(prepared))
-        except _Stopped:
-            _log.info("job %s goes on with the next start", job_id)
+                    self._leave_if_stopping()
+                    self._long.submit(self._run, job_id, attempt, asdict(prepared))
+                    handed_on = True
+        finally:
+            if not handed_on:
+                self._release(job_id)
+
+    def _run(self, job_id: str, attempt: int, prepared: Mapping[str, Any]) -> None:
+        """Start the workflow that goes on with a large document, and see it through."""
+        try:
+            with self._at_work(job_id, attempt):
+                self._workflows.run(_workflow_id(job_id, attempt), job_id, attempt, prepared)
+        finally:
+            self._release(job_id)
 
     def _go_on_with(self, job_id: str, attempt: int, prepared: Mapping[str, Any]) -> None:
         """The workflow: a step for each batch of chunks."""
-        with self._at_work(job_id, attempt):
-            for first in range(0, prepared["chunks"], line.EMBED_BATCH):
-                self._leave_if_stopping()
-                self._workflows.step("embed", self._embed, job_id, first, prepared)
+        try:
+            with self._at_work(job_id, attempt):
+                for first in range(0, prepared["chunks"], line.EMBED_BATCH):
+                    with self._turns.turn(job_id):
+                        self._leave_if_stopping()
+                        self._workflows.step("embed", self._embed, job_id, first, prepared)
+        finally:
+            self._turns.forget(job_id)
+            self._release(job_id)
 
     def _embed(self, job_id: str, first: int, prepared: Mapping[str, Any]) -> None:
         line.embed(self._pipeline, self._job(job_id), first, Prepared(**prepared))
@@ -117,7 +143,10 @@ class JobStore:
 
     @contextmanager
     def _at_work(self, job_id: str, attempt: int) -> Iterator[None]:
-        """See to what may go wrong; what is left unfinished is found by the reconciler."""
+        """See to what may go wrong; what is left unfinished is found by the reconciler.
+
+        Only ``_Stopped`` passes, for the next process to go on.
+        """
         with self._idle:
             self._running += 1
         try:
@@ -131,7 +160,6 @@ class JobStore:
             _log.warning("job %s, attempt %d failed", job_id, attempt, exc_info=error)
             self._try_later(job_id, error)
         finally:
-            self._release(job_id)
             with self._idle:
                 self._running -= 1
                 self._idle.notify_all()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _STREAMS_MAY_END_S = 2
+_SWITCH_S = 0.0005
+"""How long a thread may keep the others from running Python. A question asks for its turn at
+each database call; with Python's own 5 ms it would wait so long each time a document is read."""
 
 
 @contextmanager
@@ -99,6 +102,7 @@ def serve_until_stopped(
     Leaves by SystemExit, as the server sends itself again the signal that stopped it.
     """
     signal.signal(signal.SIGINT, _leave)
+    sys.setswitchinterval(_SWITCH_S)
 
     class Announced(Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rag.types import Ids
 
-_WINDOW = 1 << 16
+_WINDOW = 1 << 13
 _LONGEST = 80
 _LAST_SPACE = re.compile(r"\s(?=\S*\Z)")
 

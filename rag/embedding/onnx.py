@@ -3,8 +3,9 @@
 Several texts are encoded at once by several threads, each with a single-threaded run: no
 slower than several threads per run, and queries are not held up by a thread pool.
 
-The sentences of a question never wait behind the chunks of documents: what is short as a
-whole has threads of its own, and shares the cores instead of queueing for them.
+The sentences of a question never wait behind the chunks of documents, nor a small document
+behind large ones: what is short as a whole has threads of its own, and shares the cores instead
+of queueing for them. Where questions are asked, documents also pause between two runs.
 
 int8 encodes one text a run. Its activations share one scale per run, and with others in the
 batch the vector of a text moves (cosine down to 0.99 on encyclopedia paragraphs), while the
@@ -16,9 +17,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ import numpy as np
 from rag.embedding.convert import ConvertedModel, Precision
 from rag.embedding.tokens import Tokens
 from rag.errors import ConfigurationError, EmbeddingFailed
+from rag.priority import give_way, gives_way
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +40,9 @@ _BATCH_TOKENS = 512
 # What counts as short as a whole: the sentences of a question, not the chunks of a document.
 _SHORT_TEXTS = 32
 _SHORT_TOKENS = 2_048
-_NICE = 10
+# A question is answered about so long after it was encoded; documents wait for some in a row.
+_QUESTION_S = 0.02
+_LONGEST_PAUSE_S = 0.1
 
 
 class OnnxEmbedder:
@@ -48,8 +52,10 @@ class OnnxEmbedder:
         """Take a converted model; ``threads`` is how many passages are encoded at once."""
         self._model = model
         threads = threads or _cores()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="embed", initializer=_give_way)
-        self._short_pool = ThreadPoolExecutor(threads, thread_name_prefix="embed-short")
+        self._long = ThreadPoolExecutor(threads, "embed-long", initializer=give_way)
+        self._short = ThreadPoolExecutor(threads, "embed-short", initializer=give_way)
+        self._questions = ThreadPoolExecutor(threads, "embed-questions")
+        self._asked = -_QUESTION_S
         self._lock = threading.Lock()
         self._session: Any = None
 
@@ -82,14 +88,18 @@ class OnnxEmbedder:
         prompt = self._model.prompts.passage
         # Tokenizing is quick: for a few texts it is not worth a place in the queue.
         few = len(texts) <= _SHORT_TEXTS
-        tokenized = (map if few else self._pool.map)(
+        tokenized = (map if few else self._long.map)(
             lambda text: self._encode(prompt + text), texts
         )
         encoded = list(tokenized)
         lengths = [len(ids) for ids in encoded]
-        pool = self._short_pool if few and sum(lengths) <= _SHORT_TOKENS else self._pool
+        pool = self._long
+        if few and sum(lengths) <= _SHORT_TOKENS:
+            pool = self._short if gives_way() else self._questions
 
         def embed(batch: list[int]) -> None:
+            if pool is not self._questions:
+                self._let_questions_pass()
             vectors[batch] = self._run([encoded[index] for index in batch])
 
         for _ in pool.map(embed, self._batches(lengths)):
@@ -102,6 +112,7 @@ class OnnxEmbedder:
         Raises:
             EmbeddingFailed: The runtime failed, or the model gave no finite vector.
         """
+        self._asked = time.monotonic()
         vector: FloatVector = self._run([self._encode(self._model.prompts.query + text)])[0]
         return vector
 
@@ -115,6 +126,12 @@ class OnnxEmbedder:
 
     def _encode(self, text: str) -> NDArray[np.int32]:
         return self._tokens.ids(text, self._model.max_tokens)
+
+    def _let_questions_pass(self) -> None:
+        """Wait while questions are being answered, but not for ever."""
+        latest = time.monotonic() + _LONGEST_PAUSE_S
+        while (now := time.monotonic()) < (until := min(self._asked + _QUESTION_S, latest)):
+            time.sleep(until - now)
 
     def _batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Indices by falling length, so that no thread ends with the longest text alone."""
@@ -150,12 +167,6 @@ class OnnxEmbedder:
             if self._session is None:
                 self._session = _session(self._model)
             return self._session
-
-
-def _give_way() -> None:
-    """Let this thread run only where no query wants the core; on Linux, threads have priorities."""
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _cores() -> int:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from rag.types import Ids
 
-# An encoding holds some 200 bytes a token: longer texts are encoded piece by piece.
-_PIECE_CHARACTERS = 65_536
+# An encoding holds some 200 bytes a token, and while its offsets are made into an array no
+# other thread of Python runs: longer texts are encoded piece by piece.
+_PIECE_CHARACTERS = 8_192
 # Texts as long as chunks, which are measured just before they are encoded.
 _SHORT = 4_096
 _REMEMBERED = 512

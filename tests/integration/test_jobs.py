@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,10 @@ from api.services import Services, open_services
 from api.settings import Settings
 from ingest import pipeline as line
 from ingest.intake import Incoming
+from ingest.pipeline import Pipeline
+from rag.catalog.texts import ChunkText
 from rag.errors import Conflict, EmbeddingFailed, NotFound, StorageFull
-from rag.types import Document, DocumentStatus, JobStatus
+from rag.types import Collection, Document, DocumentStatus, JobStatus
 from tests.conftest import on_sqlite
 
 TENANT = "default"
@@ -109,6 +112,56 @@ def test_what_always_fails_is_given_up(services: Services, monkeypatch: pytest.M
     assert failed.error is not None
     assert "never came to an end" in failed.error["message"]
     assert calls == line.MOST_BEGINNINGS
+
+
+def test_small_documents_overtake_any_number_of_large_ones(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "EMBED_BATCH", 2)
+    go_on, real = threading.Event(), line.missing_vectors
+
+    def slow(pipeline: Pipeline, collection: Collection, chunks: Sequence[ChunkText]) -> Any:
+        if "large" in chunks[0].text:
+            assert go_on.wait(ENOUGH_S)
+        return real(pipeline, collection, chunks)
+
+    monkeypatch.setattr(line, "missing_vectors", slow)
+    large = [
+        upload(services, " ".join(f"large {number} {k}." for k in range(300)))
+        for number in range(5)
+    ]
+    with working(services) as store:
+        wait_for(lambda: all(status(services, one) is DocumentStatus.PROCESSING for one in large))
+        small = upload(services, "The pump is blue.")
+        store.submit(small.job_id)
+        wait_for(lambda: status(services, small) is DocumentStatus.READY)
+        assert all(status(services, one) is DocumentStatus.PROCESSING for one in large)
+        go_on.set()
+        wait_until_idle(services)
+    assert all(status(services, one) is DocumentStatus.READY for one in large)
+
+
+def test_what_a_document_repeats_is_embedded_once(services: Services) -> None:
+    embedded: list[str] = []
+    real = services.embedder.embed_passages
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(services.embedder, name)
+
+        def embed_passages(self, texts: Sequence[str]) -> Any:
+            embedded.extend(texts)
+            return real(texts)
+
+    document = upload(services, "lol " * 60_000)
+    pipeline = replace(services.pipeline, embedder=Counting())  # type: ignore[arg-type]
+    job = services.catalog.jobs.find(document.job_id)
+    assert job is not None
+    assert line.begin(pipeline, job) is None
+    read = services.catalog.documents.get(TENANT, document.id)
+    assert read.status is DocumentStatus.READY
+    assert read.chunk_count > 2 * line.EMBED_BATCH
+    assert len(embedded) == len(set(embedded)) < 10
 
 
 def test_a_failing_look_at_the_store_strands_no_job(

@@ -18,6 +18,7 @@ from rag.embedding.convert import ConvertedModel, Precision, convert
 from rag.embedding.onnx import OnnxEmbedder
 from rag.embedding.tokens import Tokens
 from rag.errors import ConfigurationError, EmbeddingFailed
+from rag.priority import give_way
 from rag.types import FloatMatrix
 from tests.bert import make_bert
 
@@ -61,30 +62,54 @@ def test_threads_give_the_same_vectors(model: ConvertedModel) -> None:
     np.testing.assert_allclose(one, four, atol=2e-6)
 
 
-def test_the_sentences_of_a_question_do_not_wait_behind_chunks(
+def test_neither_questions_nor_small_documents_wait_behind_large_ones(
     model: ConvertedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedder = OnnxEmbedder(model, threads=1)
     started, go_on = threading.Event(), threading.Event()
     run = embedder._run
+    niceness: dict[str, int] = {}
 
     def slow(encoded: list[NDArray[np.int32]]) -> FloatMatrix:
-        if not threading.current_thread().name.startswith("embed-short"):
+        name = threading.current_thread().name
+        niceness[name] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        if name.startswith("embed-long"):
             started.set()
             assert go_on.wait(60)
         return run(encoded)
 
     monkeypatch.setattr(embedder, "_run", slow)
-    with ThreadPoolExecutor(2) as documents:
-        chunks = documents.submit(embedder.embed_passages, random_texts(128))
+    with ThreadPoolExecutor(2) as questions, ThreadPoolExecutor(1, initializer=give_way) as others:
+        chunks = questions.submit(embedder.embed_passages, random_texts(128))
         try:
             assert started.wait(60)
-            question = documents.submit(embedder.embed_passages, random_texts(20))
-            assert question.result(60).shape == (20, 32)
+            for waiting in (questions, others):
+                few = waiting.submit(embedder.embed_passages, random_texts(20))
+                assert few.result(60).shape == (20, 32)
             assert not chunks.done()
         finally:
             go_on.set()
         assert chunks.result(60).shape == (128, 32)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert niceness["embed-questions_0"] == own
+    assert niceness["embed-short_0"] == niceness["embed-long_0"] == max(10, own)
+
+
+def test_documents_are_embedded_while_questions_never_end(model: ConvertedModel) -> None:
+    embedder = OnnxEmbedder(model, threads=2)
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            embedder.embed_query("cat")
+
+    with ThreadPoolExecutor(1) as questions, ThreadPoolExecutor(1, initializer=give_way) as others:
+        asking = questions.submit(ask)
+        try:
+            assert others.submit(embedder.embed_passages, random_texts(4)).result(60).shape
+            assert not asking.done()
+        finally:
+            over.set()
 
 
 def test_the_session_is_loaded_at_the_first_text(model: ConvertedModel, tmp_path: Path) -> None:

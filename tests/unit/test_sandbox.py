@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from ingest.parse import Limits, parse
-from ingest.parse.parts import FrameError, Part, assemble, part_from_frame, part_to_frame
+from ingest.parse.parts import (
+    FrameError,
+    Part,
+    assemble,
+    part_from_frame,
+    part_to_frame,
+    read_frame,
+    write_frame,
+)
 from ingest.parse.sandbox import ChildPool
 from rag.errors import (
     ConfigurationError,
@@ -310,3 +318,21 @@ def test_a_text_of_too_many_characters_is_refused_with_their_number(tmp_path: Pa
         parse(path, "text/plain", limits=Limits(text_characters=1_499))
     assert len(parse(path, "text/plain", limits=Limits(text_characters=1_500)).text) == 1_500
     assert Limits().text_characters == 20_000_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="cores are not shared so")
+def test_the_session_of_a_child_gives_way_to_the_service() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ingest.parse.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert child.stdin
+    assert child.stdout
+    write_frame(child.stdin, {"do": "confine"})
+    read_frame(child.stdout, 1 << 20)
+    share = Path(f"/proc/{child.pid}/autogroup").read_text()
+    with child:
+        child.kill()
+    assert share.split()[-1] == "10"

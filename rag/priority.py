@@ -1,0 +1,26 @@
+"""Questions before documents on busy cores: Linux gives each thread a priority of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+_NICENESS = 10
+_THREADS_HAVE_PRIORITIES = sys.platform == "linux"
+
+
+def give_way() -> None:
+    """Let this thread run only where no question wants the core; elsewhere than Linux a no-op."""
+    if _THREADS_HAVE_PRIORITIES:
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(_NICENESS, _niceness()))
+
+
+def gives_way() -> bool:
+    """Whether this thread works on documents, behind questions."""
+    return _THREADS_HAVE_PRIORITIES and _niceness() >= _NICENESS
+
+
+def _niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
