@@ -15,7 +15,7 @@ from rag.models.output import parse
 from rag.models.prompts import Prompt
 from rag.models.replies import ReplyStore, content_key, marker
 from rag.models.schema import Schema
-from rag.types import PromptUsed, Usage
+from rag.types import Usage
 
 MOST_REPAIRS = 2
 """How often invalid output is asked for again, with what is wrong with it."""
@@ -90,7 +90,7 @@ class Asking:
         wrong: list[str] = []
         for _ in range(1 + MOST_REPAIRS):
             request = replace(request, turns=(*rendered.turns, *said))
-            purpose = self.context.purpose(_used(prompt), repair=bool(said))
+            purpose = self.context.purpose(prompt.used, repair=bool(said))
             parts = {**base, "said": [asdict(one) for one in said]}
             reply, request = self._whole(request, parts, purpose)
             value, wrong = parse(reply.text, schema)
@@ -139,7 +139,3 @@ class Asking:
         known_cost = spent.cost_usd is not None and called.cost_usd is not None
         spent.cost_usd = (spent.cost_usd or 0) + (called.cost_usd or 0) if known_cost else None
         return called.reply
-
-
-def _used(prompt: Prompt) -> PromptUsed:
-    return PromptUsed(name=prompt.name, version=prompt.version, sha256=prompt.sha256)

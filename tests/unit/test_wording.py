@@ -391,3 +391,34 @@ def test_a_verdict_needs_grounds() -> None:
     bare = run("verify", reply("verify", evidence=[]))[0]
     assert (bare.value.verdict, bare.confidence) == (Verdict.NOT_FOUND, None)
     assert "without a quote" in bare.notes[0]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_revision_takes_the_place_of_its_draft(name: str) -> None:
+    revised = json.dumps(
+        {"unsupported": ["a"], "missing": [], "wrong": ["b", "c"], **OUTPUTS[name]}
+    )
+    outcome, model = run(name, reply(name), revised, revise=True)
+    assert outcome.prompt is not None
+    assert outcome.prompt.name == f"{name}/revise"
+    assert outcome.attempts == 2
+    assert outcome.notes[0].endswith("revised it: 1 unsupported, 2 wrong.")
+    text = model.requests[1].turns[-1].text
+    mark = text.split(" ", 1)[0]
+    shown = text.split(f"{mark} draft]\n")[1].split(f"\n{mark} end of draft]")[0]
+    assert json.loads(shown) == OUTPUTS[name]
+    assert text.count(f"{mark} end of P1]") == 1
+
+
+def test_a_draft_without_fault_is_passed_over_in_silence() -> None:
+    faultless = json.dumps({"unsupported": [], "missing": [], "wrong": [], **OUTPUTS["answer"]})
+    assert run("answer", reply("answer"), faultless, revise=True)[0].notes == ()
+
+
+def test_a_draft_that_cannot_be_revised_stands() -> None:
+    outcome, model = run("answer", reply("answer"), "no", revise=True)
+    assert outcome.prompt is not None
+    assert outcome.prompt.name == "answer/chain-of-thought"
+    assert "could not be revised: test:model gave no valid output" in outcome.notes[0]
+    assert len(outcome.value) == 1
+    assert outcome.attempts == len(model.requests)

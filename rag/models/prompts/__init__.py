@@ -25,6 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rag.errors import ConfigurationError, InvalidRequest, NotFound
 from rag.models.chat import Role, Turn
 from rag.models.schema import check_schema
+from rag.types import PromptUsed
 
 __all__ = ["Prompt", "Rendered", "find", "load", "read_prompt"]
 
@@ -64,6 +65,11 @@ class Prompt:
     def name(self) -> str:
         """Task and form, such as ``answer/chain-of-thought``."""
         return f"{self.task}/{self.form}"
+
+    @property
+    def used(self) -> PromptUsed:
+        """What outcomes and the books say of it."""
+        return PromptUsed(name=self.name, version=self.version, sha256=self.sha256)
 
     def render(self, inputs: Mapping[str, Any]) -> Rendered:
         """Fill the inputs in.
