@@ -21,7 +21,6 @@ from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
 from rag.errors import Conflict, NotFound
 from rag.indexes import Indexes
-from rag.models.calls import Meter
 from rag.models.engine import Engine
 from rag.models.monitor import Monitor
 from rag.models.observe import Observers
@@ -53,7 +52,6 @@ class Services:
     engines: Mapping[str, Engine]
     """Every engine that a request may name; the default comes first."""
     pricing: Pricing
-    meter: Meter
     monitor: Monitor
 
     @property
@@ -213,7 +211,7 @@ def _build(
     catalog = Catalog(database, VectorStore(vectors))
     originals = Originals(home.originals)
     indexes = Indexes(catalog, embedder, open_vectors)
-    meter, monitor = Meter(), Monitor()
+    monitor = Monitor()
     models = Resources(
         embedder=embedder,
         openai_api_key=settings.openai_api_key,
@@ -221,7 +219,7 @@ def _build(
         compatible_api_key=settings.compatible_api_key,
         replies=catalog.replies,
         secret=home.secret(),
-        meter=Observers([meter, monitor]),
+        meter=Observers([monitor, catalog.usage]),
         pricing=load_pricing(settings.pricing) if settings.pricing else Pricing(),
     )
     engine = open_engine(settings.engine, models)
@@ -243,6 +241,5 @@ def _build(
         engine=engine,
         engines={engine.id: engine, offline.id: offline},
         pricing=models.pricing,
-        meter=meter,
         monitor=monitor,
     )

@@ -10,6 +10,7 @@ import click
 from api.commands.common import (
     announce_first_start,
     connected,
+    note,
     show_json,
     show_table,
     target,
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from api.client import Client
 
+_STATS = (
+    *("ENGINE", "PROMPT", "VERSION", "CALLS", "FAILED", "REFUSED", "REPAIRS"),
+    *("TOKENS IN", "OUT", "SECONDS", "P95", "LOCATED", "SUPPORT"),
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -109,10 +114,14 @@ def config(as_json: bool) -> None:
 
 @click.command()
 @click.option("--check", is_flag=True, help="Ask each model for one word, to see that it can be.")
+@click.option("--stats", is_flag=True, help="How each did since the service started.")
 @target
-def engines(url: str | None, as_json: bool, check: bool) -> None:
+def engines(url: str | None, as_json: bool, check: bool, stats: bool) -> None:
     """List what can read passages and answer."""
     with connected(url) as client:
+        if stats:
+            _show_stats(client.get("/v1/engines/stats"), as_json=as_json)
+            return
         if check:
             checked = client.post("/v1/engines/check", {}, patient=True)
             _show_checks(checked, as_json=as_json)
@@ -126,6 +135,42 @@ def engines(url: str | None, as_json: bool, check: bool) -> None:
         for one in found["data"]
     ]
     show_table(("ENGINE", "DEFAULT", "SUPPORTS"), rows)
+
+
+def _show_stats(found: Any, *, as_json: bool) -> None:
+    """Each engine's counts by prompt; without a service there are none to show."""
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (
+            one["engine"],
+            one["prompt"] or "-",
+            one["version"] or "-",
+            one["calls"],
+            sum(one["failures"].values()),
+            one["refusals"],
+            one["repairs"],
+            _number(one["input_tokens"]["mean"]),
+            _number(one["output_tokens"]["mean"]),
+            _number(one["seconds"]["mean"]),
+            _number(one["seconds"]["p95"]),
+            _number(one["locate_rate"]),
+            _number(one["support"]),
+        )
+        for one in found["data"]
+    ]
+    if rows:
+        show_table(_STATS, rows)
+    else:
+        note("Nothing was asked yet; counts are those of a service since it started.")
+
+
+def _number(value: float | None) -> str:
+    """Three digits; nothing stands for unknown."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _show_checks(checked: Any, *, as_json: bool) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from importlib.metadata import version
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
-from api.door import DoorDep
+from api.door import DoorDep, TenantDep
 from api.metrics import CONTENT_TYPE
 from api.schemas.common import ListOf, failures
 from api.schemas.operations import (
@@ -15,6 +18,7 @@ from api.schemas.operations import (
     AuditOut,
     EngineCheckOut,
     EngineOut,
+    EngineStatsOut,
     FindingOut,
     Health,
     Ready,
@@ -28,6 +32,8 @@ from rag.models.tasks import AnswerTask
 
 VERSION = version("ibidem")
 _MILLION = 1_000_000
+
+Identified = TypeVar("Identified", EngineOut, EngineCheckOut, EngineStatsOut, UsageOut)
 
 router = APIRouter(tags=["Operations"])
 probes = APIRouter(tags=["Operations"])
@@ -48,7 +54,7 @@ def list_engines(door: DoorDep) -> ListOf[EngineOut]:
         )
         for engine in services.engines.values()
     ]
-    return ListOf(data=shown, has_more=False, first_id=shown[0].id, last_id=shown[-1].id)
+    return _listed(shown)
 
 
 @router.post("/engines/check", summary="Check the engines", responses=failures(503))
@@ -59,29 +65,39 @@ def check_engines(door: DoorDep) -> ListOf[EngineCheckOut]:
         for engine in door.services.engines.values()
         for name, status in engine.check().items()
     ]
-    shown = list({one.id: one for one in said}.values())
-    return ListOf(data=shown, has_more=False, first_id=shown[0].id, last_id=shown[-1].id)
+    return _listed(list({one.id: one for one in said}.values()))
+
+
+@router.get("/engines/stats", summary="Show how engines do", responses=failures())
+def get_engine_stats(door: DoorDep) -> ListOf[EngineStatsOut]:
+    """Lengths, times, refusals, repairs and quotes located, by engine and version of the prompt.
+
+    Counted since the process started; `/metrics` has the same for Prometheus.
+    """
+    return _listed([EngineStatsOut.of(one) for one in door.services.monitor.read()])
 
 
 @router.get("/usage", summary="Show what models were used", responses=failures())
-def get_usage(door: DoorDep) -> ListOf[UsageOut]:
-    """Calls, tokens and money by language model, since the process started."""
-    shown = [
-        UsageOut(
-            id=model,
-            calls=one.calls,
-            failures=dict(one.failures),
-            input_tokens=one.tokens.input,
-            cached_tokens=one.tokens.cached,
-            output_tokens=one.tokens.output,
-            reasoning_tokens=one.tokens.reasoning,
-            cost_usd=one.cost_usd,
-            seconds=round(one.seconds, 3),
-        )
-        for model, one in sorted(door.services.meter.read().items())
-    ]
+def get_usage(
+    door: DoorDep,
+    tenant: TenantDep,
+    days: Annotated[
+        int, Query(ge=1, le=366, description="How many days to look back, with today.")
+    ] = 31,
+) -> ListOf[UsageOut]:
+    """Calls, tokens and money by day, API key and language model; the latest day first.
+
+    A reply that was known before is no call and costs nothing.
+    """
+    ledger = door.services.catalog.usage
+    since = ledger.today - timedelta(days=days - 1)
+    return _listed([UsageOut.of(used) for used in ledger.read(tenant, since=since)])
+
+
+def _listed(shown: Sequence[Identified]) -> ListOf[Identified]:
+    """All of a list at once."""
     ends = (shown[0].id, shown[-1].id) if shown else (None, None)
-    return ListOf(data=shown, has_more=False, first_id=ends[0], last_id=ends[1])
+    return ListOf(data=list(shown), has_more=False, first_id=ends[0], last_id=ends[1])
 
 
 def _price(services: Services, engine: str, tokens: Tokens) -> float | None:
@@ -138,7 +154,10 @@ def get_ready(door: DoorDep, response: Response) -> Ready:
     },
 )
 def get_metrics(door: DoorDep) -> Response:
-    """Requests and their times by route, uploads, answers, documents by status, jobs left."""
+    """Requests and their times by route, uploads, answers, documents by status, jobs left, engines.
+
+    Of engines, by prompt: calls, lengths, times, refusals, repairs, failures, quotes located.
+    """
     return Response(door.metrics.render(), headers={"content-type": CONTENT_TYPE})
 
 

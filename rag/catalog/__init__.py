@@ -17,6 +17,7 @@ from rag.catalog.replies import Replies
 from rag.catalog.sources import Sources
 from rag.catalog.staging import Staging
 from rag.catalog.texts import Texts
+from rag.catalog.usage import UsageLedger
 from rag.catalog.vectors import VectorStore
 from rag.catalog.versions import Versions
 from rag.types import Page, Span
@@ -47,6 +48,7 @@ class Catalog:
         self.answers = Answers(database)
         self.replies = Replies(database)
         self.requests = Requests(database)
+        self.usage = UsageLedger(database)
         self.inspection = Inspection(database)
 
     def read(self, document_id: str, start: int, end: int) -> str:

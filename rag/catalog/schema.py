@@ -284,6 +284,27 @@ reply_documents = sa.Table(
     comment="Whose text a call held; its reply goes with the first of them.",
 )
 
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("job", sa.Text, primary_key=True, comment="Empty for calls of no job."),
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+    sa.Column("failures", Json, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost_usd", sa.Double, nullable=False),
+    sa.Column("unpriced", sa.BigInteger, nullable=False, comment="Replies without a price."),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Index("usage_job", "job"),
+    comment="Calls of language models, added up.",
+)
+
 answer_documents = sa.Table(
     "answer_documents",
     metadata,

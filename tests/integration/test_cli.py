@@ -282,6 +282,12 @@ def test_engines_are_listed(terminal: Terminal) -> None:
     assert terminal.json("engines")["data"][0]["id"] == "offline"
 
 
+def test_what_engines_did_is_the_services_to_say(terminal: Terminal) -> None:
+    assert terminal.run("engines", "--stats") == 0
+    assert "Nothing was asked yet" in terminal.err
+    assert terminal.json("engines", "--stats")["data"] == []
+
+
 def test_a_collection_that_is_not_there_is_an_error(terminal: Terminal) -> None:
     assert terminal.run("ask", "why", "--collection", "none") == 1
     assert terminal.err == "error: No collection 'none'.\n"

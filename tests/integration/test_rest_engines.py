@@ -110,6 +110,25 @@ def test_engines_are_checked_and_their_use_is_counted(open_rest: Callable[..., O
         (usage,) = rest.client.get("/v1/usage").json()["data"]
         assert (usage["calls"], usage["failures"]) == (2, {"model_access_denied": 1})
         assert (usage["input_tokens"], usage["cost_usd"]) == (10, None)
+        assert usage["key"] == "local"
+        assert usage["id"] == f"{usage['day']}/local/{usage['model']}"
+
+
+def test_how_engines_do_is_shown(open_rest: Callable[..., Opened]) -> None:
+    with serving() as server, open_rest(work=True, engine=server.engine) as rest:
+        assert rest.client.get("/v1/engines/stats").json()["data"] == []
+        rest.ready("lease.txt", LEASE.encode())
+        server.text = reply("a notice of ninety days in writing")
+        rest.client.post("/v1/ask", json=QUESTION).raise_for_status()
+        (one,) = rest.client.get("/v1/engines/stats").json()["data"]
+        assert one["prompt"] == "answer/chain-of-thought"
+        assert (one["calls"], one["repairs"], one["failures"]) == (1, 0, {})
+        assert (one["citations_located"], one["locate_rate"]) == (1, 1.0)
+        assert one["input_tokens"]["mean"] == 10
+        assert one["support"] is None
+        metrics = rest.client.get("/metrics").text
+        assert 'ibidem_model_calls_total{engine="compatible:tiny@http' in metrics
+        assert "user:pass" not in metrics
 
 
 def test_what_is_not_in_the_documents_is_not_said(open_rest: Callable[..., Opened]) -> None:

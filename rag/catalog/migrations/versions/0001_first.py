@@ -175,6 +175,26 @@ def upgrade() -> None:
     )
     op.create_index("reply_documents_document_id", "reply_documents", ["document_id"], unique=False)
     op.create_table(
+        "usage",
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("job", sa.Text(), nullable=False, comment="Empty for calls of no job."),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("calls", sa.BigInteger(), nullable=False),
+        sa.Column("failures", Json, nullable=False),
+        sa.Column("input_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("cached_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("output_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("reasoning_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("cost_usd", sa.Double(), nullable=False),
+        sa.Column("unpriced", sa.BigInteger(), nullable=False, comment="Replies without a price."),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "key", "tenant", "job", "model"),
+        comment="Calls of language models, added up.",
+    )
+    op.create_index("usage_job", "usage", ["job"], unique=False)
+    op.create_table(
         "requests",
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),

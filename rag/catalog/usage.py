@@ -1,0 +1,158 @@
+"""What language models were used for: calls, tokens and money by day, API key, job and model.
+
+The sums outlive the process, so that budgets of a day, a key or a job do too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+from rag.catalog.database import Database
+from rag.models.chat import Tokens
+from rag.models.observe import Attempt, Event
+
+NO_JOB = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """The calls of one model for one key on one day, by UTC.
+
+    ``cost_usd`` is ``None`` once the price of a reply is unknown.
+    """
+
+    day: date
+    key: str
+    model: str
+    calls: int
+    failures: Mapping[str, int]
+    tokens: Tokens
+    cost_usd: float | None
+    seconds: float
+
+
+class UsageLedger:
+    """Adds up what it is told of. An `Observer`."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._db = database
+        self._clock = clock
+
+    @property
+    def today(self) -> date:
+        """The day that calls made now belong to."""
+        return datetime.fromtimestamp(self._clock(), UTC).date()
+
+    def tell(self, event: Event) -> None:
+        """Add a call to its sums.
+
+        It survives the process at once, and a power failure with the next durable commit:
+        that of the reply.
+        """
+        if isinstance(event, Attempt):
+            with self._db.write(durable=False) as connection:
+                add(connection, self.today, event)
+
+    def spent_usd(
+        self, *, day: date | None = None, key: str | None = None, job: str | None = None
+    ) -> float:
+        """What is known to be spent, of all that is given: on a day, by a key, for a job."""
+        c = t.usage.c
+        query = sa.select(sa.func.coalesce(sa.func.sum(c.cost_usd), 0.0))
+        if day is not None:
+            query = query.where(c.day == day.isoformat())
+        if key is not None:
+            query = query.where(c.key == key)
+        if job is not None:
+            query = query.where(c.job == job)
+        with self._db.read() as connection:
+            return float(connection.execute(query).scalar_one())
+
+    def read(self, tenant: str, *, since: date) -> Sequence[Used]:
+        """The sums of a tenant, jobs taken together; the latest day first."""
+        c = t.usage.c
+        query = (
+            sa.select(t.usage)
+            .where(c.tenant == tenant, c.day >= since.isoformat())
+            .order_by(c.day.desc(), c.key, c.model)
+        )
+        found: dict[tuple[str, str, str], Used] = {}
+        with self._db.read() as connection:
+            for row in connection.execute(query).mappings():
+                place = (row["day"], row["key"], row["model"])
+                found[place] = _joined(found.get(place), _used(row))
+        return list(found.values())
+
+
+def add(connection: sa.Connection, day: date, event: Attempt) -> None:
+    """Add a call to its sums, within the caller's transaction: writers come one at a time."""
+    c, purpose = t.usage.c, event.purpose
+    place = {
+        "day": day.isoformat(),
+        "key": purpose.key,
+        "tenant": purpose.tenant,
+        "job": purpose.job or NO_JOB,
+        "model": event.model,
+    }
+    mine = sa.and_(*(c[name] == value for name, value in place.items()))
+    row = connection.execute(sa.select(c.failures).where(mine)).first()
+    failures = dict(row.failures) if row else {}
+    if event.error is not None:
+        failures[event.error] = failures.get(event.error, 0) + 1
+    more = {
+        "calls": 1,
+        "input_tokens": event.tokens.input,
+        "cached_tokens": event.tokens.cached,
+        "output_tokens": event.tokens.output,
+        "reasoning_tokens": event.tokens.reasoning,
+        "cost_usd": event.cost_usd or 0.0,
+        "unpriced": int(event.cost_usd is None),
+        "seconds": event.seconds,
+    }
+    if row is None:
+        connection.execute(sa.insert(t.usage), {**place, **more, "failures": failures})
+        return
+    sums = {name: c[name] + value for name, value in more.items()}
+    connection.execute(sa.update(t.usage).where(mine).values(failures=failures, **sums))
+
+
+def _used(row: sa.RowMapping) -> Used:
+    return Used(
+        day=date.fromisoformat(row["day"]),
+        key=row["key"],
+        model=row["model"],
+        calls=row["calls"],
+        failures=row["failures"],
+        tokens=Tokens(
+            input=row["input_tokens"],
+            output=row["output_tokens"],
+            cached=row["cached_tokens"],
+            reasoning=row["reasoning_tokens"],
+        ),
+        cost_usd=None if row["unpriced"] else row["cost_usd"],
+        seconds=row["seconds"],
+    )
+
+
+def _joined(one: Used | None, other: Used) -> Used:
+    if one is None:
+        return other
+    codes = one.failures.keys() | other.failures.keys()
+    known = one.cost_usd is not None and other.cost_usd is not None
+    values: dict[str, Any] = {
+        "calls": one.calls + other.calls,
+        "failures": {
+            code: one.failures.get(code, 0) + other.failures.get(code, 0) for code in codes
+        },
+        "tokens": one.tokens + other.tokens,
+        "cost_usd": (one.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
+        "seconds": one.seconds + other.seconds,
+    }
+    return Used(day=one.day, key=one.key, model=one.model, **values)
