@@ -28,7 +28,7 @@ run: $(CORE)  ## Ingest data/samples, answer one question, serve on 127.0.0.1:80
 	@$(BIN)/ibidem run $(ARGS)
 
 test: $(EXTRAS) $(TORCH)  ## All tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=logical --dist=worksteal $(ARGS)
 
 check: $(DEV)  ## Format, lint, types, layering
 	$(BIN)/ruff format --check .

@@ -18,10 +18,33 @@ from tests import postgres
 
 pytest_plugins = ("tests.stores",)
 
-_TEMPLATE = "ibidem_template"
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+_TEMPLATE = f"ibidem_template{_WORKER}"
 
 FreshDatabase: TypeAlias = Callable[[ExitStack], str | None]
 """Gives the IBIDEM_DATABASE_URL of a new empty catalog; ``None`` for SQLite in the home."""
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for converted models that all homes share: converting takes seconds."""
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if _WORKER else root) / "models"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, models: Path) -> Path:
+    """An empty home of this test's own."""
+    return make_home(tmp_path / "home", models)
+
+
+def make_home(path: Path, models: Path) -> Path:
+    """Make an empty home that finds its models where others do."""
+    path.mkdir()
+    (path / "models").symlink_to(models)
+    return path
 
 
 @pytest.fixture(scope="session")

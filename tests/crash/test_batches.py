@@ -50,11 +50,11 @@ def report(pages: int) -> bytes:
 
 
 def test_a_killed_process_costs_no_finished_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = tmp_path / "report.pdf"
     original.write_bytes(report(PAGES))
-    settings = Settings(home=tmp_path / "home")
+    settings = Settings(home=home)
     with open_services(settings) as services:
         incoming = Incoming(name="report.pdf", metadata={})
         collection = services.collection("default", None)
@@ -106,7 +106,7 @@ def wait_until(condition: object) -> None:
         time.sleep(0.01)
 
 
-def test_progress_is_told_in_pages_and_stopping_waits_for_one_batch_only(tmp_path: Path) -> None:
+def test_progress_is_told_in_pages_and_stopping_waits_for_one_batch_only(home: Path) -> None:
     class Stopped(Exception):
         """What the caller raises between batches."""
 
@@ -119,7 +119,7 @@ def test_progress_is_told_in_pages_and_stopping_waits_for_one_batch_only(tmp_pat
         assert job is not None
         return job
 
-    with open_services(Settings(home=tmp_path / "home")) as services:
+    with open_services(Settings(home=home)) as services:
         incoming = Incoming(name="report.pdf", metadata={})
         collection = services.collection("default", None)
         document, _ = services.upload(collection, incoming, [report(100)])
@@ -128,17 +128,17 @@ def test_progress_is_told_in_pages_and_stopping_waits_for_one_batch_only(tmp_pat
                 line.begin(services.pipeline, current(), between=lambda: stop_at(pages))  # noqa: B023
             assert (current().done, current().total, current().unit) == (pages, 100, "pages")
         line.fail(services.pipeline, current(), CorruptDocument().as_dict())
-        assert batches(tmp_path / "home") == []
+        assert batches(home) == []
 
 
-def test_beginnings_that_come_on_are_not_held_against_a_document(tmp_path: Path) -> None:
+def test_beginnings_that_come_on_are_not_held_against_a_document(home: Path) -> None:
     class Died(Exception):
         """The end of the process, as it were."""
 
     def die() -> None:
         raise Died
 
-    with open_services(Settings(home=tmp_path / "home")) as services:
+    with open_services(Settings(home=home)) as services:
         incoming = Incoming(name="report.pdf", metadata={})
         collection = services.collection("default", None)
         count = line.MOST_BEGINNINGS + 2

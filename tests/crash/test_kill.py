@@ -23,8 +23,8 @@ GIVE_UP_S = 240
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    service = Service(home=tmp_path / "home")
+def service(home: Path) -> Iterator[Service]:
+    service = Service(home=home)
     yield service
     service.kill()
 

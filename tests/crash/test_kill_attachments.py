@@ -21,8 +21,8 @@ KILLS = 5
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    service = Service(home=tmp_path / "home")
+def service(home: Path) -> Iterator[Service]:
+    service = Service(home=home)
     yield service
     service.kill()
 

@@ -16,7 +16,7 @@ from api.app import create_app
 from api.jobs import JobStore
 from api.services import Services, open_services
 from api.settings import Settings
-from tests.conftest import FreshDatabase
+from tests.conftest import FreshDatabase, make_home
 from tests.pdfs import pdf, prose
 
 LOOPBACK = "http://127.0.0.1:8000"
@@ -67,9 +67,7 @@ class Rest:
 
 @contextmanager
 def _open(home: Path, models: Path, *, work: bool = False, **settings: Any) -> Iterator[Rest]:
-    home.mkdir()
-    (home / "models").symlink_to(models)
-    with open_services(Settings(home=home, **settings)) as services:
+    with open_services(Settings(home=make_home(home, models), **settings)) as services:
         jobs = JobStore(services.job_store, services.pipeline, workers=2) if work else None
         if jobs is not None:
             jobs.start()
@@ -79,12 +77,6 @@ def _open(home: Path, models: Path, *, work: bool = False, **settings: Any) -> I
         finally:
             if jobs is not None:
                 jobs.stop()
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for converted models that all homes share: converting takes seconds."""
-    return tmp_path_factory.mktemp("models")
 
 
 @pytest.fixture

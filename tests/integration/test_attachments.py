@@ -29,10 +29,7 @@ TENANT = "default"
 
 
 @pytest.fixture
-def services(tmp_path: Path, models: Path) -> Iterator[Services]:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "models").symlink_to(models)
+def services(home: Path) -> Iterator[Services]:
     with open_services(Settings(home=home)) as services:
         yield services
 

@@ -12,6 +12,7 @@ import pytest
 
 from api import cli
 from rag.errors import StorageFull
+from tests.conftest import make_home
 from tests.pdfs import pdf, prose
 
 LEASE = (
@@ -56,9 +57,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One home for all: the model is prepared once."""
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
+    """One home for all."""
+    return make_home(tmp_path_factory.mktemp("cli") / "home", models)
 
 
 @pytest.fixture

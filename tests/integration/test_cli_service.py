@@ -19,6 +19,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.conftest import make_home
 from tests.pdfs import pdf, prose
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,20 +35,9 @@ PUMP = pdf(prose(72, 720, ["The Linnet pump moves forty litres of brine a minute
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Makes empty homes that share one prepared model."""
-    base = tmp_path_factory.mktemp("homes")
-    models = base / "models"
-    models.mkdir()
-    made = iter(range(100))
-
-    def make() -> Path:
-        home = base / str(next(made))
-        home.mkdir()
-        (home / "models").symlink_to(models)
-        return home
-
-    return make
+def homes(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Callable[[], Path]:
+    """Makes empty homes."""
+    return lambda: make_home(tmp_path_factory.mktemp("homes") / "home", models)
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:

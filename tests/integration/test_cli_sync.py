@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from api.commands import watch
+from tests.conftest import make_home
 from tests.integration.test_cli import Terminal
 from tests.integration.test_cli_service import read_until, running
 
@@ -21,9 +22,9 @@ LINNET = "The linnet sings on the gorse.\n"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One home for all: the model is prepared once."""
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
+    """One home for all."""
+    return make_home(tmp_path_factory.mktemp("cli") / "home", models)
 
 
 @pytest.fixture

@@ -37,8 +37,9 @@ NAMES = (
 
 
 @pytest.mark.timeout(ENOUGH_S + 60)
-def test_every_bomb_ends_in_text_or_a_reason_while_searches_are_answered(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_every_bomb_ends_in_text_or_a_reason_while_searches_are_answered(
+    tmp_path: Path, home: Path
+) -> None:
     taken: list[tuple[str, Document]] = []
     refused: dict[str, str] = {}
     with open_services(Settings(home=home)) as services:

@@ -36,9 +36,9 @@ def setting(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def start(setting: str, tmp_path: Path) -> Iterator[Callable[[], Opened]]:
+def start(setting: str, home: Path) -> Iterator[Callable[[], Opened]]:
     """Opens the service on one home, each time as a new process would."""
-    settings = Settings(home=tmp_path / "home", index=setting)
+    settings = Settings(home=home, index=setting)
     yield lambda: open_services(settings)
     with open_services(settings) as services:
         services.delete_collection(TENANT, services.collection(TENANT, None))

@@ -37,8 +37,7 @@ PARAGRAPH = "The {0} pump moves {1} litres of {2} a minute through its {0} casin
 
 
 @pytest.fixture
-def services(tmp_path: Path, database_url: str | None) -> Iterator[Services]:
-    home = tmp_path / "home"
+def services(home: Path, database_url: str | None) -> Iterator[Services]:
     settings = Settings(home=home, database_url=database_url, max_upload_mb=1)
     with open_services(settings) as services:
         yield services

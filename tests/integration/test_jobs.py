@@ -30,8 +30,8 @@ ENOUGH_S = 30
 
 
 @pytest.fixture
-def services(tmp_path: Path, database_url: str | None) -> Iterator[Services]:
-    settings = Settings(home=tmp_path / "home", database_url=database_url)
+def services(home: Path, database_url: str | None) -> Iterator[Services]:
+    settings = Settings(home=home, database_url=database_url)
     with open_services(settings) as services:
         yield services
 

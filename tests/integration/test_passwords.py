@@ -129,11 +129,8 @@ def test_the_command_line_reads_it_from_a_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    models: Path,
+    home: Path,
 ) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "models").symlink_to(models)
     monkeypatch.setenv("IBIDEM_HOME", str(home))
     book, secret = tmp_path / "book.pdf", tmp_path / "secret"
     book.write_bytes(BOOK)
@@ -148,11 +145,9 @@ def test_a_folder_in_step_opens_when_the_password_comes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    models: Path,
+    home: Path,
 ) -> None:
-    home, folder, secret = tmp_path / "home", tmp_path / "folder", tmp_path / "secret"
-    home.mkdir()
-    (home / "models").symlink_to(models)
+    folder, secret = tmp_path / "folder", tmp_path / "secret"
     monkeypatch.setenv("IBIDEM_HOME", str(home))
     folder.mkdir()
     (folder / "book.pdf").write_bytes(BOOK)

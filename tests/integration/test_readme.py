@@ -54,10 +54,8 @@ def test_the_commands_run_as_shown(tmp_path: Path, program: Path) -> None:
     assert "Nothing found: the store keeps its promises." in told
 
 
-def test_the_requests_run_as_shown(tmp_path: Path, program: Path) -> None:
+def test_the_requests_run_as_shown(home: Path, program: Path) -> None:
     (script,) = blocks("executed with a service")
-    home = tmp_path / "home"
-    home.mkdir()
     with serving(home) as (_, address):
         told = run(script.replace("http://127.0.0.1:8000", address), home, program)
     assert '"object":"upload"' in told
