@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ingest.chunk.options import check_overlap, check_size
+from ingest.chunk.options import Windowed
 from ingest.chunk.packing import TOKEN, WORD, Plan, best, levels_of, pack
 from ingest.chunk.recursive import within_overlap
 from ingest.chunk.units import units
@@ -18,20 +18,8 @@ _WORD_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FixedChunker:
+class FixedChunker(Windowed):
     """``size`` tokens a chunk, the next one starting ``overlap`` tokens before its end."""
-
-    size: int = 200
-    overlap: int = 32
-
-    def __post_init__(self) -> None:
-        """Refuse sizes with which no progress could be made.
-
-        Raises:
-            InvalidRequest: The size is too small, or the overlap more than half of it.
-        """
-        check_size(self.size)
-        check_overlap(self.overlap, self.size)
 
     def chunk(self, document: ParsedDocument, embedder: Embedder) -> list[Chunk]:
         """Chunks in document order, as long as each other but for the last."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rag.errors import InvalidRequest
 
 SMALLEST = 16
@@ -17,11 +19,19 @@ def check_size(size: int) -> None:
         raise InvalidRequest(f"size must be at least {SMALLEST}", param="chunking.size")
 
 
-def check_overlap(overlap: int, size: int) -> None:
-    """Refuse an overlap, in tokens, that would leave little room for what is new.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windowed:
+    """The options of strategies that repeat the end of a chunk, counted in tokens."""
 
-    Raises:
-        InvalidRequest: It is negative or more than half of the size.
-    """
-    if not 0 <= overlap <= size // 2:
-        raise InvalidRequest("overlap must be from 0 to half of size", param="chunking.overlap")
+    size: int = 200
+    overlap: int = 32
+
+    def __post_init__(self) -> None:
+        """Refuse sizes with which no progress could be made.
+
+        Raises:
+            InvalidRequest: The size is too small, or the overlap more than half of it.
+        """
+        check_size(self.size)
+        if not 0 <= self.overlap <= self.size // 2:
+            raise InvalidRequest("overlap must be from 0 to half of size", param="chunking.overlap")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ingest.chunk.options import check_overlap, check_size
+from ingest.chunk.options import Windowed
 from ingest.chunk.packing import (
     HEADING,
     LINE,
@@ -45,20 +45,8 @@ BREAKS: tuple[Pattern, ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecursiveChunker:
+class RecursiveChunker(Windowed):
     """At most ``size`` tokens a chunk, starting up to ``overlap`` tokens before the last cut."""
-
-    size: int = 200
-    overlap: int = 32
-
-    def __post_init__(self) -> None:
-        """Refuse sizes with which no progress could be made.
-
-        Raises:
-            InvalidRequest: The size is too small, or the overlap more than half of it.
-        """
-        check_size(self.size)
-        check_overlap(self.overlap, self.size)
 
     def chunk(self, document: ParsedDocument, embedder: Embedder) -> list[Chunk]:
         """Chunks in document order; token counts are those of each chunk's own text."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.chunk import packing
-from ingest.chunk.options import check_overlap, check_size
+from ingest.chunk.options import Windowed
 from ingest.chunk.packing import (
     LINE,
     NEVER,
@@ -47,20 +47,10 @@ _MARKED = re.compile(r"(?:\A|(?<=[\r\n]))([^\S\r\n]*)(?:[-*+•‣▪◦\u2013]|
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StructureChunker:
+class StructureChunker(Windowed):
     """At most ``size`` tokens a chunk; up to ``overlap`` of them repeated within a section."""
 
-    size: int = 200
     overlap: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse sizes with which no progress could be made.
-
-        Raises:
-            InvalidRequest: The size is too small, or the overlap more than half of it.
-        """
-        check_size(self.size)
-        check_overlap(self.overlap, self.size)
 
     def chunk(self, document: ParsedDocument, embedder: Embedder) -> list[Chunk]:
         """Chunks in document order."""
