@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rag.errors import MalformedReply
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
 from rag.models.chat.failures import in_our_words
-from rag.models.chat.sdk import open_client
+from rag.models.chat.sdk import HostedChat
 from rag.models.chat.transport import timeouts
 from rag.models.schema import for_anthropic
 
-if TYPE_CHECKING:
-    import httpx2
-
-_BASE_URL = "https://api.anthropic.com"
 _FINISH = {
     "end_turn": Finish.COMPLETE,
     "stop_sequence": Finish.COMPLETE,
@@ -24,42 +20,14 @@ _FINISH = {
 }
 
 
-class AnthropicChat:
+class AnthropicChat(HostedChat):
     """A model of Anthropic's. Its API takes no temperature."""
 
     provider = "anthropic"
-    revision = ""  # what a provider changes behind a model's name is unseen
+    _kind = "Anthropic"
+    _base_url = "https://api.anthropic.com"
     takes_temperature = False
     takes_images = True
-
-    def __init__(
-        self,
-        model: str,
-        *,
-        api_key: str | None,
-        base_url: str = _BASE_URL,
-        transport: httpx2.BaseTransport | None = None,
-    ) -> None:
-        """Connect to nothing yet; ``transport`` stands in for the network.
-
-        Raises:
-            MissingExtra: The anthropic package is not installed.
-            ConfigurationError: There is no key.
-        """
-        self._sdk, self._client = open_client(
-            "anthropic",
-            "Anthropic",
-            f"anthropic:{model}",
-            api_key=api_key,
-            base_url=base_url,
-            transport=transport,
-        )
-        self._model = model
-
-    @property
-    def id(self) -> str:
-        """Name under which calls are reported."""
-        return f"anthropic:{self._model}"
 
     def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
         """One call. See `ChatBackend.complete`."""

@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rag.errors import MalformedReply
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
 from rag.models.chat.failures import in_our_words
-from rag.models.chat.sdk import open_client
+from rag.models.chat.sdk import HostedChat
 from rag.models.chat.transport import timeouts
 from rag.models.schema import for_openai
 
-if TYPE_CHECKING:
-    import httpx2
-
-_BASE_URL = "https://api.openai.com/v1"
 _CUT_OFF = {"max_output_tokens": Finish.LENGTH, "content_filter": Finish.FILTERED}
 
 
-class OpenAIChat:
+class OpenAIChat(HostedChat):
     """A model of OpenAI's."""
 
     provider = "openai"
-    revision = ""  # what a provider changes behind a model's name is unseen
+    _kind = "OpenAI"
+    _base_url = "https://api.openai.com/v1"
     takes_temperature = True
     takes_images = True
-
-    def __init__(
-        self,
-        model: str,
-        *,
-        api_key: str | None,
-        base_url: str = _BASE_URL,
-        transport: httpx2.BaseTransport | None = None,
-    ) -> None:
-        """Connect to nothing yet; ``transport`` stands in for the network.
-
-        Raises:
-            MissingExtra: The openai package is not installed.
-            ConfigurationError: There is no key.
-        """
-        self._sdk, self._client = open_client(
-            "openai",
-            "OpenAI",
-            f"openai:{model}",
-            api_key=api_key,
-            base_url=base_url,
-            transport=transport,
-        )
-        self._model = model
-
-    @property
-    def id(self) -> str:
-        """Name under which calls are reported."""
-        return f"openai:{self._model}"
 
     def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
         """One call; nothing of it is kept by the provider. See `ChatBackend.complete`."""

@@ -41,6 +41,44 @@ def open_client(
     return sdk, client
 
 
+class HostedChat:
+    """What backends of a provider's own service share: its client and the model's name."""
+
+    provider: str
+    revision = ""  # what a provider changes behind a model's name is unseen
+    _kind: str
+    _base_url: str
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None,
+        base_url: str | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        """Connect to nothing yet; ``transport`` stands in for the network.
+
+        Raises:
+            MissingExtra: The provider's package is not installed.
+            ConfigurationError: There is no key.
+        """
+        self._model = model
+        self._sdk, self._client = open_client(
+            self.provider,
+            self._kind,
+            self.id,
+            api_key=api_key,
+            base_url=base_url or self._base_url,
+            transport=transport,
+        )
+
+    @property
+    def id(self) -> str:
+        """Name under which calls are reported."""
+        return f"{self.provider}:{self._model}"
+
+
 def _import_sdk(package: str, engine: str) -> Any:
     """A provider's package, kept from logging what it sends."""
     try:
