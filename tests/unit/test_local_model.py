@@ -15,6 +15,7 @@ import pytest
 from rag.errors import ConfigurationError, ModelRejected, ModelTimeout
 from rag.models.chat import ChatRequest, Finish, Role, Turn
 from rag.models.schema import check_schema, problems
+from tests.schemas import an_object
 from tests.tiny_model import make_tiny_model
 
 pytest.importorskip("torch")
@@ -41,46 +42,6 @@ def request(schema: Any = None, **options: Any) -> ChatRequest:
     given: dict[str, Any] = {"max_output_tokens": 2_000, "temperature": 1.0}
     turns = (Turn(role=Role.USER, text="Go."),)
     return ChatRequest(system="Be brief.", turns=turns, schema=schema, **(given | options))
-
-
-def bounded(rng: random.Random, depth: int) -> dict[str, Any]:
-    """A random schema none of whose values can grow without end."""
-    kinds = ["string", "integer", "boolean", "null", "enum", "const"]
-    kinds += ["object", "object", "array", "anyOf"] if depth else []
-    kind = rng.choice(kinds)
-    if kind == "string":
-        return {"type": "string", "maxLength": rng.randint(0, 8)}
-    if kind == "integer":
-        low = rng.randint(-50, 50)
-        return {"type": "integer", "minimum": low, "maximum": low + rng.randint(0, 500)}
-    if kind == "enum":
-        return {"enum": rng.sample(["a", "b c", "ü", 1, 2.5, None, True], 3)}
-    if kind == "const":
-        return {"const": rng.choice(["x", 7, False])}
-    if kind == "array":
-        least = rng.randint(0, 2)
-        items = bounded(rng, depth - 1)
-        return {
-            "type": "array",
-            "items": items,
-            "minItems": least,
-            "maxItems": least + rng.randint(0, 2),
-        }
-    if kind == "anyOf":
-        return {"anyOf": [bounded(rng, depth - 1), bounded(rng, depth - 1)]}
-    if kind == "object":
-        return an_object(rng, depth)
-    return {"type": kind}
-
-
-def an_object(rng: random.Random, depth: int) -> dict[str, Any]:
-    names = rng.sample(["name", "total", "due date", "größe", "x", "items"], rng.randint(1, 4))
-    return {
-        "type": "object",
-        "properties": {name: bounded(rng, depth - 1) for name in names},
-        "required": [name for name in names if rng.random() < 0.7],
-        "additionalProperties": False,
-    }
 
 
 @pytest.mark.timeout(300)

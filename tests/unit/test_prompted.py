@@ -11,7 +11,6 @@ from rag.errors import InvalidOutput, ModelRefused, ModelUnavailable, OutputTrun
 from rag.models.chat import Finish
 from rag.models.engine import Context
 from rag.models.fallback import FallbackEngine
-from rag.models.output import parse
 from rag.models.tasks import AnswerTask, Outcome, Statement
 from rag.types import Passage
 from tests.scripted import Kept, Model, engine
@@ -168,32 +167,3 @@ def test_evidence_from_nowhere_stays_a_claim() -> None:
     said["statements"][0]["evidence"][0]["passage"] = "P9"
     (statement,) = run(engine(Model(json.dumps(said)))).value
     assert statement.evidence[0].passage == -1
-
-
-SCHEMA = {
-    "type": "object",
-    "properties": {"a": {"type": "integer"}, "b": {"type": "string"}},
-    "required": ["a"],
-}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"a": 1}',
-        ' \n{"a": 1}\n',
-        '```json\n{"a": 1}\n```',
-        'Here it is: {"a": 1} I hope it helps.',
-        '{"a": 1, "b": null}',
-        'Set {x}: {"a": 1}',
-    ],
-)
-def test_json_is_found_in_what_surrounds_it(text: str) -> None:
-    assert parse(text, SCHEMA) == ({"a": 1}, [])
-
-
-@pytest.mark.parametrize(
-    "text", ["", "a: 1", '{"a": 1', '{"a": NaN}', '{"a": "1"}', "[1]", "null", "{" * 100_000]
-)
-def test_what_is_not_valid_is_told(text: str) -> None:
-    assert parse(text, SCHEMA)[1]
