@@ -20,6 +20,7 @@ from rag.catalog.vectors import VectorStore
 from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
 from rag.errors import Conflict, NotFound
+from rag.guard import Detector, PatternDetector
 from rag.indexes import Indexes
 from rag.models.engine import Engine
 from rag.models.monitor import Monitor
@@ -221,6 +222,7 @@ def _build(
         secret=home.secret(),
         meter=Observers([monitor, catalog.usage]),
         pricing=load_pricing(settings.pricing) if settings.pricing else Pricing(),
+        detector=_detector(settings.redact),
     )
     engine = open_engine(settings.engine, models)
     offline = engine if engine.id == "offline" else open_engine("offline", models)
@@ -243,3 +245,10 @@ def _build(
         pricing=models.pricing,
         monitor=monitor,
     )
+
+
+def _detector(redact: str) -> Detector | None:
+    """What finds the kinds of things that are named, parted by commas."""
+    if redact == "none":
+        return None
+    return PatternDetector(kind.strip() for kind in redact.split(","))

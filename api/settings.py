@@ -33,6 +33,7 @@ class Settings:
     anthropic_api_key: str | None = None
     compatible_api_key: str | None = None
     pricing: Path | None = None
+    redact: str = "none"
     ocr_languages: str = "installed"
     max_upload_mb: int = 200
     workers: int = 4

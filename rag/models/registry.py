@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from rag.embedding import Embedder
 from rag.errors import ConfigurationError
+from rag.guard import Detector
 from rag.models.calls import Calls, Meter
 from rag.models.chat import ChatBackend, Tokens
 from rag.models.engine import Engine
@@ -50,6 +52,8 @@ class Resources:
     secret: bytes = b""
     meter: Observer = field(default_factory=Meter)
     pricing: Pricing = field(default_factory=Pricing)
+    detector: Detector | None = None
+    """Finds what is hidden from models on other machines; nothing is without one."""
 
 
 def open_engine(name: str, resources: Resources) -> Engine:
@@ -139,6 +143,26 @@ def open_backend(name: str, resources: Resources) -> ChatBackend:
         ConfigurationError: There is no such model; the message lists the forms of names.
         MissingExtra: It needs a package that is not installed.
     """
+    backend = _connect(name, resources)
+    if resources.detector is None or not _is_elsewhere(backend):
+        return backend
+    from rag.models.chat.redacting import RedactingChat
+
+    return RedactingChat(backend, resources.detector, resources.secret)
+
+
+def _is_elsewhere(backend: ChatBackend) -> bool:
+    """Whether what a model is sent leaves this machine."""
+    host = urlsplit(backend.provider).hostname
+    if host is None:
+        return backend.provider != "local"
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
+
+
+def _connect(name: str, resources: Resources) -> ChatBackend:
     match = _SPEC.fullmatch(name)
     kind, model, url = match.group("kind", "model", "url") if match else (None, None, None)
     if kind == "openai" and model and not url:

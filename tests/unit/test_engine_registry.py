@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rag.errors import ConfigurationError
+from rag.guard import PatternDetector
+from rag.models.chat.redacting import RedactingChat
 from rag.models.registry import Resources, open_backend, open_engine
 from tests.fakes import HashingEmbedder
 
@@ -88,3 +92,24 @@ def test_names_say_how_engines_work_together(name: str, expected: str) -> None:
 def test_votes_that_make_no_sense_are_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         open_engine(name, RESOURCES)
+
+
+@pytest.mark.parametrize(
+    ("name", "hides"),
+    [
+        ("openai:big", True),
+        ("anthropic:big", True),
+        ("compatible:m@http://models.example/v1", True),
+        ("compatible:m@http://10.0.0.7:8000/v1", True),
+        ("compatible:m@http://127.0.0.1:8000/v1", False),
+        ("compatible:m@http://localhost:8000/v1", False),
+        ("compatible:m@http://[::1]:8000/v1", False),
+        ("local:/models/m", False),
+    ],
+)
+def test_only_models_elsewhere_are_kept_from_what_is_private(name: str, hides: bool) -> None:
+    pytest.importorskip("openai")
+    pytest.importorskip("anthropic")
+    resources = replace(RESOURCES, detector=PatternDetector(["email"]))
+    assert isinstance(open_backend(name, resources), RedactingChat) is hides
+    assert not isinstance(open_backend(name, RESOURCES), RedactingChat)
