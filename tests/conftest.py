@@ -16,6 +16,9 @@ from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from tests import postgres
 
+# The models of tests are tiny: more threads would only wait for one another, and spin meanwhile.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 pytest_plugins = ("tests.stores",)
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")

@@ -63,11 +63,14 @@ class BertGraph:
         *,
         int8: bool,
         pairs: bool = False,
+        int8_words: bool = False,
     ) -> None:
         """Begin with nothing built; see `build_graph`.
 
         ``pairs`` adds an input ``types``, 0 at tokens of the first text and 1 at the second's.
+        ``int8_words`` stores the word embeddings with 8 bits and a scale for each word.
         """
+        self._int8_words = int8_words
         self._inputs = ("ids", "mask", "types") if pairs else ("ids", "mask")
         self._model = model
         self._weights = weights
@@ -83,14 +86,7 @@ class BertGraph:
         return hidden
 
     def _embeddings(self) -> str:
-        words = self._weights["embeddings.word_embeddings.weight"]
-        if self._int8:
-            table = self._constant("words", words.astype(np.float16))
-            looked_up = self._node(
-                "Cast", [self._node("Gather", [table, "ids"])], to=TensorProto.FLOAT
-            )
-        else:
-            looked_up = self._node("Gather", [self._constant("words", words), "ids"])
+        looked_up = self._words()
         types = self._weights["embeddings.token_type_embeddings.weight"]
         # All tokens of a single text have type 0, whose vector joins the position's.
         positions = self._weights["embeddings.position_embeddings.weight"] + types[0]
@@ -106,6 +102,22 @@ class BertGraph:
             [summed, *self._tensors("embeddings.LayerNorm.")],
             epsilon=self._model.epsilon,
         )
+
+    def _words(self) -> str:
+        words = self._weights["embeddings.word_embeddings.weight"]
+        if self._int8_words:
+            scale = np.maximum(np.abs(words).max(axis=1, keepdims=True), 1e-12) / 127
+            integers = self._constant("words", np.rint(words / scale).astype(np.int8))
+            found = self._node("Gather", [integers, "ids"])
+            scales = self._constant("words_scale", scale.astype(np.float32))
+            return self._node("Mul", [self._float(found), self._node("Gather", [scales, "ids"])])
+        if self._int8:
+            table = self._constant("words", words.astype(np.float16))
+            return self._float(self._node("Gather", [table, "ids"]))
+        return self._node("Gather", [self._constant("words", words), "ids"])
+
+    def _float(self, value: str) -> str:
+        return self._node("Cast", [value], to=TensorProto.FLOAT)
 
     def _layer(self, name: str, hidden: str) -> str:
         attended = self._attention(f"{name}attention.self.", hidden)
@@ -133,7 +145,7 @@ class BertGraph:
         else:
             # The sum over the text's tokens: normalization divides by the length anyway.
             one = self._constant("one", np.array([1]))
-            mask = self._node("Cast", ["mask"], to=TensorProto.FLOAT)
+            mask = self._float("mask")
             rows = self._node("MatMul", [self._node("Unsqueeze", [mask, one]), hidden])
             vector = self._node("Squeeze", [rows, one])
         return self._node("LpNormalization", [vector], axis=-1, p=2)

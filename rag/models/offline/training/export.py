@@ -19,13 +19,13 @@ def graph(reader: Reader, folder: Path, *, int8: bool) -> bytes:
     Args:
         reader: The trained network.
         folder: The model that it was trained from, for its shape.
-        int8: Quantize the dense layers of the encoder; the heads stay as they are.
+        int8: Quantize the dense layers of the encoder and the word embeddings; the heads stay.
     """
     weights = {
         name.removeprefix("encoder.") if name.startswith("encoder.") else name: tensor.numpy()
         for name, tensor in reader.float().state_dict().items()
     }
-    built = BertGraph(read_folder(folder), weights, int8=int8, pairs=True)
+    built = BertGraph(read_folder(folder), weights, int8=int8, pairs=True, int8_words=int8)
     hidden = built.encoded()
     first = built.first(hidden)
     return built.finish(
