@@ -16,6 +16,7 @@ from rag.models.tasks import (
     AnswerTask,
     ClassifyTask,
     Evidence,
+    ExtractTask,
     Label,
     Outcome,
     SummarizeTask,
@@ -25,6 +26,45 @@ from rag.types import Passage
 from tests.fakes import HashingEmbedder
 
 ENGINE = OfflineEngine(HashingEmbedder())
+CONTRACT = {
+    "type": "object",
+    "required": ["signed_on", "parties"],
+    "$defs": {
+        "money": {
+            "type": "object",
+            "required": ["amount"],
+            "properties": {
+                "amount": {"type": "number", "description": "Price to be paid"},
+                "currency": {"enum": ["EUR", "USD"]},
+            },
+        }
+    },
+    "properties": {
+        "signed_on": {"type": "string", "format": "date", "description": "When it was signed"},
+        "parties": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Between whom the contract is made",
+        },
+        "price": {"$ref": "#/$defs/money"},
+        "deposit_percent": {"type": ["number", "null"], "maximum": 100},
+        "contact_email": {"anyOf": [{"type": "string", "format": "email"}, {"type": "null"}]},
+        "renews": {"type": "boolean", "description": "Whether the contract renews by itself"},
+        "term/months": {"type": "integer", "description": "Months the contract lasts"},
+        "notes": {"type": "string"},
+        "items": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "article": {"type": "string"},
+                    "quantity": {"type": "integer"},
+                    "unit price": {"type": "number"},
+                },
+            },
+        },
+    },
+}
 LABELS = (Label(name="weather_report"), Label(name="Invoice", description="a request to pay"))
 
 
@@ -74,6 +114,7 @@ def tasks(given: tuple[Passage, ...]) -> list[Task[Any]]:
         AnswerTask(passages=given, question="Who signed the contract in 2024?"),
         SummarizeTask(passages=given),
         SummarizeTask(passages=given, query="contract", findings=2),
+        ExtractTask(passages=given, schema=CONTRACT),
         ClassifyTask(passages=given, labels=LABELS),
         ClassifyTask(passages=given, labels=(Label(name="a", examples=("rain", "sun")), *LABELS)),
     ]
@@ -191,3 +232,77 @@ def test_what_speaks_against_a_label_is_said() -> None:
     assert outcome.confidence == outcome.value.scores["rain and wind in May"]
     with pytest.raises(ValueError, match="no labels"):
         run(ClassifyTask(passages=passages("rain"), labels=()))
+
+
+AGREEMENT = (
+    "This contract is made between Tarrowby Pumps Ltd and Ann van der Berg. "
+    "It was signed on 3 May 2024 in Lyon. "
+    "The price to be paid is EUR 12,500.50, of which 20 % are due as a deposit. "
+    "The contract lasts for eighteen (18) months and does not renew by itself.\n\n"
+    "Contact email: ann@example.org\n"
+    "Notes: keep the pumps dry\n\n"
+    "| Article | Quantity | Unit price |\n|---|---|---|\n"
+    "| TX-125 | 2 | 1,200.00 |\n| Seal kit | 12 | 8.50 |\n"
+)
+
+
+def test_fields_are_filled_with_values_of_their_types() -> None:
+    outcome = run(ExtractTask(passages=passages(AGREEMENT), schema=CONTRACT))
+    assert outcome.value.value == {
+        "signed_on": "2024-05-03",
+        "parties": ["Tarrowby Pumps Ltd", "Ann van der Berg"],
+        "price": {"amount": 12500.5, "currency": "EUR"},
+        "deposit_percent": 20,
+        "contact_email": "ann@example.org",
+        "renews": False,
+        "term/months": 18,
+        "notes": "keep the pumps dry",
+        "items": [
+            {"article": "TX-125", "quantity": 2, "unit price": 1200},
+            {"article": "Seal kit", "quantity": 12, "unit price": 8.5},
+        ],
+    }
+    fields = outcome.value.fields
+    assert {"/signed_on", "/parties/1", "/price/amount", "/term~1months", "/items/1/quantity"} <= {
+        *fields
+    }
+    assert "3 May 2024" in fields["/signed_on"].evidence[0].quote
+    assert 0 < (fields["/signed_on"].confidence or 0) <= 1
+    assert fields["/items/0/article"].confidence is None
+
+
+def test_what_is_not_mentioned_is_left_out_or_null() -> None:
+    outcome = run(ExtractTask(passages=passages("It rained in the hills."), schema=CONTRACT))
+    assert outcome.value.value == {"signed_on": None, "parties": None}
+    assert outcome.value.fields == {}
+    assert outcome.confidence is None
+
+
+def test_a_sentence_that_states_several_fields_is_an_object() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "payments": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["date", "amount", "by"],
+                    "properties": {
+                        "date": {"type": "string", "format": "date"},
+                        "amount": {"type": "number"},
+                        "by": {"type": "string", "description": "Person who paid"},
+                    },
+                },
+            }
+        },
+    }
+    text = "Ann Lee paid $40 on 1 May 2024. The sun shone. On 2 May 2024 it was 12 dollars."
+    value = run(ExtractTask(passages=passages(text), schema=schema)).value
+    assert value.value["payments"] == [
+        {"date": "2024-05-01", "amount": 40, "by": "Ann Lee"},
+        {"date": "2024-05-02", "amount": 12, "by": None},
+    ]
+    assert set(value.fields) == {
+        "/payments/0/date", "/payments/0/amount", "/payments/0/by",
+        "/payments/1/date", "/payments/1/amount",
+    }  # fmt: skip

@@ -10,8 +10,17 @@ from rag.models.engine import Context
 from rag.models.offline import ID
 from rag.models.offline.answering import Answering
 from rag.models.offline.classifying import Classifying
+from rag.models.offline.extracting import Extracting
 from rag.models.offline.summarizing import Summarizing
-from rag.models.tasks import AnswerTask, ClassifyTask, Outcome, SummarizeTask, Task, Value
+from rag.models.tasks import (
+    AnswerTask,
+    ClassifyTask,
+    ExtractTask,
+    Outcome,
+    SummarizeTask,
+    Task,
+    Value,
+)
 
 
 class OfflineEngine:
@@ -21,6 +30,7 @@ class OfflineEngine:
         self._tasks: Mapping[type[Task[Any]], Callable[[Any], Outcome[Any]]] = {
             AnswerTask: Answering(embedder).run,
             ClassifyTask: Classifying(embedder).run,
+            ExtractTask: Extracting(embedder).run,
             SummarizeTask: Summarizing(embedder).run,
         }
 

@@ -1,0 +1,250 @@
+"""Where a text mentions what could be the value of a field."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jsonschema.exceptions import SchemaError
+
+from rag.models.offline import cues
+from rag.models.offline.candidates import Candidate
+from rag.models.offline.leaves import Leaf
+from rag.models.offline.values import Found, Kind, find
+from rag.models.offline.words import words
+from rag.models.schema import problems
+
+# Characters around a value that are read with it.
+_BEFORE, _AFTER = 160, 100
+_WORD = re.compile(r"\w+")
+_SMALL = re.compile(r"(?<![\w'’])[^\W\d_A-Z][\w-]*")  # noqa: RUF001
+# "Total: 12", "| Total | 12 |", "Total\t12".
+_LABELLED = re.compile(
+    r"^[^\S\n]*[|*#-]*[^\S\n]*(?P<label>[^\s:：|*#-][^:：|\t\n]{1,60}?)\**[^\S\n]*[:：|\t]"  # noqa: RUF001
+    r"[^\S\n:：|*]*[|*]*[^\S\n]*(?P<value>[^\s:：|*][^|\n]*?)[^\S\n]*(?:\|[^\n]*)?$",  # noqa: RUF001
+    re.MULTILINE,
+)
+_LONGEST_VALUE = 200
+_SAYS_IT = 0.6
+# Characters between a field's name and a value that halve how near they are.
+_STEP = 25
+_NAMING = (Kind.NAME, Kind.PERSON, Kind.ORGANISATION, Kind.PLACE)
+
+
+class _Taken(NamedTuple):
+    """A value, the rank of its kind, and the expression that it is taken from."""
+
+    value: Any
+    rank: int
+    found: Found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """Of the words of all sentences: how rare each is, and which are also written small."""
+
+    rarity: Mapping[str, float]
+    small: frozenset[str]
+
+    def share(self, wanted: Set[str], known: Set[str]) -> float:
+        """Share of the wanted words that are known, by rarity; words nowhere said are left out."""
+        whole = sum(self.rarity.get(word, 0.0) for word in wanted)
+        return sum(self.rarity.get(word, 0.0) for word in wanted & known) / whole if whole else 0.0
+
+
+def vocabulary(found: Sequence[Candidate]) -> Vocabulary:
+    """Count the words of sentences."""
+    count = Counter(word for one in found for word in one.words)
+    small = (match for one in found for match in _SMALL.findall(one.text))
+    return Vocabulary(
+        rarity={word: math.log(1 + len(found) / n) for word, n in count.items()},
+        small=frozenset(small),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """A value at ``[start, end)`` of a passage, and how well what stands around it suits.
+
+    ``sentence`` is the span of the sentence that is ``text``, ``window`` that of the words
+    ``around`` the value. ``covered``: share of the field's words there; ``near``: how close its
+    name stands, from 0 to 1; ``labelled``: whether it stands as a label before the value;
+    ``rank``: place of its kind among those that the field may hold.
+    """
+
+    passage: int
+    start: int
+    end: int
+    value: Any
+    text: str
+    sentence: tuple[int, int]
+    window: tuple[int, int]
+    around: str
+    covered: float
+    near: float
+    labelled: float
+    rank: int
+
+
+def mentions(leaf: Leaf, found: Sequence[Candidate], known: Vocabulary) -> list[Mention]:
+    """All places that could give a field its value, in order."""
+    return [
+        _mention(leaf, candidate, known, taken)
+        for candidate in found
+        for taken in _values(leaf, candidate, known)
+    ]
+
+
+def best_by_words(found: Sequence[Mention], most: int) -> list[Mention]:
+    """At most so many mentions, those with most of the field's words; early ones first."""
+    order = sorted(
+        range(len(found)),
+        key=lambda place: (
+            -(found[place].covered + found[place].near / 2 + found[place].labelled),
+            place,
+        ),
+    )
+    return [found[place] for place in order[:most]]
+
+
+def labelled_values(text: str) -> Iterator[tuple[str, int, int]]:
+    """Labels, and where the values after them stand, line by line."""
+    for match in _LABELLED.finditer(text):
+        if len(match["value"]) <= _LONGEST_VALUE:
+            yield match["label"], match.start("value"), match.end("value")
+
+
+def converted(leaf: Leaf, found: Found, kind: Kind | None) -> Any:
+    """The value of an expression as the field's type wants it; ``None`` when it is none."""
+    value: Any = " ".join(found.text.split())
+    if leaf.type in ("number", "integer"):
+        value = found.number
+        if value is not None and leaf.type == "integer":
+            value = int(value) if value == int(value) else None
+    elif leaf.schema.get("format") in ("date", "duration"):
+        value = found.iso
+    elif leaf.schema.get("format") == "date-time" or (kind is None and leaf.type != "string"):
+        value = None
+    if value is None:
+        return None
+    try:
+        return None if problems(value, leaf.schema) else value
+    except (SchemaError, re.error, LookupError):
+        return value
+
+
+def _values(leaf: Leaf, candidate: Candidate, known: Vocabulary) -> Iterator[_Taken]:
+    """What a sentence has that the field could hold."""
+    if leaf.type == "boolean":
+        yield from _yes_or_no(leaf, candidate)
+    elif leaf.choices:
+        yield from _choices(leaf, candidate.text)
+    elif leaf.kinds:
+        for rank, kind in enumerate(leaf.kinds):
+            for expression in find(kind, candidate.text):
+                if kind in _NAMING and not _is_name(expression.text, known):
+                    continue
+                if (value := converted(leaf, expression, kind)) is not None:
+                    yield _Taken(value, rank, expression)
+    else:
+        yield from _any_text(leaf, candidate)
+
+
+def _yes_or_no(leaf: Leaf, candidate: Candidate) -> Iterator[_Taken]:
+    text = candidate.text
+    if not text.endswith("?") and not candidate.announces and _speaks_of(leaf, candidate):
+        negated = cues.NEGATION.search(text) is not None
+        yield _Taken(not negated, 0, Found(start=0, end=len(text), text=text))
+
+
+def _choices(leaf: Leaf, text: str) -> Iterator[_Taken]:
+    for choice in leaf.choices:
+        said = re.escape(str(choice).replace("_", " "))
+        for match in re.finditer(rf"(?<!\w){said}(?!\w)", text, re.IGNORECASE):
+            expression = Found(start=match.start(), end=match.end(), text=match.group())
+            yield _Taken(choice, 0, expression)
+
+
+def _any_text(leaf: Leaf, candidate: Candidate) -> Iterator[_Taken]:
+    """What labels announce, or else a sentence as a whole."""
+    text = candidate.text
+    spans = [
+        (start, end, 0)
+        for label, start, end in labelled_values(text)
+        if _share(leaf.called, label) >= _SAYS_IT
+    ]
+    if not spans and leaf.told and not candidate.announces and _speaks_of(leaf, candidate):
+        spans = [(0, len(text), 1)]
+    for start, end, rank in spans:
+        expression = Found(start=start, end=end, text=text[start:end])
+        if (value := converted(leaf, expression, None)) is not None:
+            yield _Taken(value, rank, expression)
+
+
+def _speaks_of(leaf: Leaf, candidate: Candidate) -> bool:
+    """Whether a sentence has half of what the field asks for, so that it may say it as a whole."""
+    wanted = {*leaf.called, *leaf.told}
+    return len(wanted & candidate.words) * 2 >= len(wanted)
+
+
+def _is_name(text: str, known: Vocabulary) -> bool:
+    """Whether one of its words is never written small; what opens a sentence often is."""
+    return any(word.casefold() not in known.small for word in _WORD.findall(text))
+
+
+def _mention(leaf: Leaf, candidate: Candidate, known: Vocabulary, taken: _Taken) -> Mention:
+    text, found = candidate.text, taken.found
+    first, last = _window(text, found)
+    around = f"{candidate.heading.text[:80]} {candidate.header.text[:80]} {text[first:last]}"
+    own = set(words(around))
+    return Mention(
+        passage=candidate.passage,
+        start=candidate.start + found.start,
+        end=candidate.start + found.end,
+        value=taken.value,
+        text=text,
+        sentence=(candidate.start, candidate.end),
+        window=(candidate.start + first, candidate.start + last),
+        around=around.strip(),
+        covered=known.share(leaf.words, own),
+        near=_nearness(leaf, text, found, known),
+        labelled=_label(leaf, text, found),
+        rank=taken.rank,
+    )
+
+
+def _nearness(leaf: Leaf, text: str, found: Found, known: Vocabulary) -> float:
+    """1 where the field's rarest word stands beside the value, less with what is between."""
+    rarest = max((known.rarity.get(word, 0.0) for word in leaf.words), default=0.0)
+    best = 0.0
+    for match in _WORD.finditer(text):
+        own = leaf.words.intersection(words(match.group()))
+        if own and (match.end() <= found.start or match.start() >= found.end):
+            gap = max(found.start - match.end(), match.start() - found.end)
+            worth = max(known.rarity.get(word, 0.0) for word in own) / (rarest or 1.0)
+            best = max(best, worth / (1 + gap / _STEP))
+    return best
+
+
+def _label(leaf: Leaf, text: str, found: Found) -> float:
+    labels = (label for label, start, end in labelled_values(text) if start <= found.start < end)
+    return max((_share(leaf.called, label) for label in labels), default=0.0)
+
+
+def _share(called: Sequence[str], said: str) -> float:
+    own = set(words(said))
+    return sum(word in own for word in called) / max(1, len(called))
+
+
+def _window(text: str, found: Found) -> tuple[int, int]:
+    """What stands around an expression, from word to word."""
+    first, last = max(0, found.start - _BEFORE), min(len(text), found.end + _AFTER)
+    if first and (space := text.find(" ", first, found.start)) >= 0:
+        first = space + 1
+    if last < len(text) and (space := text.rfind(" ", found.end, last)) > 0:
+        last = space
+    return first, min(last, first + 2 * (_BEFORE + _AFTER))
