@@ -19,8 +19,11 @@ from rag.models.tasks import (
     ExtractTask,
     Label,
     Outcome,
+    ReasonTask,
     SummarizeTask,
     Task,
+    Verdict,
+    VerifyTask,
 )
 from rag.types import Passage
 from tests.fakes import HashingEmbedder
@@ -115,6 +118,8 @@ def tasks(given: tuple[Passage, ...]) -> list[Task[Any]]:
         SummarizeTask(passages=given),
         SummarizeTask(passages=given, query="contract", findings=2),
         ExtractTask(passages=given, schema=CONTRACT),
+        ReasonTask(passages=given),
+        VerifyTask(passages=given, claim="The contract was signed in March 2024."),
         ClassifyTask(passages=given, labels=LABELS),
         ClassifyTask(passages=given, labels=(Label(name="a", examples=("rain", "sun")), *LABELS)),
     ]
@@ -306,3 +311,89 @@ def test_a_sentence_that_states_several_fields_is_an_object() -> None:
         "/payments/0/date", "/payments/0/amount", "/payments/0/by",
         "/payments/1/date", "/payments/1/amount",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "claim", "premise"),
+    [
+        ("The seals failed because the ring was worn.", "The seals failed", "the ring was worn."),
+        ("Because the ring was worn, the seals failed.", "the seals failed.", "the ring was worn"),
+        ("Rain fell for six days. Therefore the site was closed.",
+         "Therefore the site was closed.", "Rain fell for six days."),
+        ("The pumps stood still all day. This was because of the strike in the harbour.",
+         "The pumps stood still all day.", "the strike in the harbour."),
+        ("Der Verkauf stieg, weil die Preise gesenkt wurden.",
+         "Der Verkauf stieg", "die Preise gesenkt wurden."),
+        ("Die Preise sanken im Mai. Daher stieg der Verkauf der Pumpen.",
+         "Daher stieg der Verkauf der Pumpen.", "Die Preise sanken im Mai."),
+        ("Les ventes ont augmenté parce que les prix ont baissé.",
+         "Les ventes ont augmenté", "les prix ont baissé."),
+        ("密封件失效因为密封圈已经磨损。", "密封件失效", "密封圈已经磨损。"),
+    ],
+)  # fmt: skip
+def test_claims_and_their_premises(text: str, claim: str, premise: str) -> None:
+    (argument,) = run(ReasonTask(passages=passages(text))).value.arguments
+    assert argument.claim.text == claim
+    assert [one.text for one in argument.premises] == [premise]
+    assert argument.strength is None
+
+
+@pytest.mark.parametrize(
+    "text", ["The works have stood here since 2019 and the mill too.", "He took the car to work."]
+)
+def test_what_is_no_argument(text: str) -> None:
+    value = run(ReasonTask(passages=passages(text))).value
+    assert value.arguments == value.gaps == ()
+    assert value.flow is value.assessment is value.evidence_quality is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        ("The board approved the budget for the new mill.",
+         "The board did not approve the budget for the new mill.", "denies"),
+        ("Sales of pumps in Lyon increased in May.",
+         "Sales of pumps in Lyon decreased in May.", "opposite"),
+        ("The pump weighs 420 kg with its base plate.",
+         "The pump weighs 380 kg with its base plate.", "figures"),
+    ],
+)  # fmt: skip
+def test_contradictions_quote_both_sides(one: str, other: str, why: str) -> None:
+    text = f"{one} The weather was fine on all days of the fair."
+    value = run(ReasonTask(passages=passages(text, other))).value
+    (found,) = value.contradictions
+    assert (found.one.text, found.other.text) == (one, other)
+    assert found.one.evidence[0].passage == 0
+    assert found.other.evidence[0].passage == 1
+    assert why in found.why
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Sales of pumps were 420 units in 2023.", "Sales of pumps were 380 units in 2024."),
+        ("In Lyon the pump weighs 420 kg.", "In Oslo the pump weighs 380 kg."),
+        ("The pump weighs 420 kg.", "The pump weighs 420 kg with its plate."),
+    ],
+)
+def test_what_differs_is_not_always_a_contradiction(one: str, other: str) -> None:
+    assert run(ReasonTask(passages=passages(one, other))).value.contradictions == ()
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("The failure rate of the pumps fell by 40 percent.", Verdict.SUPPORTED),
+        ("The failure rate of the pumps fell by 60 percent.", Verdict.CONTRADICTED),
+        ("The failure rate of the pumps did not fall by 40 percent.", Verdict.CONTRADICTED),
+        ("The failure rate of the pumps fell by 40 percent in Oslo.", Verdict.NOT_FOUND),
+        ("The pumps were sold to a mill in Norway.", Verdict.NOT_FOUND),
+        ("?", Verdict.NOT_FOUND),
+    ],
+)
+def test_claims_are_judged_by_the_closest_sentence(claim: str, verdict: Verdict) -> None:
+    value = run(VerifyTask(passages=passages(REPORT), claim=claim)).value
+    assert value.verdict is verdict
+    quotes = [one.quote for one in value.evidence]
+    expected = ["The failure rate of the pumps fell by 40 percent with the new seals."]
+    assert quotes == (expected if verdict is not Verdict.NOT_FOUND else [])

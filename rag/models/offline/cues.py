@@ -1,4 +1,4 @@
-"""Words by which sentences say what they do: conclude, report, give reasons, contrast.
+"""Words by which sentences say what they do: conclude, report, give reasons, deny.
 
 One table a purpose, one line a language; matched in any case, at word boundaries where a
 script has them.
@@ -13,6 +13,9 @@ from typing import TypeAlias
 Cue: TypeAlias = re.Pattern[str]
 
 _DENSE = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
+
+# A phrase may begin or end with a comma, or an apostrophe.
+_EDGE = (r"(?<!\w)", r"(?!\w)")
 
 
 def pattern(table: Mapping[str, str]) -> Cue:
@@ -85,14 +88,14 @@ CONCLUDING_SECTION = pattern(
 
 REASON = pattern(
     {
-        "en": "because|since|due to|owing to|on the grounds that|given that|as shown by|"
-        "in view of|the reason is|is caused by|was caused by|were caused by|results from",
+        "en": "because of|because|since|due to|owing to|on the grounds that|given that|as shown by|"
+        "in view of|the reason is|is caused by|was caused by|were caused by|as a result of",
         "de": "weil|denn|da ja|aufgrund|wegen|infolge|zumal|deshalb weil|der grund",
-        "fr": "parce que|parce qu'|car|en raison de|étant donné que|puisque|à cause de",
-        "es": "porque|ya que|puesto que|debido a|dado que|a causa de",
+        "fr": "parce que|parce qu'|, car|en raison de|étant donné que|puisque|à cause de",
+        "es": "a causa de que|porque|ya que|puesto que|debido a|dado que|a causa de",
         "it": "perché|poiché|a causa di|dato che|in quanto",
         "pt": "porque|pois|devido a|uma vez que|já que",
-        "nl": "omdat|want|doordat|vanwege|wegens",
+        "nl": "omdat|doordat|vanwege|wegens",
         "ru": "потому что|так как|поскольку|из-за|ибо",
         "zh": "因为|由于|鉴于",
         "ja": "なぜなら|ため、|ので、",
@@ -102,10 +105,10 @@ REASON = pattern(
 
 CONSEQUENCE = pattern(
     {
-        "en": "therefore|thus|hence|consequently|as a result|accordingly|for this reason|"
+        "en": "therefore|thus|hence|consequently|as a result,|accordingly|for this reason|"
         "it follows that|which means that|this means that|this implies|this shows that|"
         "this suggests|that is why|we conclude",
-        "de": "daher|deshalb|folglich|somit|demnach|darum|infolgedessen|also|mithin|deswegen",
+        "de": "daher|deshalb|folglich|somit|demnach|darum|infolgedessen|mithin|deswegen",
         "fr": "donc|par conséquent|c'est pourquoi|ainsi|en conséquence|de ce fait",
         "es": "por lo tanto|por tanto|por consiguiente|en consecuencia|así que|por eso|de ahí que",
         "it": "quindi|pertanto|di conseguenza|perciò|dunque",
@@ -118,32 +121,15 @@ CONSEQUENCE = pattern(
 )
 """A claim drawn from what stands before it."""
 
-CONTRAST = pattern(
-    {
-        "en": "however|but|nevertheless|nonetheless|on the other hand|in contrast|by contrast|"
-        "yet|although|though|even though|whereas|on the contrary|despite",
-        "de": "jedoch|aber|dennoch|trotzdem|hingegen|dagegen|allerdings|obwohl|andererseits",
-        "fr": "cependant|mais|toutefois|néanmoins|pourtant|en revanche|bien que",
-        "es": "sin embargo|pero|no obstante|en cambio|aunque|por el contrario",
-        "it": "tuttavia|però|ma|invece|sebbene|ciononostante",
-        "pt": "no entanto|porém|contudo|todavia|mas|embora",
-        "nl": "echter|maar|toch|niettemin|hoewel|daarentegen",
-        "ru": "однако|но|тем не менее|хотя|напротив",
-        "zh": "但是|然而|不过|尽管|虽然|相反",
-        "ja": "しかし|だが|ところが|一方|けれども",
-    }
-)
-"""What is set against something else."""
-
 NEGATION = pattern(
     {
-        "en": "not|no|never|none|nobody|nothing|neither|nor|without|cannot|n't|failed to|fails to|"
-        "lack~|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|won't|can't|couldn't|hasn't|"
-        "haven't|wouldn't",
+        "en": "not|no|never|none|nobody|nothing|neither|nor|without|cannot|failed to|fails to|"
+        "lack~|isarewasweredoesdodidwocacouldhas"
+        "havewouldn't",
         "de": "nicht|kein~|nie|niemals|nichts|niemand|weder|ohne",
         "fr": "ne|pas|jamais|aucun~|rien|sans|ni",
-        "es": "no|nunca|jamás|ningún|ninguna|nada|sin|tampoco",
-        "it": "non|mai|nessun~|niente|senza",
+        "es": "no|nunca|jamás|ningún|ninguna|nada|tampoco",
+        "it": "non|nessun~|niente|senza",
         "pt": "não|nunca|nenhum~|nada|sem",
         "nl": "niet|geen|nooit|niets|zonder",
         "ru": "не|нет|никогда|ничего|без|ни",
@@ -165,8 +151,6 @@ ANTONYMS = tuple(
         ("safe|secure|harmless|sicher|安全", "unsafe|dangerous|harmful|hazardous|gefährlich~|危险"),
         ("effective|useful|wirksam", "ineffective|useless|unwirksam"),
         ("true|correct|right|richtig", "false|incorrect|wrong|falsch"),
-        ("before|vor", "after|nach"),
-        ("more|above|over|mehr", "less|fewer|below|under|weniger"),
         ("open~|opened|offen|geöffnet", "clos~|closed|geschlossen"),
         ("always|immer|总是", "never|nie|niemals|从不"),
         ("win|wins|won|gewann", "lose|loses|lost|verlor"),

@@ -11,15 +11,19 @@ from rag.models.offline import ID
 from rag.models.offline.answering import Answering
 from rag.models.offline.classifying import Classifying
 from rag.models.offline.extracting import Extracting
+from rag.models.offline.reasoning import Arguing
 from rag.models.offline.summarizing import Summarizing
+from rag.models.offline.verifying import Verifying
 from rag.models.tasks import (
     AnswerTask,
     ClassifyTask,
     ExtractTask,
     Outcome,
+    ReasonTask,
     SummarizeTask,
     Task,
     Value,
+    VerifyTask,
 )
 
 
@@ -31,7 +35,9 @@ class OfflineEngine:
             AnswerTask: Answering(embedder).run,
             ClassifyTask: Classifying(embedder).run,
             ExtractTask: Extracting(embedder).run,
+            ReasonTask: Arguing(embedder).run,
             SummarizeTask: Summarizing(embedder).run,
+            VerifyTask: Verifying(embedder).run,
         }
 
     @property

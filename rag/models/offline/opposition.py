@@ -1,0 +1,71 @@
+"""Whether two sentences about the same matter say opposite things, by signs that can be counted."""
+
+from __future__ import annotations
+
+import re
+
+from rag.models.offline import cues
+from rag.models.offline.values import Kind, find
+from rag.models.offline.words import periods, telling, words
+
+_NOT = re.compile(r"n['’]t\b", re.IGNORECASE)  # noqa: RUF001
+_CAPITAL = re.compile(r"(?<=\w\s)[^\W\d_a-zß-öø-ÿ][\w'’-]*")  # noqa: RUF001
+_MEASURED = (Kind.PERCENT, Kind.MONEY, Kind.DATE, Kind.DURATION, Kind.NUMBER)
+
+
+def overlap(one: str, other: str) -> float:
+    """Shared telling words as a share of those of the shorter sentence, figures left out."""
+    first, second = (
+        {word for word in telling(text) if not word[:1].isdigit()} for text in (one, other)
+    )
+    return len(first & second) / (min(len(first), len(second)) or 1)
+
+
+def opposed(one: str, other: str) -> str | None:
+    """Why two like sentences cannot both be true; ``None`` when nothing says so.
+
+    One has a negation and the other none; one has a word and the other its opposite; or they
+    have different figures of one kind. Sentences that name different periods speak of
+    different things.
+    """
+    first, second = (periods(set(words(text))) for text in (one, other))
+    if any(a and b and not a & b for a, b in zip(first, second, strict=True)):
+        return None
+    if negated(one) != negated(other):
+        return "One denies what the other states."
+    for side, opposite in cues.ANTONYMS:
+        for a, b in ((one, other), (other, one)):
+            if side.search(a) and opposite.search(b) and not (side.search(b) or opposite.search(a)):
+                return "They use opposite words."
+    return other_figures(one, other)
+
+
+def negated(text: str) -> bool:
+    """Whether a sentence denies something; two negations are taken to cancel out."""
+    count = len(cues.NEGATION.findall(text)) + len(_NOT.findall(text))
+    return count % 2 == 1
+
+
+def other_figures(one: str, other: str) -> str | None:
+    """That both have figures of one kind, as many, and none in common."""
+    for kind in _MEASURED:
+        first, second = (
+            [found.iso if kind is Kind.DATE else found.number for found in find(kind, text)]
+            for text in (one, other)
+        )
+        if first and second:
+            if len(first) == len(second) and not set(first) & set(second):
+                return "They give different figures."
+            return None
+    return None
+
+
+def other_names(one: str, other: str) -> bool:
+    """Whether each names something that the other does not, beside what opens a sentence."""
+    first, second = (set(_CAPITAL.findall(text)) for text in (one, other))
+    folded = [set(words(text)) for text in (one, other)]
+    only = [
+        {name for name in names if not set(words(name)) <= known}
+        for names, known in zip((first, second), reversed(folded), strict=True)
+    ]
+    return all(only)
