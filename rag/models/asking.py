@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from rag.errors import InvalidOutput, ModelRefused, OutputTruncated
+from rag.errors import InvalidOutput, ModelRefused, ModelRejected, OutputTruncated
 from rag.models.calls import Calls
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn
 from rag.models.engine import Context
 from rag.models.observe import Purpose, Unusable
 from rag.models.output import parse
+from rag.models.packing import fit
 from rag.models.prompts import Prompt
 from rag.models.replies import ReplyStore, content_key, marker
 from rag.models.schema import Schema
-from rag.types import Usage
+from rag.models.tasks import Shown
+from rag.models.tokens import schema_bytes
+from rag.models.windows import HOW_TO_WIDEN
+from rag.models.wording.base import Said
+from rag.types import Passage, Usage
 
 MOST_REPAIRS = 2
 """How often invalid output is asked for again, with what is wrong with it."""
 
-_OUTPUT_TOKENS = 2_048
+OUTPUT_TOKENS = 2_048
+"""What an output may have at first; a quarter of the window, where that is less."""
+
+# What is wrong with an output, told to the model; the output itself comes with it.
+_WHY_TOKENS = 512
 # Of every sample but the first, which is the likeliest reply: apart, and still to the point.
 _SAMPLING_TEMPERATURE = 0.7
 _WHY = (
@@ -50,28 +59,43 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A valid output, what it was asked for with, and how much of the passages went into that."""
+
+    said: Said
+    prompt: Prompt
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """One task being asked for: of whom, for whom, and from which documents."""
+    """One task being asked for: of whom, for whom, and from which passages.
+
+    ``window`` is how many tokens the model can read and write together.
+    """
 
     calls: Calls
     replies: ReplyStore
     secret: bytes
     context: Context
-    documents: Set[str]
+    passages: Sequence[Passage]
+    window: int
     spent: Spent = field(default_factory=Spent)
 
-    def ask(self, prompt: Prompt, schema: Schema, inputs: Mapping[str, Any]) -> Any:
-        """A value that is valid by a schema, after as few calls as that takes.
+    def ask(self, prompt: Prompt, schema: Schema, inputs: Mapping[str, Any]) -> Asked:
+        """An output that is valid by a schema, after as few calls as that takes.
 
         Args:
             prompt: What to ask with.
             schema: The prompt's, with what the task puts into it.
-            inputs: What the prompt takes, but for the marker.
+            inputs: What the prompt takes, but for the marker and the passages.
 
         Raises:
             InvalidOutput: Nothing valid came, also after the model was told what is wrong.
-            ModelError: The call failed, or the model refused.
+            ModelError: The call failed, the model refused, or its window is too small.
         """
+        output = min(OUTPUT_TOKENS, self.window // 4)
+        inputs, shown = self._fitted(prompt, schema, inputs, output)
         base = {
             "engine": [self.calls.backend.id, self.calls.backend.revision],
             "prompt": [prompt.name, prompt.version, prompt.sha256],
@@ -83,29 +107,49 @@ class Asking:
             system=rendered.system,
             turns=rendered.turns,
             schema=schema,
-            max_output_tokens=_OUTPUT_TOKENS,
+            max_output_tokens=output,
             temperature=self._temperature(),
         )
         said: tuple[Turn, ...] = ()
         wrong: list[str] = []
         for _ in range(1 + MOST_REPAIRS):
             request = replace(request, turns=(*rendered.turns, *said))
+            if said and self._overflows(request):
+                break
             purpose = self.context.purpose(prompt.used, repair=bool(said))
             parts = {**base, "said": [asdict(one) for one in said]}
             reply, request = self._whole(request, parts, purpose)
             value, wrong = parse(reply.text, schema)
             if not wrong:
-                return value
+                return Asked(said=value, prompt=prompt, shown=shown)
             told = _WHY.format(problems="\n".join(f"- {one}" for one in wrong))
             said = (Turn(role=Role.ASSISTANT, text=reply.text), Turn(role=Role.USER, text=told))
         model = self.calls.backend.id
         self.calls.meter.tell(Unusable(model=model, purpose=purpose, error=InvalidOutput.code))
         raise InvalidOutput(f"{model} gave no valid output; {wrong[0]}")
 
+    def _fitted(
+        self, prompt: Prompt, schema: Schema, inputs: Mapping[str, Any], output: int
+    ) -> tuple[dict[str, Any], Shown]:
+        """The inputs with the passages that fit, when there is to be room for one repair."""
+        tokens = self.window - output - (output + _WHY_TOKENS)
+        room = self.calls.tokens.bytes_in(tokens) - schema_bytes(schema)
+        fitted = fit(prompt, inputs, self.passages, room=room)
+        if fitted is None:
+            raise ModelRejected(
+                f"The window of {self.calls.backend.id}, {self.window} tokens, has no room for "
+                f"passages beside the prompt {prompt.name}; {HOW_TO_WIDEN}."
+            )
+        return fitted
+
     def _temperature(self) -> float | None:
         if not self.calls.backend.takes_temperature:
             return None
         return _SAMPLING_TEMPERATURE if self.context.sample else 0.0
+
+    def _overflows(self, request: ChatRequest) -> bool:
+        """Whether a call cannot fit: what a model wrote at too great a length is asked anew."""
+        return self.calls.tokens.tokens(request) + request.max_output_tokens > self.window
 
     def _whole(
         self, request: ChatRequest, key: Mapping[str, Any], purpose: Purpose
@@ -118,8 +162,11 @@ class Asking:
                 raise ModelRefused(f"{model} refused to answer.")
             if reply.finish is Finish.COMPLETE:
                 return reply, request
-            request = replace(request, max_output_tokens=2 * request.max_output_tokens)
-        raise OutputTruncated(f"{model} was cut off after {request.max_output_tokens // 2} tokens.")
+            most, room = request.max_output_tokens, self.window - self.calls.tokens.tokens(request)
+            if room <= most:
+                break
+            request = replace(request, max_output_tokens=min(2 * most, room))
+        raise OutputTruncated(f"{model} was cut off after {most} tokens.")
 
     def _reply(self, request: ChatRequest, parts: Mapping[str, Any], purpose: Purpose) -> ChatReply:
         """The recorded reply to this call, or a new one, recorded before it is used."""
@@ -130,8 +177,9 @@ class Asking:
         if known is not None:
             self.spent.revision = known.model
             return known
+        documents = {passage.document_id for passage in self.passages}
         called = self.calls.call(request, budgets=self.context.budgets, purpose=purpose)
-        self.replies.put(tenant, key, called.reply, documents=self.documents)
+        self.replies.put(tenant, key, called.reply, documents=documents)
         spent = self.spent
         spent.revision = called.reply.model
         spent.calls += called.attempts

@@ -18,6 +18,7 @@ from rag.models.chat import ChatBackend, ChatReply, ChatRequest, Tokens
 from rag.models.limits import Limits
 from rag.models.observe import Attempt, Event, Observer, Purpose
 from rag.models.pricing import Pricing
+from rag.models.tokens import TokenEstimate
 
 DEADLINE_S = 120.0
 _FIRST_PAUSE_S = 0.5
@@ -25,9 +26,6 @@ _LONGEST_PAUSE_S = 20.0
 # A provider that asks for more patience than this is told no: the caller may have another.
 _LONGEST_RETRY_AFTER_S = 30.0
 _SHORTEST_CALL_S = 0.05
-CHARACTERS_PER_TOKEN = 3.0
-# Providers count a token for 750 to 1,024 pixels, after they have made large images smaller.
-_PIXELS_PER_TOKEN = 750.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +95,7 @@ class Calls:
         """``meter`` is told of every call; ``deadline_s`` bounds one with all its repeating."""
         self.backend = backend
         self.meter = meter
+        self.tokens = TokenEstimate()
         self._limits = limits
         self._pricing = pricing
         self._deadline_s = deadline_s
@@ -116,7 +115,7 @@ class Calls:
         """
         started = time.monotonic()
         deadline = started + self._deadline_s
-        most = Tokens(input=estimated_tokens(request), output=request.max_output_tokens)
+        most = Tokens(input=self.tokens.tokens(request), output=request.max_output_tokens)
         estimate = self._pricing.cost(self.backend.id, most) if budgets else 0.0
         attempts = 0
         pause = _FIRST_PAUSE_S
@@ -154,6 +153,7 @@ class Calls:
             failed = Attempt(model=model, purpose=purpose, seconds=took, error=error.code)
             self.meter.tell(failed)
             raise
+        self.tokens.learn(request, reply.tokens.input)
         cost = self._pricing.cost(model, reply.tokens)
         self.meter.tell(
             Attempt(
@@ -166,17 +166,6 @@ class Calls:
             )
         )
         return reply, cost
-
-
-def estimated_tokens(request: ChatRequest) -> int:
-    """About how many tokens a request has; rather too many. No provider's tokenizer is at hand."""
-    images = [image for turn in request.turns for image in turn.images]
-    said = [request.system, *(turn.text for turn in request.turns), *(i.caption for i in images)]
-    characters = sum(map(len, said))
-    if request.schema is not None:
-        characters += len(str(request.schema))
-    pixels = sum(image.pixels for image in images)
-    return int(characters / CHARACTERS_PER_TOKEN + pixels / _PIXELS_PER_TOKEN) + 16
 
 
 def _wait(error: ModelUnavailable, pause: float) -> float:

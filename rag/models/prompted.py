@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from rag.errors import InvalidOutput, ModelError
 from rag.models import prompts
-from rag.models.asking import Asking
+from rag.models.asking import Asked, Asking
 from rag.models.calls import Calls
 from rag.models.chat import ChatRequest, Role, Turn
 from rag.models.engine import Context
 from rag.models.replies import ReplyStore
-from rag.models.tasks import Outcome, Task, Value
+from rag.models.tasks import Outcome, Shown, Task, Value
+from rag.models.windows import known_window
 from rag.models.wording import WORDINGS, Read, Wording
-from rag.models.wording.base import Said, passage_input
 
 FORMS = ("chain-of-thought", "strict")
 """Tried in this order: a shorter, stricter prompt before another model."""
@@ -34,15 +33,6 @@ FAULTS = ("unsupported", "missing", "wrong")
 _CHECK_TOKENS = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """A valid output, what it was asked for with, and what is to be said of it."""
-
-    said: Said
-    prompt: prompts.Prompt
-    notes: tuple[str, ...]
-
-
 class PromptedEngine:
     """Asks a language model. What it quotes is a claim until it has been located."""
 
@@ -54,21 +44,24 @@ class PromptedEngine:
         secret: bytes,
         forms: Sequence[str] = FORMS,
         revise: bool = False,
+        window: int | None = None,
     ) -> None:
         """``secret`` makes the markers around untrusted text unguessable.
 
         With ``revise`` each output goes back to the model once, to find fault with it and mend it.
+        ``window`` is how many tokens the model can read and write, where that is not known.
         """
         self._calls = calls
         self._replies = replies
         self._secret = secret
         self._forms = forms
         self._revise = revise
+        self._window = window or known_window(calls.backend.id)
 
     @property
     def id(self) -> str:
-        """The model's name under which answers report this engine."""
-        return self._calls.backend.id
+        """The model's name under which answers report this engine, and whether it revises."""
+        return f"revise:{self._calls.backend.id}" if self._revise else self._calls.backend.id
 
     def supports(self, task: type[Task[Any]]) -> bool:
         """Whether this engine can run tasks of a type."""
@@ -100,63 +93,77 @@ class PromptedEngine:
             replies=self._replies,
             secret=self._secret,
             context=context,
-            documents={passage.document_id for passage in task.passages},
+            passages=task.passages,
+            window=self._window,
         )
         try:
-            found = self._first_valid(asking, wording, task)
+            asked, notes = self._first_valid(asking, wording, task)
         except ModelError as error:
             error.usage = asking.spent.usage
             raise
         if self._revise:
-            found = self._revised(found, asking, wording, task)
-        read: Read[Value] = wording.read(found.said, task)
+            asked, note = self._revised(asked, asking, wording, task)
+            notes += note
+        read: Read[Value] = wording.read(asked.said, task)
         return Outcome(
             value=read.value,
             confidence=read.confidence,
             engine=self.id,
             usage=asking.spent.usage,
-            prompt=found.prompt.used,
+            prompt=asked.prompt.used,
             revision=asking.spent.revision,
             attempts=asking.spent.calls,
-            notes=(*found.notes, *read.notes),
+            shown=asked.shown,
+            notes=(*notes, *self._left_out(asked.shown), *read.notes),
             timings={"model": round((time.perf_counter() - started) * 1000, 3)},
         )
 
-    def _first_valid(self, asking: Asking, wording: Wording[Any, Any], task: Task[Any]) -> _Found:
-        """The output of the first form that brings a valid one, and what is to be said of it."""
+    def _first_valid(
+        self, asking: Asking, wording: Wording[Any, Any], task: Task[Any]
+    ) -> tuple[Asked, tuple[str, ...]]:
+        """What the first form brings that brings a valid output, and what is to be said of it."""
         notes: list[str] = []
         forms = self._forms_of(asking.context.sample)
         for place, form in enumerate(forms, start=1):
             prompt = prompts.find(f"{wording.name}/{form}")
             try:
-                said = asking.ask(prompt, wording.schema(prompt.schema, task), _inputs(task))
+                asked = asking.ask(prompt, wording.schema(prompt.schema, task), _inputs(task))
             except InvalidOutput as error:
                 if place == len(forms):
                     raise
                 notes.append(f"The prompt {prompt.name} brought no valid output: {error.message}")
             else:
-                return _Found(said=said, prompt=prompt, notes=tuple(notes))
+                return asked, tuple(notes)
         raise InvalidOutput("There is no prompt to ask with.")
 
     def _revised(
-        self, draft: _Found, asking: Asking, wording: Wording[Any, Any], task: Task[Any]
-    ) -> _Found:
-        """The output as the model mends it, when it is told to find fault with it first.
+        self, draft: Asked, asking: Asking, wording: Wording[Any, Any], task: Task[Any]
+    ) -> tuple[Asked, tuple[str, ...]]:
+        """What the model makes of its output when it is told to find fault with it first.
 
         An output that cannot be revised is still the valid one that it was.
         """
         prompt = prompts.find(f"{wording.name}/{REVISE}")
-        shown = {name: one for name, one in draft.said.items() if name != "reasoning"}
-        inputs = {**_inputs(task), "draft": json.dumps(shown, ensure_ascii=False)}
+        kept = {name: one for name, one in draft.said.items() if name != "reasoning"}
+        inputs = {**_inputs(task), "draft": json.dumps(kept, ensure_ascii=False)}
         try:
-            said = asking.ask(prompt, wording.schema(prompt.schema, task), inputs)
+            asked = asking.ask(prompt, wording.schema(prompt.schema, task), inputs)
         except ModelError as error:
-            note = f"The output could not be revised: {error.message}"
-            return replace(draft, notes=(*draft.notes, note))
-        faults = {kind: len(said[kind]) for kind in FAULTS}
+            return draft, (f"The output could not be revised: {error.message}",)
+        faults = {kind: len(asked.said[kind]) for kind in FAULTS}
         told = ", ".join(f"{number} {kind}" for kind, number in faults.items() if number)
         note = f"The model found fault with its first output, and revised it: {told}."
-        return _Found(said=said, prompt=prompt, notes=(*draft.notes, note) if told else draft.notes)
+        return asked, (note,) if told else ()
+
+    def _left_out(self, shown: Shown) -> tuple[str, ...]:
+        """What is to be said of passages that did not fit; nothing, when all did."""
+        if not shown.cut and not shown.left_out:
+            return ()
+        return (
+            f"The window of {self._calls.backend.id}, {self._window} tokens, had room for "
+            f"{shown.characters} of {shown.of_characters} characters: {len(shown.left_out)} of the "
+            f"passages were left out, and {len(shown.cut)} cut at the end of a sentence.",
+        )
 
     def _forms_of(self, sample: int) -> Sequence[str]:
         """The forms to try for a sample: where temperature cannot vary it, the prompt has to."""
@@ -166,10 +173,6 @@ class PromptedEngine:
         return [first, *(form for form in self._forms if form != first)]
 
 
-def _inputs(task: Task[Any]) -> dict[str, Any]:
-    """What the prompts for a task take, but for the marker."""
-    return {
-        "passages": [passage_input(n, one) for n, one in enumerate(task.passages, start=1)],
-        "instructions": task.instructions,
-        **WORDINGS[type(task)].inputs(task),
-    }
+def _inputs(task: Task[Any]) -> Mapping[str, Any]:
+    """What the prompts for a task take, but for the marker and the passages."""
+    return {"instructions": task.instructions, **WORDINGS[type(task)].inputs(task)}

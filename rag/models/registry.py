@@ -30,11 +30,16 @@ if TYPE_CHECKING:
 
 KNOWN = (
     "offline, openai:MODEL, anthropic:MODEL, compatible:MODEL@URL, "
-    "local:FOLDER[?adapter=FOLDER&bits=4&memory_gb=8]; vote:N:MODEL asks N times; several, parted "
-    "by commas, step in for one another, and with route: before them the cheapest goes first"
+    "local:FOLDER[?adapter=FOLDER&bits=4&memory_gb=8], each with #window=TOKENS behind it if need "
+    "be; revise:MODEL asks it to mend what it said, vote:N:MODEL asks N times; several, parted by "
+    "commas, step in for one another, and with route: before them the cheapest goes first"
 )
 _VOTE = re.compile(r"vote:(?P<samples>\d{1,3}):(?P<model>.+)")
 _ROUTE = "route:"
+_REVISE = "revise:"
+_WINDOW = re.compile(r"(?P<model>.+?)(?:#window=(?P<tokens>\d{1,9}))?")
+# Less has no room for any prompt.
+_SMALLEST_WINDOW = 2_048
 # Fields of an object, and lists of plain values in it.
 _OFFLINE_DEPTH = 2
 _SPEC = re.compile(r"(?P<kind>[a-z_]+)(?::(?P<model>[^@]+)(?:@(?P<url>https?://\S+))?)?")
@@ -59,6 +64,7 @@ class Resources:
 def open_engine(name: str, resources: Resources) -> Engine:
     """The engine of a name; several, parted by commas, step in for one another in turn.
 
+    ``revise:MODEL`` has a model find fault with each of its outputs and mend it.
     ``vote:N:MODEL`` asks a model N times and takes what most of its replies say. ``route:``
     before several puts the cheapest first, and asks the next where it is not sure. The offline
     engine always comes last: where no language model answers, its sentences do, and the answer
@@ -120,20 +126,39 @@ class _Models:
         from rag.models.prompted import PromptedEngine
 
         known = self._resources
-        backend = open_backend(name, known)
+        revise = name.startswith(_REVISE)
+        spec, window = _window(name.removeprefix(_REVISE))
+        backend = open_backend(spec, known)
         calls = Calls(
             backend,
             limits=self._limits.setdefault(backend.provider, Limits()),
             meter=known.meter,
             pricing=known.pricing,
         )
-        engine = PromptedEngine(calls, replies=known.replies, secret=known.secret)
+        engine = PromptedEngine(
+            calls,
+            replies=known.replies,
+            secret=known.secret,
+            revise=revise,
+            window=window,
+        )
         runs_here = backend.provider == "local"
 
         def price(tokens: Tokens) -> float | None:
-            return 0.0 if runs_here else known.pricing.cost(backend.id, tokens)
+            once = 0.0 if runs_here else known.pricing.cost(backend.id, tokens)
+            return 2 * once if revise and once is not None else once
 
         return Candidate(engine=engine, price=price)
+
+
+def _window(name: str) -> tuple[str, int | None]:
+    """A model's name without its window, and that, if it is told."""
+    match = _WINDOW.fullmatch(name)
+    if match is None or match["tokens"] is None:
+        return name, None
+    if (tokens := int(match["tokens"])) < _SMALLEST_WINDOW:
+        raise ConfigurationError(f"{name}: a window has at least {_SMALLEST_WINDOW} tokens.")
+    return match["model"], tokens
 
 
 def open_backend(name: str, resources: Resources) -> ChatBackend:

@@ -198,6 +198,20 @@ class VerifyTask(Task[Verification]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """How much of a task's passages a language model was shown, in code points.
+
+    ``cut`` and ``left_out`` are positions in the task: of passages of which only the beginning
+    fitted the model's window, and of those of which nothing did.
+    """
+
+    characters: int
+    of_characters: int
+    cut: tuple[int, ...] = ()
+    left_out: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Generic[Value]):
     """The result of a task. ``timings`` are milliseconds by stage.
 
@@ -216,6 +230,8 @@ class Outcome(Generic[Value]):
     """Calls of a language model that were made; 0 when the replies were known."""
     revision: str | None = None
     """The model that replied, by the exact name that its provider reports."""
+    shown: Shown | None = None
+    """What the model read of the passages; ``None`` of engines that read all of them."""
     notes: tuple[str, ...] = ()
     """What a reader should know: that another engine stepped in, that text was left out."""
     decisions: tuple[Decision, ...] = ()

@@ -35,6 +35,7 @@ from rag.models.chat import ChatReply, ChatRequest, Finish, Image, Role, Tokens,
 from rag.models.chat.failures import translate
 from rag.models.limits import Limits
 from rag.models.pricing import Price, Pricing
+from rag.models.tokens import TokenEstimate
 from tests.providers import KEY, PROVIDERS, Ledger, Provider
 
 httpx2 = pytest.importorskip("httpx2")
@@ -118,7 +119,7 @@ def test_images_go_before_the_words_of_their_turn(provider: Provider) -> None:
 def test_images_count_towards_what_a_call_may_take() -> None:
     def tokens(*images: Image) -> int:
         turn = Turn(role=Role.USER, text="How much?", images=images)
-        return calls_module.estimated_tokens(ChatRequest(system="", turns=(turn,)))
+        return TokenEstimate().tokens(ChatRequest(system="", turns=(turn,)))
 
     assert drawn(1_000, 1_400).pixels == 1_400_000
     assert 1_400 < tokens(drawn(1_000, 1_400)) - tokens() < 2_500

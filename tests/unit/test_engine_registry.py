@@ -53,6 +53,8 @@ def test_names_open_models(name: str, expected: str) -> None:
         "route:offline,gpt",
         "vote:x:openai:big",
         "vote:3:gpt",
+        "revise:gpt",
+        "openai:big#window=x@y",
     ],
 )
 def test_an_unknown_name_lists_what_there_is(name: str) -> None:
@@ -80,12 +82,19 @@ def test_offline_needs_nothing_and_stands_behind_the_others() -> None:
         ("route:offline,openai:big", "route:offline,openai:big"),
         ("route:openai:big,vote:3:openai:big", "route:openai:big,vote:3:openai:big"),
         ("route:offline, offline", "route:offline"),
+        ("revise:openai:big#window=32000", "revise:openai:big"),
+        ("vote:3:revise:anthropic:big", "vote:3:revise:anthropic:big"),
     ],
 )
 def test_names_say_how_engines_work_together(name: str, expected: str) -> None:
     pytest.importorskip("openai")
     pytest.importorskip("anthropic")
     assert open_engine(name, RESOURCES).id == expected
+
+
+def test_a_window_without_room_for_a_prompt_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="2048"):
+        open_engine("openai:big#window=100", RESOURCES)
 
 
 @pytest.mark.parametrize("name", ["vote:1:openai:big", "vote:21:openai:big", "vote:3:offline"])

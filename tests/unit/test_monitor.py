@@ -18,9 +18,11 @@ from rag.models.monitor import Histogram, Monitor, Performance
 from rag.models.observe import Checked
 from rag.models.pricing import Pricing
 from rag.models.prompted import PromptedEngine
+from rag.models.prompts import find
 from rag.models.replies import NoReplies
 from rag.types import PromptUsed
-from tests.unit.test_prompted import GOOD, Model, run
+from tests.scripted import Model
+from tests.unit.test_prompted import GOOD, run
 
 BAD = "no JSON"
 
@@ -36,7 +38,12 @@ def watched(*replies: str | Finish | Exception) -> Performance:
 
 def test_calls_repairs_and_failures_are_counted_by_prompt() -> None:
     one = watched(RateLimited(), BAD, json.dumps(GOOD))
-    assert (one.engine, one.prompt, one.version) == ("test:model", "answer/chain-of-thought", 1)
+    newest = find("answer/chain-of-thought").version
+    assert (one.engine, one.prompt, one.version) == (
+        "test:model",
+        "answer/chain-of-thought",
+        newest,
+    )
     assert (one.calls, one.repairs, dict(one.failures)) == (3, 1, {"rate_limited": 1})
     assert (one.input_tokens.count, one.input_tokens.total) == (2, 200)
     assert one.output_tokens.mean == 10

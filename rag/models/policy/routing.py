@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Generic
 
 from rag.errors import BudgetExceeded, ModelError
-from rag.models.calls import CHARACTERS_PER_TOKEN
 from rag.models.chat import Tokens
 from rag.models.engine import Context, Engine
 from rag.models.policy.grounds import Grounds
 from rag.models.tasks import Evidence, ExtractTask, Outcome, Task, Value
+from rag.models.tokens import estimated_tokens
 from rag.types import Decision, Usage
 
 SURE = 0.6
@@ -148,10 +148,9 @@ class _Size:
     @classmethod
     def of(cls, task: Task[Any]) -> _Size:
         """The size of a task."""
-        characters = sum(len(passage.text) for passage in task.passages)
         return cls(
             passages=len(task.passages),
-            tokens=int(characters / CHARACTERS_PER_TOKEN),
+            tokens=sum(estimated_tokens(passage.text) for passage in task.passages),
             depth=_depth(task.schema) if isinstance(task, ExtractTask) else 0,
         )
 

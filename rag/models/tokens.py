@@ -1,0 +1,85 @@
+"""How many tokens a model makes of a text, as far as one can tell without its tokenizer."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+
+from rag.models.chat import ChatRequest
+from rag.models.schema import Schema
+
+_FIRST_PER_BYTE = 1 / 3
+# Text that no tokenizer does better with. A server that cuts what it reads reports too few.
+_FEWEST_PER_BYTE = 1 / 5
+# Of less text the frame around it says too much.
+_LEAST_BYTES = 500
+_STEPS = 20
+_MARGIN = 1.03
+_FORGETTING = 0.1
+_FRAME = 16
+# Providers count a token for 750 to 1,024 pixels, after they have made large images smaller.
+_PIXELS_PER_TOKEN = 750
+
+
+class TokenEstimate:
+    """Tokens of one model by bytes of UTF-8, rather too many. Thread-safe.
+
+    Bytes serve all scripts: what takes more of them takes more tokens. The ratio follows what
+    the model's replies report at once when that is more, and slowly when it is less. It goes in
+    steps, so that a request that was cut to fit is cut at the same place again.
+    """
+
+    def __init__(self) -> None:
+        """Begin with three bytes to a token, which few tokenizers need more than."""
+        self._ratio = _FIRST_PER_BYTE
+        self._lock = threading.Lock()
+
+    @property
+    def per_byte(self) -> float:
+        """Tokens for a byte, rounded up to a step."""
+        return math.ceil(self._ratio * _MARGIN * _STEPS) / _STEPS
+
+    def tokens(self, request: ChatRequest) -> int:
+        """About how many tokens a request has."""
+        images = [image for turn in request.turns for image in turn.images]
+        pixels = sum(image.pixels for image in images)
+        return (
+            math.ceil(request_bytes(request) * self.per_byte + pixels / _PIXELS_PER_TOKEN) + _FRAME
+        )
+
+    def bytes_in(self, tokens: int) -> int:
+        """How many bytes of text a request of so many tokens can have; may be below 0."""
+        return math.floor((tokens - _FRAME) / self.per_byte)
+
+    def learn(self, request: ChatRequest, tokens: int) -> None:
+        """Take note of how many tokens a provider counted; 0 means that it does not count."""
+        size = request_bytes(request)
+        if not tokens or size < _LEAST_BYTES or any(turn.images for turn in request.turns):
+            return
+        seen = max(tokens / size, _FEWEST_PER_BYTE)
+        with self._lock:
+            slowly = self._ratio + _FORGETTING * (seen - self._ratio)
+            self._ratio = max(seen, slowly)
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens a model makes of a text, whatever the model."""
+    return math.ceil(size(text) * _FIRST_PER_BYTE)
+
+
+def size(text: str) -> int:
+    """Bytes of UTF-8, lone surrogates included."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def request_bytes(request: ChatRequest) -> int:
+    """Bytes of all text in a request, the schema included."""
+    texts = [request.system, *(turn.text for turn in request.turns)]
+    texts += [image.caption for turn in request.turns for image in turn.images]
+    return sum(map(size, texts)) + schema_bytes(request.schema)
+
+
+def schema_bytes(schema: Schema | None) -> int:
+    """Bytes of a schema as it is sent; a provider may turn it into a text of another length."""
+    return 0 if schema is None else size(json.dumps(schema, ensure_ascii=False))
