@@ -131,5 +131,11 @@ async def _tenant() -> str:
     return TENANT
 
 
+async def _key(request: Request) -> str:
+    return str(request.state.key)
+
+
 DoorDep: TypeAlias = Annotated[Door, Depends(_door)]
 TenantDep: TypeAlias = Annotated[str, Depends(_tenant)]
+KeyDep: TypeAlias = Annotated[str, Depends(_key)]
+"""The public name of the API key that a request showed."""

@@ -45,7 +45,7 @@ class RequestContext:
         started = time.perf_counter()
         self._metrics.in_flight.inc()
         try:
-            self._gate.check(scope["path"], headers)
+            scope["state"]["key"] = self._gate.check(scope["path"], headers)
             await self._app(scope, receive, reply.send)
         except Exception as error:
             failure = errors.translate(error, request_id)

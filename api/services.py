@@ -22,6 +22,7 @@ from rag.embedding.registry import open_embedder
 from rag.errors import Conflict, NotFound
 from rag.guard import Detector, PatternDetector
 from rag.indexes import Indexes
+from rag.models.budget import BudgetLimits, Budgets
 from rag.models.engine import Engine
 from rag.models.monitor import Monitor
 from rag.models.observe import Observers
@@ -54,6 +55,7 @@ class Services:
     """Every engine that a request may name; the default comes first."""
     pricing: Pricing
     monitor: Monitor
+    budgets: Budgets
 
     @property
     def job_store(self) -> Path | str:
@@ -244,6 +246,15 @@ def _build(
         engines={engine.id: engine, offline.id: offline},
         pricing=models.pricing,
         monitor=monitor,
+        budgets=Budgets(
+            BudgetLimits(
+                request_usd=settings.budget_request_usd,
+                job_usd=settings.budget_job_usd,
+                key_usd=settings.budget_key_usd,
+                day_usd=settings.budget_usd,
+            ),
+            catalog.usage,
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from rag.redact import masked_url, public_url
 
 PREFIX = "IBIDEM_"
 _LANGUAGES = re.compile(r"\w+(\+\w+)*", re.ASCII)
+_AMOUNT = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -34,6 +35,10 @@ class Settings:
     compatible_api_key: str | None = None
     pricing: Path | None = None
     redact: str = "none"
+    budget_usd: float | None = None
+    budget_key_usd: float | None = None
+    budget_job_usd: float | None = None
+    budget_request_usd: float | None = None
     ocr_languages: str = "installed"
     max_upload_mb: int = 200
     workers: int = 4
@@ -103,6 +108,8 @@ def _parse(field: str, name: str, value: str) -> object:
         if field == "port" and int(value) > 65535:
             raise ConfigurationError(f"{name} must be at most 65535, not {value}.")
         return int(value)
+    if field.startswith("budget_"):
+        return _amount(name, value)
     if field in ("home", "pricing"):
         return Path(value).expanduser().absolute()
     if field == "api_keys":
@@ -117,6 +124,12 @@ def _parse(field: str, name: str, value: str) -> object:
             f"'installed' or 'none'; not {value!r}."
         )
     return value
+
+
+def _amount(name: str, value: str) -> float:
+    if not _AMOUNT.fullmatch(value):
+        raise ConfigurationError(f"{name} must be US dollars, as in 2 or 0.50, not {value!r}.")
+    return float(value)
 
 
 def _public(model: str) -> str:

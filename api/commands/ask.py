@@ -40,22 +40,26 @@ _top_k = click.option("--top-k", type=click.IntRange(1, 50), help="Most passages
 @_collection
 @_filter
 @_top_k
+@click.option(
+    "--budget-usd",
+    type=click.FloatRange(0, min_open=True),
+    help="Most that language models may cost.",
+)
 @target
-def ask(
-    question: str, collection: tuple[str, ...], filter: Any, top_k: int | None, **where: Any
-) -> None:
+def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any) -> None:
     """Answer a question from the documents, with the places that say so."""
-    with connected(where["url"]) as client:
+    with connected(options["url"]) as client:
         answer = client.post(
             "/v1/ask",
             {
                 "question": question,
                 "collections": list(collection) or None,
                 "filter": filter,
-                "top_k": top_k,
+                "top_k": options["top_k"],
+                "budget_usd": options["budget_usd"],
             },
         )
-        if where["as_json"]:
+        if options["as_json"]:
             show_json(answer)
         else:
             show_answer(client, answer)

@@ -12,7 +12,7 @@ from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from api import errors, events
-from api.door import Door, DoorDep, TenantDep, check_id
+from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.schemas.answers import (
     AnswerOut,
@@ -80,7 +80,7 @@ def search(body: SearchBody, door: DoorDep, tenant: TenantDep) -> SearchOut:
             "description": "The answer, or, with `stream`, its events.",
             "content": {events.MEDIA_TYPE: {"example": _STREAM_EXAMPLE}},
         },
-        **failures(400, 404, 409, 413, 503, 507),
+        **failures(400, 402, 404, 409, 413, 503, 507),
     },
 )
 def ask(
@@ -88,6 +88,7 @@ def ask(
     request: Request,
     door: DoorDep,
     tenant: TenantDep,
+    asker: KeyDep,
     key: IdempotencyKey = None,
 ) -> Response:
     """An answer whose every sentence names the places in the documents that it rests on.
@@ -107,11 +108,13 @@ def ask(
             param="Idempotency-Key",
         )
     collections = door.collections(tenant, body.collection, body.collections)
+    budgets = door.services.budgets.of_request(key=asker, most_usd=body.budget_usd)
+    context = Context(tenant=tenant, key=asker, budgets=budgets)
     if not body.stream:
         mark = fingerprint("POST", "/ask", body.model_dump_json())
         requests = door.services.catalog.requests
-        return once(requests, tenant, key, mark, lambda: _whole(door, tenant, body, collections))
-    stream = _stream(door, tenant, body, collections)
+        return once(requests, tenant, key, mark, lambda: _whole(door, context, body, collections))
+    stream = _stream(door, context, body, collections)
     first = next(stream)  # what fails before the first event is an ordinary error reply
     request_id = request.state.request_id
     return StreamingResponse(
@@ -133,10 +136,10 @@ class _Asked:
     """One question on its way: retrieval, then the events of `rag.answer`."""
 
     def __init__(
-        self, door: Door, tenant: str, body: AskBody, collections: tuple[Collection, ...]
+        self, door: Door, context: Context, body: AskBody, collections: tuple[Collection, ...]
     ) -> None:
         self._door = door
-        self._tenant = tenant
+        self._context = context
         self._sent = Sent(
             collections=[collection.id for collection in collections],
             filter=body.filter,
@@ -161,7 +164,7 @@ class _Asked:
             passages=self._passages,
             engine=services.engines[self._body.engine or services.engine.id],
             source=services.catalog,
-            context=Context(tenant=self._tenant),
+            context=self._context,
         )
 
     def keep(self, answer: Answer) -> AnswerOut:
@@ -174,7 +177,7 @@ class _Asked:
         )
         shown.timings |= {"retrieve": self._retrieve_ms, "total": _since(self._started)}
         self._door.services.catalog.answers.put(
-            self._tenant,
+            self._context.tenant,
             shown.id,
             shown.model_dump(mode="json"),
             documents={passage.document_id for passage in answer.passages},
@@ -196,19 +199,21 @@ def _checked(answer: Answer) -> Checked:
     )
 
 
-def _whole(door: Door, tenant: str, body: AskBody, collections: tuple[Collection, ...]) -> Reply:
+def _whole(
+    door: Door, context: Context, body: AskBody, collections: tuple[Collection, ...]
+) -> Reply:
     with door.searches.place():
-        asked = _Asked(door, tenant, body, collections)
+        asked = _Asked(door, context, body, collections)
         shown = asked.keep(next(e.answer for e in asked if isinstance(e, line.Answered)))
     return Reply(status=200, body=shown.model_dump_json(), answer_id=shown.id)
 
 
 def _stream(
-    door: Door, tenant: str, body: AskBody, collections: tuple[Collection, ...]
+    door: Door, context: Context, body: AskBody, collections: tuple[Collection, ...]
 ) -> Generator[bytes, None, None]:
     """The events of an answer; holds a place from the first to the last of them."""
     with door.searches.place():
-        asked = _Asked(door, tenant, body, collections)
+        asked = _Asked(door, context, body, collections)
         for happened in asked:
             yield events.event(*_event(asked, happened))
 

@@ -49,6 +49,13 @@ class AskBody(_Scope):
     engine: str | None = Field(
         None, description="What reads the passages; see `GET /engines`.", examples=["offline"]
     )
+    budget_usd: float | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        description="Most that language models may cost; a 402 says that it does not suffice.",
+        examples=[0.05],
+    )
     stream: bool = Field(False, description="Answer as server-sent events.")
 
     model_config = ConfigDict(

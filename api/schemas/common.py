@@ -132,6 +132,7 @@ class ErrorBody(BaseModel):
 _MEANINGS: Mapping[int, str] = {
     400: "The body is not valid JSON.",
     401: "An API key is needed.",
+    402: "The budget for language models does not suffice; the message says which one.",
     404: "There is no such object.",
     409: "The request contradicts the present state.",
     413: "The body is too large.",
@@ -144,6 +145,7 @@ _MEANINGS: Mapping[int, str] = {
 _CODES: Mapping[int, tuple[str, str]] = {
     400: ("invalid_request_error", "malformed_json"),
     401: ("authentication_error", "unauthorized"),
+    402: ("budget_error", "budget_exceeded"),
     404: ("not_found_error", "not_found"),
     409: ("conflict_error", "conflict"),
     413: ("invalid_request_error", "payload_too_large"),

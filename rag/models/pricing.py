@@ -28,6 +28,8 @@ class Pricing:
     """Prices by model; of several that match, the one with the longest name counts."""
 
     def __init__(self, prices: Sequence[Price] = ()) -> None:
+        """Nobody asks for money for models in this process, unless a price says so."""
+        prices = [*prices, Price(model="local:", input=0.0, output=0.0)]
         self._prices = sorted(prices, key=lambda price: -len(price.model))
 
     def cost(self, model_id: str, tokens: Tokens) -> float | None:

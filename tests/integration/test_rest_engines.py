@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rag.models.observe import Attempt, Purpose
 from tests.integration.conftest import LEASE, Opened
 from tests.providers import compatible_reply
 
@@ -129,6 +131,45 @@ def test_how_engines_do_is_shown(open_rest: Callable[..., Opened]) -> None:
         metrics = rest.client.get("/metrics").text
         assert 'ibidem_model_calls_total{engine="compatible:tiny@http' in metrics
         assert "user:pass" not in metrics
+
+
+def test_a_budget_says_so_when_it_does_not_suffice(
+    open_rest: Callable[..., Opened], tmp_path: Path
+) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[price]]\nmodel = "compatible:"\ninput = 10.0\noutput = 100.0\n')
+    key = "a-key-of-sixteen-or-more"
+    with (
+        serving() as server,
+        open_rest(
+            work=True,
+            engine=server.engine,
+            pricing=prices,
+            api_keys=(key,),
+            budget_usd=1.0,
+            budget_key_usd=0.3,
+        ) as rest,
+    ):
+        rest.client.headers["authorization"] = f"Bearer {key}"
+        rest.ready("lease.txt", LEASE.encode())
+        server.text = reply("a notice of ninety days in writing")
+        small = rest.client.post("/v1/ask", json=QUESTION | {"budget_usd": 0.01})
+        assert (small.status_code, small.json()["error"]["code"]) == (402, "budget_exceeded")
+        assert "$0.0100 for this request" in small.json()["error"]["message"]
+        assert server.asked == []
+        free = QUESTION | {"budget_usd": 0.01, "engine": "offline"}
+        assert rest.client.post("/v1/ask", json=free).status_code == 200
+
+        assert rest.client.post("/v1/ask", json=QUESTION).json()["usage"]["cost_usd"] > 0
+        (used,) = rest.client.get("/v1/usage").json()["data"]
+        assert used["key"].startswith("key_")
+        assert key not in json.dumps(used)
+        rest.services.catalog.usage.tell(
+            Attempt(model="m", purpose=Purpose(key=used["key"]), seconds=1.0, cost_usd=0.2)
+        )
+        spent = rest.client.post("/v1/ask", json={"question": "What is the rent?"})
+        assert spent.status_code == 402
+        assert "IBIDEM_BUDGET_KEY_USD" in spent.json()["error"]["message"]
 
 
 def test_what_is_not_in_the_documents_is_not_said(open_rest: Callable[..., Opened]) -> None:

@@ -30,6 +30,13 @@ def test_values_are_read_as_their_types(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["-1", "ten", "1e3", "nan", "inf", "0,50", ".5"])
+def test_a_budget_is_an_amount(value: str) -> None:
+    assert load(BUDGET_USD="2", BUDGET_KEY_USD="0.50").budget_key_usd == 0.5
+    with pytest.raises(ConfigurationError, match="IBIDEM_BUDGET_USD must be US dollars"):
+        load(BUDGET_USD=value)
+
+
 def test_an_empty_value_means_the_default() -> None:
     assert load(PORT="", API_KEYS="") == Settings()
 
