@@ -196,6 +196,7 @@ def _tidy(services: Services) -> None:
     catalog, originals = services.catalog, services.originals
     originals.clear_incoming()
     catalog.requests.release_unsettled()
+    catalog.versions.delete_orphans()
     catalog.garbage.collect(originals.discard)
     for sha256 in set(originals.all()) - catalog.inspection.contents().keys():
         catalog.garbage.discard_orphan(sha256, originals.discard)

@@ -12,7 +12,7 @@ import numpy as np
 from ingest.originals import file_parts
 from ingest.pipeline import Pipeline, missing_vectors
 from rag.catalog.texts import ChunkText
-from rag.errors import NotFound, StoreDamaged
+from rag.errors import StoreDamaged
 from rag.indexes import Indexes
 from rag.types import Collection, Ids
 
@@ -176,10 +176,9 @@ def _orphans(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
 
 
 def _attachments(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
-    for document_id, tenant in pipeline.catalog.inspection.unattached().items():
+    for document_id in sorted(pipeline.catalog.inspection.unattached()):
         if repair:
-            with suppress(NotFound):  # deleted meanwhile
-                pipeline.catalog.versions.delete(tenant, document_id)
+            pipeline.catalog.versions.delete_orphans([document_id])
         yield Finding(
             kind="attachment",
             subject=document_id,

@@ -42,7 +42,7 @@ class Catalog:
         self.attachments = Attachments(database, self.versions)
         self.staging = Staging(database, self.versions)
         self.texts = Texts(database)
-        self.sources = Sources(database)
+        self.sources = Sources(database, self.versions)
         self.indexed = Indexed(database)
         self.jobs = Jobs(database)
         self.answers = Answers(database)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.jobs import UNFINISHED, cancel_job, insert_job
+from rag.catalog.links import orphans
 from rag.catalog.texts import ChunkText, chunk_texts, read_text
 from rag.catalog.versions import STAGED, delete_rows
 from rag.types import DocumentStatus
@@ -130,13 +131,10 @@ class Inspection:
         with self._db.read() as connection:
             return list(connection.execute(query).scalars())
 
-    def unattached(self) -> Mapping[str, str]:
-        """Documents that came inside another one which is gone: tenant by document id."""
-        c = t.documents.c
-        held = sa.exists().where(t.attachments.c.child_id == c.id)
-        query = sa.select(c.id, c.tenant).where(~c.uploaded, ~held)
+    def unattached(self) -> set[str]:
+        """Documents that came inside another one which is gone."""
         with self._db.read() as connection:
-            return {row.id: row.tenant for row in connection.execute(query)}
+            return orphans(connection)
 
     def ingest_again(self, document_id: str) -> None:
         """Give a document a new job, which will replace whatever version it has.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
@@ -29,20 +29,14 @@ def remove_links(connection: sa.Connection, document_id: str) -> None:
     connection.execute(sa.delete(t.attachments).where(mine))
 
 
-def only_within(connection: sa.Connection, document_id: str) -> list[str]:
-    """The documents that are there only because they were found inside this one, at any depth.
-
-    Not those that were uploaded by themselves as well, or that another document holds.
-    """
-    going, layer = {document_id}, {document_id}
-    found: list[str] = []
-    while layer:
-        candidates = children(connection, layer) - going
-        candidates -= uploaded(connection, candidates)
-        layer = {one for one in candidates if parents(connection, {one}) <= going}
-        going |= layer
-        found += sorted(layer)
-    return found
+def orphans(connection: sa.Connection, ids: Collection[str] | None = None) -> set[str]:
+    """Those, of all or of some few, that no document holds and that were not uploaded either."""
+    c, d = t.attachments.c, t.documents.c
+    held = sa.exists().where(c.child_id == d.id)
+    query = sa.select(d.id).where(~d.uploaded, ~held)
+    if ids is not None:
+        query = query.where(d.id.in_(ids))
+    return set(connection.execute(query).scalars())
 
 
 def parents(connection: sa.Connection, ids: Iterable[str]) -> set[str]:

@@ -18,7 +18,7 @@ from rag.catalog.database import Database
 from rag.catalog.documents import document_by_id
 from rag.catalog.links import locked, parents
 from rag.catalog.statements import changing
-from rag.catalog.versions import delete_document
+from rag.catalog.versions import Versions, delete_document
 from rag.errors import NotFound
 from rag.types import DocumentStatus
 
@@ -56,8 +56,9 @@ class KnownFile:
 class Sources:
     """Note files, list them, and find out which documents their going leaves without one."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, versions: Versions) -> None:
         self._db = database
+        self._versions = versions
 
     def note(self, collection_id: str, file: SourceFile, document_id: str) -> None:
         """Write down what a file has become, before the document is added.
@@ -175,8 +176,9 @@ class Sources:
                 document = document_by_id(connection, document_id)
             except NotFound:  # deleted by other means
                 return False
-            delete_document(connection, document)
-            return True
+            inside = delete_document(connection, document)
+        self._versions.delete_orphans(inside)
+        return True
 
 
 def _gone(collection_id: str, source: str, removed: Sequence[str]) -> sa.ColumnElement[bool]:

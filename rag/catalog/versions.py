@@ -1,13 +1,14 @@
 """Versions of documents: staged under a generation, made visible at once, deleted at once.
 
 A deletion commits in SQL first and writes down what lies outside (vectors, the original) as
-garbage, for `rag.catalog.garbage` to collect.
+garbage, for `rag.catalog.garbage` to collect. The files inside a document go after it, some in
+each transaction: one that belongs to nothing any more is known by that, also after a crash.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -21,7 +22,7 @@ from rag.catalog.database import Database
 from rag.catalog.documents import document_by_id
 from rag.catalog.garbage import ORIGINAL, discard
 from rag.catalog.jobs import UNFINISHED, cancel_job, count_beginning, update_job
-from rag.catalog.links import only_within, remove_links
+from rag.catalog.links import children, orphans, remove_links
 from rag.catalog.records import forget_answers
 from rag.catalog.replies import forget_replies
 from rag.catalog.statements import changing
@@ -32,6 +33,7 @@ VERSIONED = (t.segments, t.pages, t.blocks, t.chunks, t.likenesses)
 """Tables whose rows belong to one generation of a document and become visible with it."""
 STAGED = (*VERSIONED, t.batches)
 """All tables whose rows belong to one generation."""
+_DELETED_AT_ONCE = 20
 _WRITER = (
     sa.select(t.jobs.c.number)
     .join(t.documents, t.documents.c.job_id == t.jobs.c.id)
@@ -148,14 +150,33 @@ class Versions:
             NotFound: the tenant has no such document.
         """
         with self._db.write() as connection:
-            delete_document(connection, document_by_id(connection, document_id, tenant))
+            inside = delete_document(connection, document_by_id(connection, document_id, tenant))
+        self.delete_orphans(inside)
+
+    def delete_orphans(self, candidates: Collection[str] | None = None) -> None:
+        """Remove files that came only inside documents which are gone; by default, look for all.
+
+        Others can write between transactions of some documents each.
+        """
+        if candidates is None:
+            with self._db.read() as connection:
+                candidates = orphans(connection)
+        waiting = set(candidates)
+        while waiting:
+            batch = [waiting.pop() for _ in range(min(len(waiting), _DELETED_AT_ONCE))]
+            with self._db.write() as connection:
+                for one in orphans(connection, batch):
+                    waiting |= delete_document(connection, document_by_id(connection, one))
 
 
-def delete_document(connection: sa.Connection, document: Document) -> None:
-    """Remove a document within the caller's write transaction. See `Versions.delete`."""
-    inside = only_within(connection, document.id)
-    for one in (document, *(document_by_id(connection, child) for child in inside)):
-        _delete(connection, one)
+def delete_document(connection: sa.Connection, document: Document) -> set[str]:
+    """Remove one document within the caller's write transaction; what was inside it stays.
+
+    Returns the ids of that, for `Versions.delete_orphans` when the transaction has ended.
+    """
+    inside = children(connection, [document.id])
+    _delete(connection, document)
+    return inside
 
 
 def delete_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import rag.catalog.database as database_module
+import rag.catalog.versions as versions_module
 from rag.catalog import Catalog
 from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.documents import NewDocument
@@ -39,8 +41,8 @@ def make_collection(catalog: Catalog, name: str = "c") -> Collection:
     return catalog.collections.create(TENANT, name, embedder="test", chunking={})
 
 
-def add(catalog: Catalog, collection: Collection, content: str, **metadata: object) -> Document:
-    new = NewDocument(
+def new(collection: Collection, content: str, **metadata: object) -> NewDocument:
+    return NewDocument(
         collection=collection,
         sha256=content.encode().hex().ljust(64, "0")[:64],
         name=f"{content}.txt",
@@ -48,7 +50,10 @@ def add(catalog: Catalog, collection: Collection, content: str, **metadata: obje
         size=len(content),
         metadata=metadata,
     )
-    return catalog.documents.add(new, store=lambda: None)[0]
+
+
+def add(catalog: Catalog, collection: Collection, content: str, **metadata: object) -> Document:
+    return catalog.documents.add(new(collection, content, **metadata), store=lambda: None)[0]
 
 
 def chunked(text: str, size: int = 1000) -> list[Chunk]:
@@ -392,3 +397,37 @@ def test_answers_are_kept_for_a_month(catalog: Catalog, monkeypatch: pytest.Monk
     assert catalog.answers.get(TENANT, "new") == {"text": "new"}
     with pytest.raises(NotFound):
         catalog.answers.get(TENANT, "old")
+
+
+def test_a_deletion_of_many_files_inside_is_made_in_steps_and_finished_after_a_crash(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = make_collection(catalog)
+    parent = add(catalog, collection, "parent")
+    generation = catalog.jobs.get(TENANT, parent.job_id).number
+    catalog.versions.start(parent.id, generation)
+    for number in range(50):
+        file = new(collection, f"inside {number}")
+        catalog.attachments.adopt(
+            parent, generation, file, position=number, store=lambda: None, unlocked=False
+        )
+    own = add(catalog, collection, "inside 7")
+    real = versions_module.orphans
+    steps = iter([real])
+
+    def stopped(*arguments: Any) -> set[str]:
+        step = next(steps, None)
+        if step is None:
+            raise SystemExit
+        return step(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(versions_module, "orphans", stopped)
+        with pytest.raises(SystemExit):
+            catalog.versions.delete(TENANT, parent.id)
+    assert catalog.documents.find(parent.id) is None
+    assert 0 < len(catalog.inspection.unattached()) < 49
+    catalog.versions.delete_orphans()
+    assert [one.id for one in catalog.documents.page(TENANT)] == [own.id]
+    assert catalog.attachments.links([own.id])[own.id].parents == ()
+    assert catalog.jobs.count_unfinished() == 1
