@@ -60,7 +60,7 @@ class SentenceChunker:
             return best(levels, min(cut + 1, limit), limit)
 
         def start(first: int, cut: int) -> int:
-            if levels[cut] != _OPENS or not self.overlap:
+            if cut >= len(found) or levels[cut] != _OPENS or not self.overlap:
                 return cut
             at = int(np.searchsorted(sentences, cut))
             room = int(sentences[at + 1]) - self.size  # from here on, the next one still fits

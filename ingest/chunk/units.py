@@ -78,7 +78,7 @@ def _refined(
     text: str, start: int, end: int, spans: Ids, tokens: Callable[[str], Ids]
 ) -> NDArray[np.int64]:
     """Token spans of one window with every overlong token and gap cut into pieces."""
-    spans = spans[spans[:, 1] > spans[:, 0]]
+    spans = _without_space(text, spans[spans[:, 1] > spans[:, 0]])
     spans = spans[np.argsort(spans[:, 0], kind="stable")]
     inner = np.concatenate([[start], np.maximum.accumulate(spans[:, 1])])
     gaps = np.concatenate([spans[:, 0], [end]]) - inner
@@ -92,6 +92,19 @@ def _refined(
         pieces.append(np.array([[start, end]]))
     merged = np.concatenate(pieces)
     return merged[np.argsort(merged[:, 0], kind="stable")]
+
+
+def _without_space(text: str, spans: Ids) -> Ids:
+    """Tokens without the white space that some tokenizers count to the word behind it.
+
+    A sentence opens at its first word, and should open at a unit.
+    """
+    spans = spans.copy()
+    for index in [k for k, start in enumerate(spans[:, 0].tolist()) if text[start].isspace()]:
+        start, end = spans[index].tolist()
+        if word := text[start:end].lstrip():
+            spans[index, 0] = end - len(word)
+    return spans
 
 
 def _divided(text: str, low: int, high: int, tokens: Callable[[str], Ids]) -> NDArray[np.int64]:

@@ -84,6 +84,7 @@ def test_chunks_are_spans_that_fit_and_cover(strategy: str, make: Callable[[], T
     @example(document(" " * 5000 + "end"), 16, 0.2)
     @example(document("0" * 16 + " "), 16, 0.5)  # after the overlap nothing but space is left
     @example(document("😀" * 300), 16, 0.5)
+    @example(document(" t"), 16, 0.5)  # the only sentence opens within the only token
     @example(document("x" + "\u0301" * 3000), 16, 0.5)
     def holds(parsed: ParsedDocument, size: int, share: float) -> None:
         config: dict[str, object] = {"strategy": strategy, "size": size}
@@ -97,15 +98,16 @@ def test_chunks_are_spans_that_fit_and_cover(strategy: str, make: Callable[[], T
     holds()
 
 
-def test_cuts_prefer_paragraphs_then_sentences() -> None:
+@pytest.mark.parametrize("make", [wordpiece, byte_level])
+def test_cuts_prefer_paragraphs_then_sentences(make: Callable[[], Tokens]) -> None:
     sentence = "It was a bright cold day in April, and the clocks were striking thirteen. "
     text = (sentence * 3 + "\n\n") * 6
-    chunks = RecursiveChunker(size=120, overlap=0).chunk(document(text), TokenEmbedder(wordpiece()))
+    chunks = RecursiveChunker(size=120, overlap=0).chunk(document(text), TokenEmbedder(make()))
     assert all(chunk.text.endswith("thirteen.") for chunk in chunks)
     ends = {text[chunk.end :][:3] for chunk in chunks[:-1]}
     assert ends == {" \n\n"}
     running = RecursiveChunker(size=120, overlap=0).chunk(
-        document(sentence * 20), TokenEmbedder(wordpiece())
+        document(sentence * 20), TokenEmbedder(make())
     )
     assert all(chunk.text.endswith("thirteen.") for chunk in running)
 
