@@ -1,7 +1,8 @@
 """``python -m tests.benchmarks.evaluate``: how good answers and retrieval are.
 
 The questions on the sample documents are always asked. Beside a folder of public data sets,
-those are measured too, and questions on real quarterly reports asked.
+those are measured too, questions on real quarterly reports asked, and texts summarized,
+classified and extracted from.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from tests.benchmarks.filings import load_filings, run_filings
 from tests.benchmarks.library import open_library
 from tests.benchmarks.questions import judge, load_questions, readable, summarize
 from tests.benchmarks.retrieval import run_retrieval_eval
+from tests.benchmarks.tasks import run_tasks
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WIDTH = 100
-PARTS = ("samples", "filings", "passages", "spans")
+PARTS = ("samples", "filings", "passages", "spans", "tasks")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,6 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
         report |= _run_retrieval(options, wanted)
     elif wanted & {"passages", "spans"}:
         left_out.append("the public retrieval sets (retrieval)")
+    if "tasks" in wanted and (options.data / "classification").is_dir():
+        report["tasks"] = _run_tasks(options)
+    elif "tasks" in wanted:
+        left_out.append("texts to summarize, classify and extract from")
     if left_out:
         _say(f"Left out, not in {options.data}: {'; '.join(left_out)}.")
     if options.out is not None:
@@ -100,11 +106,37 @@ def _run_filings(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def _run_retrieval(options: argparse.Namespace, wanted: set[str]) -> dict[str, Any]:
-    embedder = CachedEmbedder(
+def _run_tasks(options: argparse.Namespace) -> list[dict[str, Any]]:
+    embedder = _cached_embedder(options)
+    try:
+        report = run_tasks(options.data, embedder)
+    finally:
+        embedder.close()
+    table = Table(
+        title="tasks, offline", title_justify="left", box=box.SIMPLE, padding=(0, 0, 0, 1)
+    )
+    for column in ("", "measure", "n", "offline", "95 %", "baseline"):
+        table.add_column(column, justify="left" if not column else "right")
+    for row in report:
+        mean, interval = _shown(row["offline"])
+        base, _ = _shown(row["baseline"])
+        table.add_row(row["set"], row["measure"], str(row["n"]), mean, interval, base)
+    Console(width=_WIDTH).print(table)
+    for row in report:
+        if row["published"]:
+            _say(f"{row['set']}: published {row['published']}")
+    return report
+
+
+def _cached_embedder(options: argparse.Namespace) -> CachedEmbedder:
+    return CachedEmbedder(
         open_embedder(options.embedder, cache=options.cache / "models"),
         options.cache / "vectors.sqlite",
     )
+
+
+def _run_retrieval(options: argparse.Namespace, wanted: set[str]) -> dict[str, Any]:
+    embedder = _cached_embedder(options)
     try:
         contracts = None if options.contracts < 0 else options.contracts
         return run_retrieval_eval(

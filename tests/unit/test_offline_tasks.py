@@ -374,6 +374,15 @@ def test_contradictions_quote_both_sides(one: str, other: str, why: str) -> None
         ("Sales of pumps were 420 units in 2023.", "Sales of pumps were 380 units in 2024."),
         ("In Lyon the pump weighs 420 kg.", "In Oslo the pump weighs 380 kg."),
         ("The pump weighs 420 kg.", "The pump weighs 420 kg with its plate."),
+        (
+            "We set aside 0.4 million euros for the seals.",
+            "We set aside 380 thousand euros for the seals.",
+        ),
+        (
+            "# Valves\n\nRevenue in May rose by 5.9 percent.",
+            "# Pumps\n\nRevenue in May rose by 3.1 percent.",
+        ),
+        ("Pumps 46,280 43,710 90,185", "Pumps 31,415 30,120 59,395"),
     ],
 )
 def test_what_differs_is_not_always_a_contradiction(one: str, other: str) -> None:

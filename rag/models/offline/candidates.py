@@ -72,7 +72,7 @@ def _of_passage(position: int, passage: Passage) -> list[Candidate]:
         its_words = frozenset(words(text))
         if _RULE.fullmatch(text):
             continue
-        row = _is_row(text)
+        row = is_row(text)
         first = row and not in_table and _has_cells(text)
         first = first and not any(map(_AMOUNT.fullmatch, text.split()))
         announces = first or (_names_columns(text) if row else is_heading(text))
@@ -103,7 +103,8 @@ def _of_passage(position: int, passage: Passage) -> list[Candidate]:
     return found
 
 
-def _is_row(text: str) -> bool:
+def is_row(text: str) -> bool:
+    """Whether a sentence is a row of a table: cells apart, or mostly amounts after a label."""
     if _has_cells(text) or _DENSE.search(text):
         return _has_cells(text)
     amounts = len(_AMOUNT.findall(text))

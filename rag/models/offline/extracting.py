@@ -28,7 +28,7 @@ from rag.types import FloatVector
 # Mentions of a field that are embedded: those that do best by words.
 MOST_EMBEDDED = 12
 COVERED, NEAR, LABELLED, EARLY, FALLBACK = 0.4, 0.2, 0.5, 0.2, 0.2
-THRESHOLD = 0.55
+THRESHOLD = 0.5
 # Further values of a list may score this much less, in the best one's sentence and elsewhere.
 BESIDE, MARGIN = 0.35, 0.05
 # Log odds of a value being right: a slope over the score, and where they are even.

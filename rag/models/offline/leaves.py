@@ -46,7 +46,7 @@ _CALLED = tuple(
         (
             r"person|people|author|signatory|signed by|signer|ceo|cfo|manager|contact|chair\w*|"
             r"employee|executive|attendees?|participants?|who",
-            (Kind.PERSON, Kind.NAME),
+            (Kind.PERSON,),
         ),
         (
             r"company|companies|organi[sz]ations?|vendor|supplier|customer|client|employer|issuer|"

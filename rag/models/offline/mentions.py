@@ -48,12 +48,17 @@ class Vocabulary:
     """Of the words of all sentences: how rare each is, and which are also written small."""
 
     rarity: Mapping[str, float]
+    rarest: float
     small: frozenset[str]
 
+    def weight(self, word: str) -> float:
+        """How rare a word is; one that is nowhere said is as rare as can be."""
+        return self.rarity.get(word, self.rarest)
+
     def share(self, wanted: Set[str], known: Set[str]) -> float:
-        """Share of the wanted words that are known, by rarity; words nowhere said are left out."""
-        whole = sum(self.rarity.get(word, 0.0) for word in wanted)
-        return sum(self.rarity.get(word, 0.0) for word in wanted & known) / whole if whole else 0.0
+        """Share of the wanted words that are known, by rarity."""
+        whole = sum(map(self.weight, wanted))
+        return sum(map(self.weight, wanted & known)) / whole if whole else 0.0
 
 
 def vocabulary(found: Sequence[Candidate]) -> Vocabulary:
@@ -62,6 +67,7 @@ def vocabulary(found: Sequence[Candidate]) -> Vocabulary:
     small = (match for one in found for match in _SMALL.findall(one.text))
     return Vocabulary(
         rarity={word: math.log(1 + len(found) / n) for word, n in count.items()},
+        rarest=math.log(1 + len(found)),
         small=frozenset(small),
     )
 
@@ -219,13 +225,13 @@ def _mention(leaf: Leaf, candidate: Candidate, known: Vocabulary, taken: _Taken)
 
 def _nearness(leaf: Leaf, text: str, found: Found, known: Vocabulary) -> float:
     """1 where the field's rarest word stands beside the value, less with what is between."""
-    rarest = max((known.rarity.get(word, 0.0) for word in leaf.words), default=0.0)
+    rarest = max((known.weight(word) for word in leaf.words), default=0.0)
     best = 0.0
     for match in _WORD.finditer(text):
         own = leaf.words.intersection(words(match.group()))
         if own and (match.end() <= found.start or match.start() >= found.end):
             gap = max(found.start - match.end(), match.start() - found.end)
-            worth = max(known.rarity.get(word, 0.0) for word in own) / (rarest or 1.0)
+            worth = max(known.weight(word) for word in own) / (rarest or 1.0)
             best = max(best, worth / (1 + gap / _STEP))
     return best
 

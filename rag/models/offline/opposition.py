@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from rag.models.offline import cues
@@ -10,6 +11,7 @@ from rag.models.offline.words import periods, telling, words
 
 _NOT = re.compile(r"n['’]t\b", re.IGNORECASE)  # noqa: RUF001
 _CAPITAL = re.compile(r"(?<=\w\s)[^\W\d_a-zß-öø-ÿ][\w'’-]*")  # noqa: RUF001
+_ROUNDED = 0.06
 _MEASURED = (Kind.PERCENT, Kind.MONEY, Kind.DATE, Kind.DURATION, Kind.NUMBER)
 
 
@@ -54,10 +56,16 @@ def other_figures(one: str, other: str) -> str | None:
             for text in (one, other)
         )
         if first and second:
-            if len(first) == len(second) and not set(first) & set(second):
-                return "They give different figures."
-            return None
+            same = any(_alike(a, b) for a in first for b in second)
+            return None if same or len(first) != len(second) else "They give different figures."
     return None
+
+
+def _alike(one: str | float | None, other: str | float | None) -> bool:
+    """Whether two figures are the same, or one the other rounded."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=_ROUNDED)
+    return one == other
 
 
 def other_names(one: str, other: str) -> bool:

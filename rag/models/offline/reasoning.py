@@ -20,6 +20,7 @@ from rag.models.offline import ID, cues
 from rag.models.offline.candidates import Candidate
 from rag.models.offline.opposition import opposed, other_names, overlap
 from rag.models.offline.sentences import embed, most_promising, statement, telling_sentences
+from rag.models.offline.words import telling
 from rag.models.tasks import (
     Argument,
     Contradiction,
@@ -98,7 +99,7 @@ class Arguing:
         given = 0
         for place in np.argsort(-likes[ones, others], kind="stable").tolist():
             one, other = found[ones[place]], found[others[place]]
-            if overlap(one.text, other.text) < SHARED or other_names(one.text, other.text):
+            if overlap(one.text, other.text) < SHARED or _elsewhere(one, other):
                 continue
             why = opposed(one.text, other.text)
             if why is not None:
@@ -106,6 +107,12 @@ class Arguing:
                 given += 1
             if given == MOST_CONTRADICTIONS:
                 return
+
+
+def _elsewhere(one: Candidate, other: Candidate) -> bool:
+    """Whether two sentences speak of different things: of other names, or in other sections."""
+    headings = [set(telling(each.heading.text)) for each in (one, other)]
+    return other_names(one.text, other.text) or (all(headings) and headings[0] != headings[1])
 
 
 def _arguments(found: Sequence[Candidate]) -> Iterator[Argument]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rag.embedding import Embedder
 from rag.models.offline.answering import LONGEST_EMBEDDED
-from rag.models.offline.candidates import Candidate, candidates
+from rag.models.offline.candidates import Candidate, candidates, is_row
 from rag.models.offline.words import telling
 from rag.models.tasks import Evidence, Statement
 from rag.types import FloatMatrix, FloatVector, Passage
@@ -19,9 +19,13 @@ _FEWEST_WORDS = 4
 
 
 def telling_sentences(passages: Sequence[Passage]) -> list[Candidate]:
-    """The sentences that say something: no headings or fragments; if there are none, these."""
+    """The sentences that say something: no headings, rows, fragments; if there are none, these."""
     found = candidates(passages)
-    kept = [one for one in found if not one.announces and len(one.words) >= _FEWEST_WORDS]
+    kept = [
+        one
+        for one in found
+        if not (one.announces or is_row(one.text)) and len(one.words) >= _FEWEST_WORDS
+    ]
     return kept or [one for one in found if not one.announces] or found
 
 

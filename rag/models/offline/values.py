@@ -183,6 +183,15 @@ def _phones(text: str) -> Iterator[Found]:
             yield _found(match)
 
 
+def _codes(text: str) -> Iterator[Found]:
+    """What numbers and letters name: no dates, and no short numbers."""
+    days = [(start, end) for start, end, _ in dates(text)]
+    for match in _CODE.finditer(text):
+        inside = any(start < match.end() and match.start() < end for start, end in days)
+        if not inside and len(match.group()) > 2:
+            yield _found(match)
+
+
 def _plain(expression: re.Pattern[str]) -> Callable[[str], Iterator[Found]]:
     return lambda text: map(_found, expression.finditer(text))
 
@@ -190,7 +199,6 @@ def _plain(expression: re.Pattern[str]) -> Callable[[str], Iterator[Found]]:
 def _names(text: str) -> Iterator[Found]:
     """Names as capitals show them: not words that open sentences, nor defined terms in quotes."""
     for match in _NAME.finditer(text):
-        start, end = match.span()
         parts = list(re.finditer(r"\S+", match.group()))
         while parts and _bare(parts[0].group()) in _NO_NAMES:
             parts.pop(0)
@@ -202,17 +210,13 @@ def _names(text: str) -> Iterator[Found]:
             continue
         start, end = match.start() + parts[0].start(), match.start() + parts[-1].end()
         name = text[start:end].rstrip(",")
-        if name.endswith(".") and not re.search(
-            r"(?:\b[A-Z]|Inc|Ltd|Corp|Co|Jr|Sr|L\.P|C)\.$", name
-        ):
+        if name.endswith(".") and not _ABBREVIATED.search(name):
             name = name[:-1]
         quoted = text[max(0, start - 1) : start] in ("“", '"', "‘", "„")
         kind_of = _A_KIND_OF.match(text, start + len(name)) is not None
-        if (
-            not (quoted or kind_of)
-            and sum(map(str.isalpha, name)) > 1
-            and len(parts) <= _LONGEST_NAME
-        ):
+        opens = len(parts) == 1 and not text[:start].strip() and len(text) > end
+        sized = sum(map(str.isalpha, name)) > 1 and len(parts) <= _LONGEST_NAME
+        if sized and not (quoted or kind_of or opens):
             yield Found(start=start, end=start + len(name), text=name)
     yield from map(_found, _CJK_NAME.finditer(text))
 
@@ -264,5 +268,5 @@ _FINDERS: Mapping[Kind, Callable[[str], Iterator[Found]]] = {
     Kind.ORGANISATION: _organisations,
     Kind.NAME: _names,
     Kind.PLACE: _places,
-    Kind.CODE: _plain(_CODE),
+    Kind.CODE: _codes,
 }

@@ -26,8 +26,8 @@ MOST_EMBEDDED = 16
 # A sentence speaks of the claim from this likeness and share of its words on; it supports or
 # contradicts it from that on.
 LIKE, COVERED = 0.55, 0.5
-SUPPORTS_LIKE, SUPPORTS_COVERED = 0.7, 0.75
-DENIES_LIKE, DENIES_COVERED = 0.7, 0.65
+SUPPORTS_LIKE, SUPPORTS_COVERED = 0.75, 0.6
+DENIES_LIKE, DENIES_COVERED = 0.75, 0.65
 _SURE = 0.9
 
 
