@@ -49,6 +49,10 @@ class Client:
         given = {name: value for name, value in body.items() if value is not None}
         return self._json("POST", path, json=given, timeout=None if patient else _TIMEOUT)
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> Json:
+        """Change an object."""
+        return self._json("PATCH", path, json=body)
+
     def delete(self, path: str) -> Json:
         """Delete an object."""
         return self._json("DELETE", path)

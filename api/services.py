@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api.engines import by_id
 from api.home import Home
 from api.settings import Settings
 from ingest.chunk import complete
@@ -227,8 +228,9 @@ def _build(
         pricing=load_pricing(settings.pricing) if settings.pricing else Pricing(),
         detector=_detector(settings.redact),
     )
-    engine = open_engine(settings.engine, models)
-    offline = engine if engine.id == "offline" else open_engine("offline", models)
+    engines = by_id(
+        open_engine(name, models) for name in (settings.engine, *settings.engines, "offline")
+    )
     return Services(
         settings=settings,
         home=home,
@@ -243,8 +245,8 @@ def _build(
         ),
         indexes=indexes,
         retriever=Retriever(catalog, indexes, embedder),
-        engine=engine,
-        engines={engine.id: engine, offline.id: offline},
+        engine=next(iter(engines.values())),
+        engines=engines,
         pricing=models.pricing,
         monitor=monitor,
         budgets=Budgets(

@@ -30,6 +30,7 @@ class Settings:
     embedder: str = "onnx"
     embedder_api_key: str | None = None
     engine: str = "offline"
+    engines: tuple[str, ...] = ()
     openai_api_key: str | None = None
     anthropic_api_key: str | None = None
     compatible_api_key: str | None = None
@@ -72,8 +73,10 @@ class Settings:
             elif field.name == "index":
                 kind, colon, where = str(value).partition(":")
                 value = kind + colon + public_url(where.partition("?")[0])
+            elif field.name == "engines":
+                value = "; ".join(map(_public_names, value))
             elif field.name in ("embedder", "engine"):
-                value = ",".join(_public(name) for name in str(value).split(","))
+                value = _public_names(str(value))
             shown[PREFIX + field.name.upper()] = str(value) if isinstance(value, Path) else value
         return shown
 
@@ -110,6 +113,8 @@ def _parse(field: str, name: str, value: str) -> object:
         return int(value)
     if field.startswith("budget_"):
         return _amount(name, value)
+    if field == "engines":
+        return tuple(name.strip() for name in value.split(";") if name.strip())
     if field in ("home", "pricing"):
         return Path(value).expanduser().absolute()
     if field == "api_keys":
@@ -130,6 +135,10 @@ def _amount(name: str, value: str) -> float:
     if not _AMOUNT.fullmatch(value):
         raise ConfigurationError(f"{name} must be US dollars, as in 2 or 0.50, not {value!r}.")
     return float(value)
+
+
+def _public_names(models: str) -> str:
+    return ",".join(map(_public, models.split(",")))
 
 
 def _public(model: str) -> str:

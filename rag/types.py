@@ -311,12 +311,16 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """A named set of documents with one chunking and one embedding model."""
+    """A named set of documents with one chunking and one embedding model.
+
+    ``engine`` is what answers from it; ``None`` leaves that to whoever runs the service.
+    """
 
     id: str
     tenant: str
     name: str
     embedder: str
+    engine: str | None
     chunking: Mapping[str, Any]
     metadata_schema: Mapping[str, Any]
     seq: int

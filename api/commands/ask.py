@@ -32,6 +32,7 @@ _filter = click.option(
     metavar="JSON",
     help='Only documents whose metadata fits, such as \'{"year": {"$gte": 2024}}\'.',
 )
+_engine = click.option("--engine", metavar="NAME", help="What answers; see `ibidem engines`.")
 _top_k = click.option("--top-k", type=click.IntRange(1, 50), help="Most passages to read.")
 
 
@@ -45,6 +46,7 @@ _top_k = click.option("--top-k", type=click.IntRange(1, 50), help="Most passages
     type=click.FloatRange(0, min_open=True),
     help="Most that language models may cost.",
 )
+@_engine
 @target
 def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any) -> None:
     """Answer a question from the documents, with the places that say so."""
@@ -57,6 +59,7 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
                 "filter": filter,
                 "top_k": options["top_k"],
                 "budget_usd": options["budget_usd"],
+                "engine": options["engine"],
             },
         )
         if options["as_json"]:

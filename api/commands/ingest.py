@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
 
-from api.commands.common import connected, note, plain, show_json, show_table, target
+from api.commands.common import collection_id, connected, note, plain, show_json, show_table, target
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -26,6 +26,7 @@ _LOOK_S = 0.2
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--collection", metavar="NAME", help="Into this one, made when there is none yet.")
+@click.option("--engine", metavar="NAME", help="With --collection: what answers from it.")
 @click.option(
     "--metadata",
     multiple=True,
@@ -79,6 +80,8 @@ def ingest(
         raise click.UsageError("--watch, --dry-run and --allow-removal need --sync.")
     if how["watch"] and how["dry_run"]:
         raise click.UsageError("--watch and --dry-run exclude each other.")
+    if how["engine"] and (collection is None or how["dry_run"]):
+        raise click.UsageError("--engine needs --collection, and no --dry-run.")
     password = password_file.readline().rstrip("\r\n") if password_file else None
     if how["ask"]:
         password = click.prompt("Password", hide_input=True, err=True)
@@ -88,6 +91,8 @@ def ingest(
         from api.commands.intake import find_files
         from api.commands.patterns import Patterns
 
+        if how["engine"]:
+            _pin(client, str(collection), how["engine"])
         selection = Selection(include=Patterns(include), exclude=Patterns(exclude))
         if how["in_step"]:
             from api.commands.watch import keep_in_step
@@ -187,14 +192,23 @@ def report(outcomes: Sequence[Outcome], seconds: float, *, as_json: bool) -> Non
     click.echo(f"{', '.join(said)} in {seconds:.1f} s")
 
 
-def _make_collection(client: Client, name: str) -> None:
+def _make_collection(client: Client, name: str, engine: str | None = None) -> bool:
+    """Make a collection unless it is there; true when it was not."""
     from rag.errors import Conflict
 
     try:
-        client.post("/v1/collections", {"name": name})
+        client.post("/v1/collections", {"name": name, "engine": engine})
     except Conflict:
-        return
+        return False
     note(f"Made the collection {name!r}.")
+    return True
+
+
+def _pin(client: Client, collection: str, engine: str) -> None:
+    """Let an engine answer from a collection, which is made when there is none yet."""
+    if not _make_collection(client, collection, engine):
+        place = f"/v1/collections/{collection_id(client, collection)}"
+        client.patch(place, {"engine": engine})
 
 
 def _drive(

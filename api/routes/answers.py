@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from api import errors, events
 from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
+from api.engines import check_engine, choose_engine
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.schemas.answers import (
     AnswerOut,
@@ -98,10 +99,8 @@ def ask(
     without `stream`), or `error`; `done` is always the last. Nothing is sent before its
     quotes were located. A stream is not repeated, so it takes no `Idempotency-Key`.
     """
-    engines = door.services.engines
-    if body.engine is not None and body.engine not in engines:
-        known = ", ".join(engines)
-        raise InvalidRequest(f"No engine {body.engine[:64]!r}; there are: {known}.", param="engine")
+    if body.engine is not None:
+        check_engine(door.services.engines, body.engine)
     if body.stream and key is not None:
         raise InvalidRequest(
             "A stream cannot be repeated: ask without `stream`, or without an Idempotency-Key.",
@@ -146,6 +145,7 @@ class _Asked:
             top_k=body.top_k,
         )
         self._body = body
+        self._engine = choose_engine(door.services.engines, body.engine, collections)
         self._started = time.perf_counter()
         self._passages: list[Passage] = door.services.retriever.search(
             SearchRequest(
@@ -162,7 +162,7 @@ class _Asked:
         return line.stream(
             self._body.question,
             passages=self._passages,
-            engine=services.engines[self._body.engine or services.engine.id],
+            engine=self._engine,
             source=services.catalog,
             context=self._context,
         )

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.door import Door, DoorDep, TenantDep, check_id
+from api.engines import check_engine
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.schemas.collections import (
     CollectionCreate,
@@ -44,6 +45,8 @@ def create_collection(
 ) -> Response:
     """Make an empty collection with a chunking and a metadata schema of its own."""
     chunking = door.services.chunking(body.chunking.model_dump())
+    if body.engine is not None:
+        check_engine(door.services.engines, body.engine)
 
     def create() -> Reply:
         collection = door.services.catalog.collections.create(
@@ -52,6 +55,7 @@ def create_collection(
             embedder=door.services.embedder.id,
             chunking=chunking,
             metadata_schema=body.metadata_schema,
+            engine=body.engine,
         )
         return Reply(status=201, body=CollectionOut.of(collection, {}).model_dump_json())
 
@@ -91,10 +95,16 @@ def get_collection(collection_id: str, door: DoorDep, tenant: TenantDep) -> Coll
 def update_collection(
     collection_id: str, body: CollectionUpdate, door: DoorDep, tenant: TenantDep
 ) -> CollectionOut:
-    """Rename it, or replace its metadata schema."""
+    """Rename it, replace its metadata schema, or pin it to an engine (`null` takes that back)."""
     check_id("col", collection_id, "collection")
+    if body.engine is not None:
+        check_engine(door.services.engines, body.engine)
     changed = door.services.catalog.collections.update(
-        tenant, collection_id, name=body.name, metadata_schema=body.metadata_schema
+        tenant,
+        collection_id,
+        name=body.name,
+        metadata_schema=body.metadata_schema,
+        engine=(body.engine or "") if "engine" in body.model_fields_set else None,
     )
     return _show(door, changed)
 

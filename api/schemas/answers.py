@@ -47,7 +47,10 @@ class AskBody(_Scope):
     question: Words = Field(max_length=10_000, examples=["What notice does termination need?"])
     top_k: int = Field(8, ge=1, le=50, description="Most passages to read.")
     engine: str | None = Field(
-        None, description="What reads the passages; see `GET /engines`.", examples=["offline"]
+        None,
+        description="What reads the passages, see `GET /engines`; else what the collections are "
+        "pinned to, else the service's default.",
+        examples=["offline"],
     )
     budget_usd: float | None = Field(
         None,

@@ -41,6 +41,17 @@ MetadataSchema: TypeAlias = Annotated[
 ]
 
 
+Pin: TypeAlias = Annotated[
+    Text | None,
+    Field(
+        description="The engine that answers from this collection, of those that `GET /engines` "
+        "lists; null leaves it to the service. A request may name another.",
+        max_length=1_000,
+        examples=["offline"],
+    ),
+]
+
+
 class Chunking(Strict):
     """How documents are cut into the pieces that are embedded and searched."""
 
@@ -94,6 +105,7 @@ class CollectionCreate(Strict):
     name: Name
     chunking: Chunking = Chunking()
     metadata_schema: MetadataSchema = Field({}, max_length=100)
+    engine: Pin = None
 
     model_config = ConfigDict(
         extra="forbid",
@@ -114,6 +126,7 @@ class CollectionUpdate(Strict):
 
     name: Name | None = None
     metadata_schema: MetadataSchema | None = None
+    engine: Pin = None
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "contracts-2024"}]}
@@ -136,6 +149,9 @@ class CollectionOut(BaseModel):
     object: Literal["collection"] = "collection"
     name: str = Field(examples=["contracts"])
     embedder: str = Field(description="The embedding model of its chunks.")
+    engine: str | None = Field(
+        description="What answers from it when a request names no engine; null for the default."
+    )
     chunking: dict[str, Any]
     metadata_schema: dict[str, str]
     documents: DocumentCounts
@@ -149,6 +165,7 @@ class CollectionOut(BaseModel):
             id=collection.id,
             name=collection.name,
             embedder=collection.embedder,
+            engine=collection.engine,
             chunking=dict(collection.chunking),
             metadata_schema=dict(collection.metadata_schema),
             documents=DocumentCounts(**{s.value: counts.get(s.value, 0) for s in DocumentStatus}),

@@ -56,6 +56,7 @@ class Collections:
         embedder: str,
         chunking: Mapping[str, Any],
         metadata_schema: Mapping[str, Any] | None = None,
+        engine: str | None = None,
     ) -> Collection:
         """Add an empty collection.
 
@@ -68,6 +69,7 @@ class Collections:
             "owner": tenant,
             "name": name,
             "embedder": embedder,
+            "engine": engine,
             "chunking": dict(chunking),
             "metadata_schema": dict(metadata_schema or {}),
             "seq": 0,
@@ -121,8 +123,9 @@ class Collections:
         *,
         name: str | None = None,
         metadata_schema: Mapping[str, Any] | None = None,
+        engine: str | None = None,
     ) -> Collection:
-        """Rename, or replace the metadata schema.
+        """Rename, replace the metadata schema, or pin to an engine; ``""`` takes the pin away.
 
         Raises:
             NotFound: the tenant has no such collection.
@@ -133,6 +136,8 @@ class Collections:
             values["name"] = name
         if metadata_schema is not None:
             values["metadata_schema"] = dict(metadata_schema)
+        if engine is not None:
+            values["engine"] = engine or None
         collection = self.get(tenant, collection_id)
         if values:
             try:

@@ -48,6 +48,7 @@ collections = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("embedder", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text),
     sa.Column("chunking", Json, nullable=False),
     sa.Column("metadata_schema", Json, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),

@@ -59,6 +59,8 @@ class Resources:
     pricing: Pricing = field(default_factory=Pricing)
     detector: Detector | None = None
     """Finds what is hidden from models on other machines; nothing is without one."""
+    limits: dict[str, Limits] = field(default_factory=dict)
+    """By provider; filled as models are opened."""
 
 
 def open_engine(name: str, resources: Resources) -> Engine:
@@ -94,11 +96,10 @@ def _routing(names: list[str], models: _Models, offline: OfflineEngine) -> Engin
 
 
 class _Models:
-    """Opens language models that share the limits of their providers."""
+    """Opens language models."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._limits: dict[str, Limits] = {}
 
     def candidate(self, name: str) -> Candidate:
         """The engine of ``MODEL`` or ``vote:N:MODEL``, and what it asks for."""
@@ -131,7 +132,7 @@ class _Models:
         backend = open_backend(spec, known)
         calls = Calls(
             backend,
-            limits=self._limits.setdefault(backend.provider, Limits()),
+            limits=known.limits.setdefault(backend.provider, Limits()),
             meter=known.meter,
             pricing=known.pricing,
         )

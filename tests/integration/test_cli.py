@@ -283,6 +283,19 @@ def test_engines_are_listed(terminal: Terminal) -> None:
     assert terminal.json("engines")["data"][0]["id"] == "offline"
 
 
+def test_a_collection_is_pinned_to_an_engine(terminal: Terminal, files: Path) -> None:
+    lease = str(files / "lease.txt")
+    into = ("--collection", "pinned", "--engine")
+    assert terminal.run("ingest", lease, *into, "gpt") == 1
+    assert "there are: offline" in terminal.err
+    assert terminal.run("ingest", lease, "--collection", "pinned") == 0
+    assert terminal.run("ingest", lease, *into, "offline") == 0
+    asked = ("ask", "What is the rent?", "--collection", "pinned", "--engine")
+    assert terminal.json(*asked, "offline")["engine"] == "offline"
+    assert terminal.run(*asked, "gpt") == 1
+    assert terminal.run("ingest", lease, "--engine", "offline") == 2
+
+
 def test_what_engines_did_is_the_services_to_say(terminal: Terminal) -> None:
     assert terminal.run("engines", "--stats") == 0
     assert "Nothing was asked yet" in terminal.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from api.security import TENANT
 from rag.models.observe import Attempt, Purpose
 from tests.integration.conftest import LEASE, Opened
 from tests.providers import compatible_reply
@@ -28,7 +30,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[Any] = []
         self.status = 200
-        self.text = ""
+        self.text: str | Callable[[str], str] = ""
 
     @property
     def engine(self) -> str:
@@ -41,7 +43,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = int(self.headers["content-length"])
         self.server.asked.append(json.loads(self.rfile.read(length)))
-        body = json.dumps(compatible_reply(self.server.text)).encode()
+        text = self.server.text
+        said = text(json.dumps(self.server.asked[-1])) if callable(text) else text
+        body = json.dumps(compatible_reply(said)).encode()
         self.send_response(self.server.status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
@@ -190,3 +194,81 @@ def test_offline_steps_in_and_says_so(open_rest: Callable[..., Opened]) -> None:
         assert answer["engine"] == "offline"
         assert "offline stepped in" in answer["notes"][0]
         assert answer["found"]
+
+
+def test_a_collection_is_answered_by_the_engine_that_it_is_pinned_to(
+    open_rest: Callable[..., Opened],
+) -> None:
+    with serving() as server, open_rest(work=True, engines=(server.engine,)) as rest:
+        pinned = f"compatible:tiny@http://127.0.0.1:{server.server_port}/v1"
+        made = rest.client.post("/v1/collections", json={"name": "a", "engine": pinned}).json()
+        assert made["engine"] == pinned
+        rest.ready("lease.txt", LEASE.encode(), collection="a")
+        server.text = reply("notice of ninety days in writing")
+        body = {**QUESTION, "collection": made["id"]}
+        answer = rest.client.post("/v1/ask", json=body).json()
+        assert (answer["engine"], answer["revision"]) == (pinned, "big-2026-01-01")
+        assert answer["prompt"]["version"] >= 1
+        kept = rest.client.get(f"/v1/answers/{answer['id']}").json()
+        assert kept["revision"] == "big-2026-01-01"
+        other = rest.client.post("/v1/ask", json={**body, "engine": "offline"}).json()
+        assert (other["engine"], other["revision"]) == ("offline", None)
+        place = f"/v1/collections/{made['id']}"
+        assert rest.client.patch(place, json={"name": "b"}).json()["engine"] == pinned
+        assert rest.client.patch(place, json={"engine": None}).json()["engine"] is None
+        assert rest.client.post("/v1/ask", json=body).json()["engine"] == "offline"
+        # As if this service no longer had the model.
+        rest.services.catalog.collections.update(TENANT, made["id"], engine="openai:gone")
+        refused = rest.client.post("/v1/ask", json=body)
+        assert refused.status_code == 409
+        assert "openai:gone" in refused.json()["error"]["message"]
+        assert rest.client.post("/v1/ask", json={**body, "engine": "offline"}).is_success
+
+
+def test_pins_are_checked_when_they_are_set_and_have_to_agree(
+    open_rest: Callable[..., Opened],
+) -> None:
+    with serving() as server, open_rest(engines=(server.engine,)) as rest:
+        model = f"compatible:tiny@http://127.0.0.1:{server.server_port}/v1"
+        wrong = rest.client.post("/v1/collections", json={"name": "a", "engine": "gpt"})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (422, "engine")
+        assert "offline" in wrong.json()["error"]["message"]
+        for name, engine in (("a", "offline"), ("b", model), ("c", None)):
+            rest.client.post("/v1/collections", json={"name": name, "engine": engine})
+        both = rest.client.post("/v1/ask", json={**QUESTION, "collections": ["a", "b"]})
+        assert (both.status_code, both.json()["error"]["param"]) == (422, "engine")
+        shared = rest.client.post("/v1/ask", json={**QUESTION, "collections": ["a", "c"]})
+        assert shared.json()["engine"] == "offline"
+        (first, *_) = rest.client.get("/v1/collections", params={"order": "asc"}).json()["data"]
+        bad = rest.client.patch(f"/v1/collections/{first['id']}", json={"engine": "gpt"})
+        assert bad.status_code == 422
+
+
+def test_a_route_escalates_and_the_answer_says_why(open_rest: Callable[..., Opened]) -> None:
+    with serving() as server, open_rest(work=True, engine=f"route:offline,{server.engine}") as rest:
+        rest.ready("lease.txt", LEASE.encode())
+        server.text = reply("north window")
+        answer = rest.client.post("/v1/ask", json={"question": "Who mends panes of glass?"}).json()
+        assert answer["decisions"][0]["engine"] == "offline"
+        assert [one["taken"] for one in answer["decisions"]] == [False, True]
+        assert answer["engine"].startswith("compatible:tiny")
+        assert "offline was not enough" in answer["notes"][0]
+        assert answer["found"]
+
+
+def test_what_is_private_stays_here_and_quotes_are_located(
+    open_rest: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.models.registry._is_elsewhere", lambda _: True)
+    with serving() as server, open_rest(work=True, engine=server.engine, redact="email") as rest:
+        rest.ready("lease.txt", b"Notices to end the lease go to ann@boats.example in writing.")
+
+        def hidden(sent: str) -> str:
+            assert "ann@boats" not in sent
+            return re.findall(r"\[EMAIL_\w+\]", sent)[0]
+
+        server.text = lambda sent: reply(f"lease go to {hidden(sent)}")
+        body = {"question": "Where do notices to end the lease go?"}
+        answer = rest.client.post("/v1/ask", json=body).json()
+        (citation,) = answer["sentences"][0]["citations"]
+        assert citation["cited_text"] == "lease go to ann@boats.example"
