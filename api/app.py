@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
@@ -17,6 +17,7 @@ from api.door import Door, Submits
 from api.events import JobWatcher
 from api.metrics import Metrics
 from api.middleware import BodyLimit, RequestContext
+from api.parameters import known_parameters
 from api.routes import (
     answers,
     chunks,
@@ -129,7 +130,7 @@ def _add_routes(app: FastAPI) -> None:
         jobs,
         operations,
     ):
-        api.include_router(module.router)
+        api.include_router(module.router, dependencies=[Depends(known_parameters)])
     api.include_router(operations.probes)
     app.include_router(api)
     app.include_router(operations.probes, include_in_schema=False)

@@ -15,9 +15,10 @@ from api.commands.chunks import chunks
 from api.commands.documents import docs, jobs
 from api.commands.ingest import ingest
 from api.commands.service import audit, config, engines, serve
-from rag.errors import ConfigurationError, IbidemError
+from rag.errors import ConfigurationError, IbidemError, InvalidRequest
 
 _INTERRUPTED = 130
+_WRONG_USAGE = (ConfigurationError, InvalidRequest)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,7 +63,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), 1)
     except IbidemError as error:
-        return _fail(error.message, 2 if isinstance(error, ConfigurationError) else 1)
+        return _fail(error.message, 2 if isinstance(error, _WRONG_USAGE) else 1)
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
     except BrokenPipeError:  # the reader of our output has seen enough

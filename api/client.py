@@ -96,19 +96,22 @@ class Client:
                 time.sleep(1)
                 waited += 1
 
-    def preview_chunks(self, file: Path, chunking: Mapping[str, Any], *, limit: int) -> Json:
+    def preview_chunks(
+        self, file: Path, chunking: Mapping[str, Any], *, limit: int, password: str | None = None
+    ) -> Json:
         """Send a file to be cut, and not to be kept; settings that are ``None`` are left out.
 
         Raises:
             OSError: the file cannot be read.
         """
         given = {name: value for name, value in chunking.items() if value is not None}
+        fields = {"chunking": json.dumps(given), **({"password": password} if password else {})}
         with file.open("rb") as stream:
             return self._json(
                 "POST",
                 "/v1/chunks:preview",
                 params={"limit": limit},
-                data={"chunking": json.dumps(given)},
+                data=fields,
                 files={"file": (file.name, stream)},
                 timeout=None,
             )

@@ -135,8 +135,17 @@ def log_to_stderr() -> None:
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
     )
+    logging.getLogger("uvicorn.access").addFilter(is_worth_a_line)
     for chatty in ("alembic", "uvicorn.error", "httpx2", "dbos"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not that somebody looked and found what they looked for: who waits asks every second."""
+    match record.args:
+        case (_, str(method), _, _, int(status)):
+            return method not in ("GET", "HEAD") or status >= 400
+    return True
 
 
 def _leave(_signal: int, _frame: object) -> NoReturn:

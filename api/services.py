@@ -12,7 +12,7 @@ from api.engines import by_id
 from api.home import Home
 from api.settings import Settings
 from ingest.chunk import complete
-from ingest.intake import Incoming, receive
+from ingest.intake import Incoming, display_name, receive
 from ingest.originals import Originals
 from ingest.pipeline import Pipeline
 from rag.catalog import Catalog
@@ -129,7 +129,20 @@ class Services:
                 one for one in outdated if sources.release(collection.id, source, removed, one)
             ]
         self.catalog.garbage.collect(self.originals.discard)
+        for one in set(outdated).difference(deleted):
+            self._rename(collection, one, removed)
         return deleted
+
+    def _rename(self, collection: Collection, document_id: str, removed: Sequence[str]) -> None:
+        """Call a document as a file of it that is left, when it bore the name of one removed."""
+        before = {display_name(path) for path in removed}
+        names = [
+            display_name(path) for path in self.catalog.sources.paths(collection.id, document_id)
+        ]
+        with suppress(NotFound):  # deleted meanwhile
+            document = self.catalog.documents.get(collection.tenant, document_id)
+            if names and document.name in before.difference(names):
+                self.catalog.documents.update(collection.tenant, document_id, name=names[0])
 
     def delete_collection(self, tenant: str, collection: Collection) -> None:
         """Delete a collection with all of its documents.

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from api.commands.common import connected, plain, printable, show_json, target
+from api.commands.common import (
+    asked_password,
+    connected,
+    password_options,
+    plain,
+    printable,
+    show_json,
+    target,
+)
 
 if TYPE_CHECKING:
     from api.client import Json
@@ -44,11 +52,21 @@ def _parse_options(
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=100, help="Most chunks to show; 100."
 )
+@password_options
 @target
-def chunks(file: Path, limit: int, url: str | None, as_json: bool, **chunking: Any) -> None:
+def chunks(
+    file: Path,
+    limit: int,
+    ask: bool,
+    password_file: TextIO | None,
+    url: str | None,
+    as_json: bool,
+    **chunking: Any,
+) -> None:
     """Show how a file would be cut, without storing it."""
+    password = asked_password(password_file, ask=ask)
     with connected(url) as client:
-        found = client.preview_chunks(file, chunking, limit=limit)
+        found = client.preview_chunks(file, chunking, limit=limit, password=password)
     if as_json:
         show_json(found)
     else:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -30,6 +30,26 @@ def target(command: _Command) -> _Command:
         help="A running service to work on, such as http://127.0.0.1:8000; "
         "the first of IBIDEM_API_KEYS is sent to it.",
     )(command)
+
+
+def password_options(command: _Command) -> _Command:
+    """Options ``--password`` and ``--password-file``; see `asked_password`."""
+    command = click.option(
+        "--password-file",
+        type=click.File("r"),
+        metavar="FILE",
+        help="Read what opens locked files from the first line of this file.",
+    )(command)
+    return click.option("--password", "ask", is_flag=True, help="Ask for what opens locked files.")(
+        command
+    )
+
+
+def asked_password(file: TextIO | None, *, ask: bool) -> str | None:
+    """What opens locked files, as the options say; ``None`` for nothing."""
+    if ask:
+        return str(click.prompt("Password", hide_input=True, err=True))
+    return file.readline().rstrip("\r\n") if file else None
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from api.commands.common import (
     show_table,
     target,
 )
-from rag.errors import InvalidRequest
+from rag.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from api.client import Client, Json
@@ -201,27 +203,57 @@ def watch_jobs(job_id: str | None, url: str | None, as_json: bool) -> int:
 
     The exit code is 1 when one of them failed.
     """
+    failed = False
     with connected(url, work=True) as client:
-        if job_id:
-            watched = [client.get(f"/v1/jobs/{job_id}")]
-        else:
-            watched = [
-                one for status in _UNFINISHED for one in client.all("/v1/jobs", status=status)
-            ]
-        finished = [_wait(client, job, as_json) for job in watched]
-    return 1 if any(job["status"] == "failed" for job in finished) else 0
+        for job in _watched(client, job_id):
+            failed |= job["status"] == "failed"
+            if as_json:
+                show_json(job)
+                continue
+            name = plain(job["document_name"] or "")
+            line = f"{job['id']}  {job['status']}  {_progress(job)}  {name}  {_reason(job)}"
+            click.echo(line.rstrip())
+    return 1 if failed else 0
 
 
-def _wait(client: Client, job: Json, as_json: bool) -> Json:
+def _watched(client: Client, job_id: str | None) -> Iterator[Json]:
+    """Each job once when it has ended: the one, or all, and those on files found inside."""
+    waiting = [client.get(f"/v1/jobs/{job_id}")] if job_id else _unfinished(client)
+    seen = {job["id"] for job in waiting}
+    while waiting:
+        job = _ended(client, waiting.pop(0))
+        yield job
+        more = _inside(client, job)
+        if not waiting and job_id is None:
+            more += _unfinished(client)
+        waiting += [
+            one for one in {one["id"]: one for one in more}.values() if one["id"] not in seen
+        ]
+        seen.update(one["id"] for one in waiting)
+
+
+def _unfinished(client: Client) -> list[Json]:
+    """Oldest first; one may be listed under two states while it goes from one to the other."""
+    listed = [one for status in _UNFINISHED for one in client.all("/v1/jobs", status=status)]
+    return sorted({one["id"]: one for one in listed}.values(), key=lambda one: one["created_at"])
+
+
+def _inside(client: Client, job: Json) -> list[Json]:
+    """The jobs that this one brought about: those on files found inside its document."""
+    found = []
+    with suppress(NotFound):  # deleted meanwhile
+        document = client.get(f"/v1/documents/{job['document_id']}")
+        for inner_id in document["attachment_ids"]:
+            inner = client.get(f"/v1/jobs/{client.get(f'/v1/documents/{inner_id}')['job_id']}")
+            if inner["created_at"] >= job["created_at"]:
+                found.append(inner)
+    return found
+
+
+def _ended(client: Client, job: Json) -> Json:
     while job["status"] in _UNFINISHED:
         time.sleep(_LOOK_S)
         job = client.get(f"/v1/jobs/{job['id']}")
-    if as_json:
-        show_json(job)
-    else:
-        name = plain(job["document_name"] or "")
-        line = f"{job['id']}  {job['status']}  {_progress(job)}  {name}  {_reason(job)}"
-        click.echo(line.rstrip())
     return job
 
 

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
 
-from api.commands.common import collection_id, connected, note, plain, show_json, show_table, target
+from api.commands.common import (
+    asked_password,
+    collection_id,
+    connected,
+    note,
+    password_options,
+    plain,
+    show_json,
+    show_table,
+    target,
+)
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -33,13 +43,7 @@ _LOOK_S = 0.2
     metavar="KEY=VALUE",
     help="A field to filter by; may be given several times. Numbers and true/false are such.",
 )
-@click.option("--password", "ask", is_flag=True, help="Ask for what opens locked files.")
-@click.option(
-    "--password-file",
-    type=click.File("r"),
-    metavar="FILE",
-    help="Read what opens locked files from the first line of this file.",
-)
+@password_options
 @click.option(
     "--include", multiple=True, metavar="PATTERN", help="In folders, only files of this pattern."
 )
@@ -82,9 +86,7 @@ def ingest(
         raise click.UsageError("--watch and --dry-run exclude each other.")
     if how["engine"] and (collection is None or how["dry_run"]):
         raise click.UsageError("--engine needs --collection, and no --dry-run.")
-    password = password_file.readline().rstrip("\r\n") if password_file else None
-    if how["ask"]:
-        password = click.prompt("Password", hide_input=True, err=True)
+    password = asked_password(password_file, ask=how["ask"])
     started = time.monotonic()
     with connected(how["url"], work=not how["dry_run"]) as client:
         from api.commands.folder import Selection

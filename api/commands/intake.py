@@ -44,6 +44,8 @@ def find_files(
                 folder = scan(path, selection or Selection())
                 files.update(dict.fromkeys(file.path for file in folder.files.values()))
                 hidden += folder.left_out
+                if not folder.files and not folder.left_out:
+                    hidden.append(Outcome(path=str(path), status="skipped", error=_EMPTY_FOLDER))
             else:
                 files[path] = None
     return list(files), hidden
@@ -158,4 +160,5 @@ class Intake:
 
 
 _ONE_FILE = ("payload_too_large",)
+_EMPTY_FOLDER = {"code": "empty_folder", "message": "There is no file in this folder."}
 _DELETED = {"code": "deleted", "message": "It was deleted while it was being read."}

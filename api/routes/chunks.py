@@ -47,6 +47,10 @@ _BODY = {
                             "description": "A JSON object, as `chunking` of a collection.",
                             "contentMediaType": "application/json",
                         },
+                        "password": {
+                            "type": "string",
+                            "description": "What opens the file, should it be locked.",
+                        },
                     },
                 },
                 "example": {
@@ -106,7 +110,7 @@ def _from_form(request: Request, door: Door) -> tuple[Chunking, ParsedDocument]:
         request.headers.get("content-type", ""),
         body_parts(request, file_limit=limit),
         file="file",
-        fields=frozenset({"chunking"}),
+        fields=frozenset({"chunking", "password"}),
     )
     originals, languages = services.originals, services.pipeline.ocr_languages
     with ExitStack() as stack:
@@ -117,8 +121,13 @@ def _from_form(request: Request, door: Door) -> tuple[Chunking, ParsedDocument]:
         chunking = _chunking(form.fields.get("chunking", ""))
         services.chunking(chunking.model_dump())  # what is wrong with it is said before reading
         media_type = detect(upload.path, display_name(file.name), file.declared_type)
-        folder = originals.folder
-        parsed = parse(upload.path, media_type, folder=folder, ocr_languages=languages)
+        parsed = parse(
+            upload.path,
+            media_type,
+            folder=originals.folder,
+            ocr_languages=languages,
+            password=form.fields.get("password"),
+        )
     return chunking, parsed
 
 

@@ -30,7 +30,9 @@ class DocumentOut(BaseModel):
     size: int = Field(description="Bytes of the original.")
     sha256: str = Field(description="Hash of the original.")
     status: DocumentStatus = Field(description="Only `ready` documents are searched.")
-    error: StoredError | None
+    error: StoredError | None = Field(
+        description="Why it could not be read; of a `ready` document, why not once more."
+    )
     metadata: dict[str, Any]
     job_id: str = Field(description="The job that reads, or has read, this document.")
     parent_ids: list[str] = Field(

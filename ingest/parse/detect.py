@@ -10,13 +10,16 @@ from ingest.parse.formats import (
     BY_EXTENSION,
     BY_MEDIA_TYPE,
     FORMATS,
-    SUPPORTED,
     Format,
     Sample,
     could_be_mail,
 )
 from rag.errors import EmptyDocument, EncryptedDocument, UnsupportedType
 
+_READABLE = (
+    "PDF, Office, OpenDocument, EPUB, RTF, HTML, e-mail, text, CSV, JSON, images and zip archives "
+    "of these can be read"
+)
 _HEAD = 1 << 16
 _TAIL = 1 << 18
 _PDF, _MAIL, _ZIP, _HTML, _PLAIN = (
@@ -86,7 +89,7 @@ def detect(path: Path, name: str, declared: str | None) -> str:
     _refuse_old_office(sample, name)
     _refuse_foreign(sample, name)
     if not looks_like_text(sample.head):
-        raise UnsupportedType(f"'{name}' is binary data of unknown type; {_readable()}")
+        raise UnsupportedType(f"'{name}' is binary data of unknown type; {_READABLE}")
     return _text_type(sample, by_name, claimed).media_type
 
 
@@ -147,7 +150,10 @@ def _is_archive(sample: Sample, name: str, expected: Format | None) -> bool:
 
 def _refuse_old_office(sample: Sample, name: str) -> None:
     if "EncryptedPackage" in sample.streams or _is_locked_office(sample):
-        raise EncryptedDocument(f"'{name}' is locked with a password; remove it and try again")
+        raise EncryptedDocument(
+            f"'{name}' is locked with a password, and Office files cannot be opened with one here; "
+            "open it in its program, save it without the password and upload that"
+        )
     if "\x06DataSpaces" in sample.streams:
         raise EncryptedDocument(f"'{name}' is protected by rights management; save it without")
     for stream in sample.streams:
@@ -159,12 +165,12 @@ def _refuse_old_office(sample: Sample, name: str) -> None:
 def _refuse_foreign(sample: Sample, name: str) -> None:
     if sample.head.startswith(b"PK"):
         kind = _zipped_kind(sample) or "a zip archive"
-        raise UnsupportedType(f"'{name}' is {kind}; {_readable()}")
+        raise UnsupportedType(f"'{name}' is {kind}; {_READABLE}")
     for magic, kind in _FOREIGN:
         if not sample.head.startswith(magic):
             continue
         if len(magic) > 2 or not looks_like_text(sample.head):
-            raise UnsupportedType(f"'{name}' is {kind}; {_readable()}")
+            raise UnsupportedType(f"'{name}' is {kind}; {_READABLE}")
 
 
 def _zipped_kind(sample: Sample) -> str | None:
@@ -197,7 +203,3 @@ def _text_type(sample: Sample, by_name: Format | None, claimed: Format | None) -
     if is_html and by_name is not _PLAIN:
         return _HTML
     return _PLAIN
-
-
-def _readable() -> str:
-    return f"{SUPPORTED} can be read"

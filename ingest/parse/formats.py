@@ -296,4 +296,3 @@ BY_MEDIA_TYPE = {
     media_type: row for row in FORMATS for media_type in (row.media_type, *row.aliases)
 }
 BY_EXTENSION = {extension: row for row in FORMATS for extension in row.extensions}
-SUPPORTED = ", ".join(row.name for row in FORMATS[:-1]) + f" and {FORMATS[-1].name}"

@@ -176,7 +176,10 @@ class Package:
 
 def locked(kind: str) -> EncryptedDocument:
     """What is said of an Office file with a password: none of them is opened, unlike a PDF."""
-    return EncryptedDocument(f"the {kind} is locked with a password; remove it and try again")
+    return EncryptedDocument(
+        f"the {kind} is locked with a password, which cannot be opened here; open it in its "
+        "program, save it without the password and upload that"
+    )
 
 
 def each(root: Any | None, *names: str) -> Iterator[Any]:

@@ -147,6 +147,15 @@ class Sources:
         with self._db.read() as connection:
             return connection.execute(query).scalars().all()
 
+    def paths(self, collection_id: str, document_id: str) -> Sequence[str]:
+        """The files of all sources that are this document now."""
+        c = t.source_files.c
+        query = sa.select(c.path).where(
+            c.collection_id == collection_id, c.document_id == document_id, c.current
+        )
+        with self._db.read() as connection:
+            return connection.execute(query.order_by(c.path)).scalars().all()
+
     def release(
         self, collection_id: str, source: str, removed: Sequence[str], document_id: str
     ) -> bool:

@@ -133,11 +133,16 @@ class Versions:
             update_job(connection, generation, done=chunks, status=JobStatus.COMPLETED)
 
     def fail(self, document_id: str, generation: int, error: Mapping[str, Any]) -> None:
-        """Give a document up: what was staged is removed, the reason is kept."""
+        """Give a document up: what was staged is removed, the reason is kept.
+
+        One that was read before stays as it was: its text goes on being searched.
+        """
         with self.writing(document_id, generation, durable=True) as connection:
             document = document_by_id(connection, document_id)
             _drop(connection, document, keep=document.generation)
-            _set(connection, document_id, status=DocumentStatus.FAILED, error=dict(error))
+            readable = document.generation is not None
+            status = DocumentStatus.READY if readable else DocumentStatus.FAILED
+            _set(connection, document_id, status=status, error=dict(error))
             update_job(connection, generation, status=JobStatus.FAILED, error=dict(error))
 
     def delete(self, tenant: str, document_id: str) -> None:

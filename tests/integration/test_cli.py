@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 from api import cli
+from api.services import open_services
+from api.settings import Settings
+from ingest.intake import Incoming
 from rag.errors import StorageFull
+from tests.bombs import zipped
 from tests.conftest import make_home
 from tests.pdfs import pdf, prose
 
@@ -215,7 +219,7 @@ def test_filters_are_applied_and_bad_ones_refused(terminal: Terminal) -> None:
     where = ("--collection", "boats", "--filter")
     assert terminal.run("search", "rent", *where, '{"name": {"$eq": "none"}}') == 0
     assert terminal.out == "Nothing found.\n"
-    assert terminal.run("search", "rent", *where, '{"name": {"$like": "x"}}') == 1
+    assert terminal.run("search", "rent", *where, '{"name": {"$like": "x"}}') == 2
     assert terminal.err.startswith("error: ")
     assert "$like" in terminal.err
 
@@ -239,7 +243,7 @@ def test_documents_are_listed_shown_and_removed(
 
 
 def test_a_place_behind_the_text_is_an_error(terminal: Terminal, ingested: dict[str, str]) -> None:
-    assert terminal.run("docs", "show", ingested["lease.txt"], "--span", "9-99999") == 1
+    assert terminal.run("docs", "show", ingested["lease.txt"], "--span", "9-99999") == 2
     assert terminal.err == f"error: lease.txt has {len(LEASE)} characters, and no place 9-99999.\n"
 
 
@@ -329,3 +333,31 @@ def test_asking_where_nothing_is_names_where_something_is(terminal: Terminal) ->
 def test_the_bare_command_explains_itself(terminal: Terminal) -> None:
     assert terminal.run() == 2
     assert "Commands:\n" in terminal.err
+
+
+def test_a_folder_without_files_says_so(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert terminal.run("ingest", str(tmp_path / "empty")) == 1
+    assert "There is no file in this folder." in terminal.out
+
+
+def test_watching_tells_of_each_job_once_also_of_files_inside(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, terminal: Terminal
+) -> None:
+    home = make_home(tmp_path / "home", models)
+    monkeypatch.setenv("IBIDEM_HOME", str(home))
+    inner = zipped([("deepest.txt", b"The seal is worn.")])
+    outer = zipped([("first.txt", b"The pump is blue."), ("inner.zip", inner)])
+    with open_services(Settings(home=home)) as services:  # nobody reads what is accepted
+        for name, content in (("outer.zip", outer), ("other.txt", b"The motor is green.")):
+            services.upload(
+                services.collection("default", None),
+                Incoming(name=name, metadata={}),
+                [content],
+            )
+        [first, *_] = services.catalog.jobs.unfinished()
+    assert terminal.run("jobs", "watch", first.id) == 0
+    seen = [line.split()[4] for line in terminal.out.splitlines()]
+    assert sorted(seen) == ["deepest.txt", "first.txt", "inner.zip", "outer.zip"]
+    assert terminal.run("jobs", "watch") == 0  # "other.txt" was read on the way, or is now
+    assert len(terminal.out.splitlines()) <= 1

@@ -100,6 +100,22 @@ def test_new_changed_and_deleted_files(
     assert kept.sync() == {"unchanged": ["heron.txt", "linnet.md", "robin.txt"]}
 
 
+def test_a_file_that_moved_keeps_its_document_and_brings_its_name(kept: Kept, folder: Path) -> None:
+    kept.sync()
+    before = kept.documents()
+    (folder / "copy.txt").write_text(HERON)
+    assert kept.sync()["unchanged"] == ["copy.txt", "heron.txt", "linnet.md", "wren.txt"]
+    assert kept.documents() == before  # the file whose name it bears is there
+    (folder / "heron.txt").unlink()
+    (folder / "small" / "wren.txt").rename(folder / "jenny.txt")
+    assert kept.sync("--allow-removal")["removed"] == ["heron.txt", "wren.txt"]
+    assert kept.documents() == {
+        "copy.txt": before["heron.txt"],
+        "jenny.txt": before["wren.txt"],
+        "linnet.md": before["linnet.md"],
+    }
+
+
 def test_a_dry_run_changes_nothing(kept: Kept, terminal: Terminal, folder: Path) -> None:
     kept.sync()
     (folder / "heron.txt").unlink()

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from api import cli
+from ingest import pipeline
 from ingest.passwords import Passwords
+from rag.errors import CorruptDocument
 from tests.integration.conftest import Rest
 from tests.locked import locked_pdf, locked_zip, partly_locked_zip
 
@@ -114,6 +116,41 @@ def test_locked_parts_of_what_was_read_open_later(
     assert rest.services.pipeline.passwords.of(document_id) is None
 
 
+def test_what_cannot_be_read_once_more_stays_as_it_was(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = partly_locked_zip(PASSWORD)
+    rest.client.post("/v1/collections", json={"name": "again"})
+    document_id = rest.ready("again.zip", content, collection="again")
+    before = rest.client.get(f"/v1/documents/{document_id}").json()
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise CorruptDocument("the disk has lost a sector")
+
+    monkeypatch.setattr(pipeline, "read", broken)
+    reply = rest.upload("again.zip", content, collection="again", password=PASSWORD)
+    assert "lost a sector" in ended(rest, reply)[1]
+    after = rest.client.get(f"/v1/documents/{document_id}").json()
+    assert (after["status"], after["chunk_count"]) == ("ready", before["chunk_count"])
+    assert "lost a sector" in after["error"]["message"]
+    asked = {"query": "open.txt", "collection": "again"}
+    found = rest.client.post("/v1/search", json=asked).json()["passages"]
+    assert document_id in {one["document_id"] for one in found}
+
+    monkeypatch.undo()  # the next time it works
+    reply = rest.upload("again.zip", content, collection="again", password=PASSWORD)
+    assert ended(rest, reply) == (document_id, "")
+    assert rest.client.get(f"/v1/documents/{document_id}").json()["error"] is None
+
+
+def test_a_preview_with_a_password(rest: Rest) -> None:
+    def preview(**fields: str) -> Any:
+        return rest.client.post("/v1/chunks:preview", files={"file": ("b.pdf", BOOK)}, data=fields)
+
+    assert preview().json()["error"]["code"] == "encrypted_document"
+    assert "Linnet pump" in preview(password=PASSWORD).json()["data"][0]["text"]
+
+
 def test_a_batch_with_a_password(rest: Rest) -> None:
     def send(**fields: str) -> Any:
         files = [("file", ("locked.zip", ARCHIVE)), ("file", ("a.txt", b"open words"))]
@@ -139,6 +176,8 @@ def test_the_command_line_reads_it_from_a_file(
     assert "locked with a password" in capsys.readouterr().out
     assert cli.invoke(["ingest", str(book), "--password-file", str(secret)]) == 0
     assert "1 ingested" in capsys.readouterr().out
+    assert cli.invoke(["chunks", str(book), "--password-file", str(secret)]) == 0
+    assert "Linnet pump" in capsys.readouterr().out
 
 
 def test_a_folder_in_step_opens_when_the_password_comes(

@@ -172,6 +172,6 @@ def test_the_command_shows_chunks_and_figures(
     assert cli.invoke([*arguments, "--limit", "1", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (len(shown["data"]), shown["has_more"]) == (1, True)
-    assert cli.invoke([*arguments, "--overlap", "30"]) == 1
+    assert cli.invoke([*arguments, "--overlap", "30"]) == 2
     assert "overlap must be" in capsys.readouterr().err
     assert cli.invoke(["chunks", str(tmp_path / "none.md")]) == 2

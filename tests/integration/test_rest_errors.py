@@ -271,6 +271,16 @@ def test_bad_input_gets_a_clear_error(
     assert not list((small.services.home.originals / "incoming").iterdir())
 
 
+@pytest.mark.parametrize("path", ["/v1/documents?colection=a", "/v1/jobs?limit=3&colection=a"])
+def test_a_misspelt_parameter_is_not_ignored(idle: Rest, path: str) -> None:
+    refused = idle.client.get(path)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["param"]) == (422, "colection")
+    assert "'colection'" in error["message"]
+    assert "limit" in error["message"]
+    assert idle.client.get("/health?at=noon").status_code == 200  # probes take what they get
+
+
 def test_the_place_of_the_fault_is_named(small: Rest) -> None:
     unknown = {"$and": [{"a": {"$x": 1}}]}
     for path, body, param in (

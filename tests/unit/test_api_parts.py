@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from api.errors import ForeignOrigin, MisdirectedHost, Unauthorized
 from api.events import JobWatcher, event
 from api.idempotency import fingerprint
 from api.multipart import UploadForm
+from api.running import is_worth_a_line
 from api.security import Gate
 from rag.catalog import Catalog
 from rag.errors import InvalidRequest, Overloaded, PayloadTooLarge, UnsupportedType
@@ -263,3 +265,15 @@ def test_closing_ends_every_watch(catalog: Catalog) -> None:
         return seen
 
     assert asyncio.run(run()) == [job, None]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "logged"),
+    [("GET", 200, False), ("HEAD", 304, False), ("GET", 404, True), ("POST", 202, True)],
+)
+def test_who_looks_again_and_again_does_not_fill_the_log(
+    method: str, status: int, logged: bool
+) -> None:
+    seen = ("127.0.0.1:5", method, "/v1/jobs/job_1", "1.1", status)
+    record = logging.makeLogRecord({"msg": '%s - "%s %s HTTP/%s" %d', "args": seen})
+    assert is_worth_a_line(record) is logged
