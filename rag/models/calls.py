@@ -19,7 +19,9 @@ from rag.models.limits import Limits
 from rag.models.observe import Attempt, Event, Observer, Purpose
 from rag.models.pricing import Pricing
 from rag.models.tokens import TokenEstimate
+from rag.trace import Attribute, NoTracer, Tracer, span
 
+_NO_TRACER = NoTracer()
 DEADLINE_S = 120.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 20.0
@@ -90,6 +92,7 @@ class Calls:
         limits: Limits,
         meter: Observer,
         pricing: Pricing,
+        tracer: Tracer = _NO_TRACER,
         deadline_s: float = DEADLINE_S,
     ) -> None:
         """``meter`` is told of every call; ``deadline_s`` bounds one with all its repeating."""
@@ -98,6 +101,7 @@ class Calls:
         self.tokens = TokenEstimate()
         self._limits = limits
         self._pricing = pricing
+        self._tracer = tracer
         self._deadline_s = deadline_s
 
     def call(
@@ -113,6 +117,21 @@ class Calls:
             BudgetExceeded: There is no money left for it.
             ModelError: What the last attempt failed of.
         """
+        purpose = purpose or Purpose()
+        with span(self._tracer, "call", model=self.backend.id, **_told(purpose)) as one:
+            called = self._repeated(request, budgets, purpose)
+            one.tell(
+                attempts=called.attempts,
+                finish=called.reply.finish.value,
+                input_tokens=called.reply.tokens.input,
+                output_tokens=called.reply.tokens.output,
+                cost_usd=called.cost_usd,
+            )
+            return called
+
+    def _repeated(
+        self, request: ChatRequest, budgets: Sequence[Budget], purpose: Purpose
+    ) -> Called:
         started = time.monotonic()
         deadline = started + self._deadline_s
         most = Tokens(input=self.tokens.tokens(request), output=request.max_output_tokens)
@@ -124,7 +143,7 @@ class Calls:
                 attempts += 1
                 try:
                     with self._limits.place(most.input + most.output, deadline=deadline):
-                        reply, spent = self._once(request, deadline, purpose or Purpose())
+                        reply, spent = self._once(request, deadline, purpose)
                     cost.usd = spent or 0.0
                     return Called(
                         reply=reply,
@@ -166,6 +185,17 @@ class Calls:
             )
         )
         return reply, cost
+
+
+def _told(purpose: Purpose) -> dict[str, Attribute]:
+    """What a trace says of a call's purpose."""
+    prompt = purpose.prompt
+    return {
+        "prompt": prompt.name if prompt else None,
+        "prompt_version": prompt.version if prompt else None,
+        "repair": purpose.repair,
+        "job": purpose.job,
+    }
 
 
 def _wait(error: ModelUnavailable, pause: float) -> float:

@@ -24,6 +24,7 @@ from rag.models.observe import Observer
 from rag.models.offline.engine import OfflineEngine
 from rag.models.pricing import Pricing
 from rag.models.replies import NoReplies, ReplyStore
+from rag.trace import NoTracer, Tracer
 
 if TYPE_CHECKING:
     from rag.models.policy.routing import Candidate
@@ -57,6 +58,7 @@ class Resources:
     secret: bytes = b""
     meter: Observer = field(default_factory=Meter)
     pricing: Pricing = field(default_factory=Pricing)
+    tracer: Tracer = field(default_factory=NoTracer)
     detector: Detector | None = None
     """Finds what is hidden from models on other machines; nothing is without one."""
     limits: dict[str, Limits] = field(default_factory=dict)
@@ -135,6 +137,7 @@ class _Models:
             limits=known.limits.setdefault(backend.provider, Limits()),
             meter=known.meter,
             pricing=known.pricing,
+            tracer=known.tracer,
         )
         engine = PromptedEngine(
             calls,
