@@ -283,6 +283,18 @@ def test_what_is_not_mentioned_is_left_out_or_null() -> None:
     assert outcome.confidence is None
 
 
+def test_a_schema_that_refers_to_itself_is_filled_once() -> None:
+    again = {name: {"$ref": "#"} for name in ("left", "middle", "right")}
+    schema = {
+        "type": "object",
+        "properties": {**again, "email": {"type": "string", "format": "email"}},
+    }
+    text = "Contact email: ann@example.org"
+    assert run(ExtractTask(passages=passages(text), schema=schema)).value.value == {
+        "email": "ann@example.org"
+    }
+
+
 def test_a_sentence_that_states_several_fields_is_an_object() -> None:
     schema = {
         "type": "object",

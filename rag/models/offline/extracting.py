@@ -21,18 +21,19 @@ from rag.models.offline.leaves import Leaf, Schema, kind_of_node, make_leaf, pla
 from rag.models.offline.mentions import Mention, best_by_words, mentions, vocabulary
 from rag.models.offline.records import records
 from rag.models.offline.words import words
-from rag.models.schema import MOST_DEPTH
 from rag.models.tasks import Evidence, Extraction, ExtractTask, Field, Outcome
 from rag.types import FloatVector
 
 # Mentions of a field that are embedded: those that do best by words.
 MOST_EMBEDDED = 12
-COVERED, NEAR, LABELLED, EARLY, FALLBACK = 0.4, 0.2, 0.5, 0.2, 0.2
-THRESHOLD = 0.5
+# Beside the cosine: the share of the field's words around, its name close by or as a label, an
+# early place in the text and among those of its kind, and, against it, a kind less fitting.
+COVERED, NEAR, LABELLED, EARLY, FIRST, FALLBACK = 0.4, 0.2, 0.5, 0.2, 0.2, 0.2
+THRESHOLD = 0.6
 # Further values of a list may score this much less, in the best one's sentence and elsewhere.
 BESIDE, MARGIN = 0.35, 0.05
 # Log odds of a value being right: a slope over the score, and where they are even.
-SLOPE, EVEN = 5.0, 0.75
+SLOPE, EVEN = 4.0, 0.72
 _LONGEST_QUOTE = 300
 
 
@@ -52,10 +53,10 @@ class Extracting:
         """Find a value for each field, or leave it out."""
         started = time.perf_counter()
         found = candidates(task.passages)
-        leaves = list(_leaves(task.schema, task.schema, "", "", 0))
+        leaves = list(_leaves(task.schema, task.schema, "", "", frozenset()))
         by_leaf = self._score(leaves, found)
         filling = _Filling(task.schema, found, by_leaf)
-        value = filling.fill(task.schema, "", "", 0)
+        value = filling.fill(task.schema, "", frozenset())
         confidences = [one.confidence for one in filling.fields.values()]
         known = [one for one in confidences if one is not None]
         return Outcome(
@@ -98,7 +99,8 @@ class Extracting:
                     + NEAR * one.near
                     + LABELLED * one.labelled
                     - FALLBACK * one.rank
-                    + EARLY * (1 - (before[one.passage] + one.start) / whole),
+                    + EARLY * (1 - (before[one.passage] + one.start) / whole)
+                    + FIRST / (1 + one.place),
                 )
                 for one, similarity in zip(mine, near, strict=True)
             ]
@@ -117,14 +119,15 @@ class _Filling:
         self._by_leaf = by_leaf
         self.fields: dict[str, Field] = {}
 
-    def fill(self, node: Any, pointer: str, name: str, depth: int) -> Any:
-        """The value at a pointer; ``None`` when the passages do not mention it."""
+    def fill(self, node: Any, pointer: str, above: frozenset[int]) -> Any:
+        """The value at a pointer; ``None`` when the passages do not mention it.
+
+        What an object refers back to from within, ``above``, is not filled once more.
+        """
         schema = plain(node, self._root)
         kind = kind_of_node(schema)
-        if depth > MOST_DEPTH:
-            return None
         if kind == "object":
-            return self._object(schema, pointer, depth)
+            return self._object(schema, pointer, above)
         if kind == "array":
             items = plain(schema.get("items", {}), self._root)
             if kind_of_node(items) == "object":
@@ -132,14 +135,17 @@ class _Filling:
             return self._list(schema, pointer)
         return self._scalar(pointer)
 
-    def _object(self, schema: Schema, pointer: str, depth: int) -> dict[str, Any] | None:
+    def _object(self, schema: Schema, pointer: str, above: frozenset[int]) -> dict[str, Any] | None:
+        properties = schema.get("properties", {})
+        if id(properties) in above:
+            return None
         value = {}
-        for name, own in schema.get("properties", {}).items():
-            found = self.fill(own, f"{pointer}/{_escaped(name)}", name, depth + 1)
+        for name, own in properties.items():
+            found = self.fill(own, f"{pointer}/{_escaped(name)}", above | {id(properties)})
             if found is not None or name in schema.get("required", ()):
                 value[name] = found
         something = any(one is not None for one in value.values())
-        return value if something or not depth else None
+        return value if something or not above else None
 
     def _scalar(self, pointer: str) -> Any:
         best = next((one for one in self._by_leaf.get(pointer, ()) if one.score >= THRESHOLD), None)
@@ -183,22 +189,26 @@ class _Filling:
         return rows or None
 
 
-def _leaves(node: Any, root: Schema, pointer: str, above: str, depth: int) -> Iterable[Leaf]:
+def _leaves(
+    node: Any, root: Schema, pointer: str, called: str, above: frozenset[int]
+) -> Iterable[Leaf]:
     """The fields of a schema that are asked for one by one, scalars and lists of scalars."""
     schema = plain(node, root)
-    for name, own in schema.get("properties", {}).items() if depth <= MOST_DEPTH else ():
+    properties = schema.get("properties", {})
+    for name, own in properties.items() if id(properties) not in above else ():
         at = f"{pointer}/{_escaped(name)}"
         inner = plain(own, root)
         kind = kind_of_node(inner)
         if kind == "object":
-            yield from _leaves(inner, root, at, f"{above} {name}".strip(), depth + 1)
+            around = above | {id(properties)}
+            yield from _leaves(inner, root, at, f"{called} {name}".strip(), around)
         elif kind == "array":
             items = plain(inner.get("items", {}), root)
             if kind_of_node(items) not in ("object", "array"):
                 told = {key: inner[key] for key in ("title", "description") if key in inner}
-                yield make_leaf(at, name, {**items, **told}, above, many=True)
+                yield make_leaf(at, name, {**items, **told}, called, many=True)
         else:
-            yield make_leaf(at, name, inner, above)
+            yield make_leaf(at, name, inner, called)
 
 
 def _field(mention: Mention, score: float | None) -> Field:

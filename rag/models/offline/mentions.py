@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from jsonschema.exceptions import SchemaError
@@ -30,6 +30,7 @@ _LABELLED = re.compile(
 )
 _LONGEST_VALUE = 200
 _SAYS_IT = 0.6
+_MOST_IN_SENTENCE = 50
 # Characters between a field's name and a value that halve how near they are.
 _STEP = 25
 _NAMING = (Kind.NAME, Kind.PERSON, Kind.ORGANISATION, Kind.PLACE)
@@ -79,7 +80,8 @@ class Mention:
     ``sentence`` is the span of the sentence that is ``text``, ``window`` that of the words
     ``around`` the value. ``covered``: share of the field's words there; ``near``: how close its
     name stands, from 0 to 1; ``labelled``: whether it stands as a label before the value;
-    ``rank``: place of its kind among those that the field may hold.
+    ``rank``: place of its kind among those that the field may hold; ``place``: how
+    many of that kind stand before.
     """
 
     passage: int
@@ -94,15 +96,19 @@ class Mention:
     near: float
     labelled: float
     rank: int
+    place: int = 0
 
 
 def mentions(leaf: Leaf, found: Sequence[Candidate], known: Vocabulary) -> list[Mention]:
     """All places that could give a field its value, in order."""
-    return [
-        _mention(leaf, candidate, known, taken)
-        for candidate in found
-        for taken in _values(leaf, candidate, known)
-    ]
+    counts: Counter[int] = Counter()
+    all_of_them = []
+    for candidate in found:
+        for taken in _values(leaf, candidate, known):
+            mention = _mention(leaf, candidate, known, taken)
+            all_of_them.append(replace(mention, place=counts[taken.rank]))
+            counts[taken.rank] += 1
+    return all_of_them
 
 
 def best_by_words(found: Sequence[Mention], most: int) -> list[Mention]:
@@ -151,7 +157,7 @@ def _values(leaf: Leaf, candidate: Candidate, known: Vocabulary) -> Iterator[_Ta
         yield from _choices(leaf, candidate.text)
     elif leaf.kinds:
         for rank, kind in enumerate(leaf.kinds):
-            for expression in find(kind, candidate.text):
+            for expression in find(kind, candidate.text)[:_MOST_IN_SENTENCE]:
                 if kind in _NAMING and not _is_name(expression.text, known):
                     continue
                 if (value := converted(leaf, expression, kind)) is not None:

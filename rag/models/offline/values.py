@@ -75,7 +75,9 @@ _PHONE = re.compile(
     r"(?<![\w.,/-])(?:\+\d{1,3}[\s./-]?)?(?:\(\d{1,5}\)[\s./-]?)?"
     r"\d{2,8}(?:[\s./-]\d{2,8}){1,5}(?![\w])"
 )
-_CODE = re.compile(r"(?<![\w-])(?=[\w/-]*\d)[A-Z0-9][A-Za-z0-9]*(?:[/-][A-Za-z0-9]+)*(?![\w-])")
+_CODE = re.compile(
+    r"(?<![\w-])(?=[\w/-]{0,40}\d)[A-Z0-9][A-Za-z0-9]*(?:[/-][A-Za-z0-9]+)*(?![\w-])"
+)
 
 _SUFFIX = (
     r"(?:Incorporated|Inc|Corporation|Corp|Company|Co|Limited|Ltd|LLC|L\.L\.C|LLP|L\.L\.P|LP|L\.P|"
