@@ -21,7 +21,7 @@ MOST_DEPTH = 12
 MOST_NODES = 2_000
 _MOST_PROBLEMS = 10
 _MOST_SHOWN = 200
-_LOCAL = re.compile(r"#(?:/[^/]+)*")
+_WITHIN = re.compile(r"#(?:/[^/]+)*")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
 _PHONE = re.compile(r"\+?[\d\s()./-]{5,}")
 _URL = re.compile(r"https?://[^\s/$.?#].\S*", re.IGNORECASE)
@@ -36,11 +36,13 @@ class _Dialect:
     """What a provider documents for its structured output.
 
     ``nullable``: every property has to be required, so optional ones become nullable.
+    ``closed``: objects have the properties that are listed and no others.
     """
 
     keywords: frozenset[str]
     formats: frozenset[str]
-    nullable: bool
+    nullable: bool = False
+    closed: bool = True
 
 
 _COMMON_FORMATS = frozenset(
@@ -51,7 +53,14 @@ _BOUNDS = frozenset(
     | {"minItems", "maxItems"}
 )
 _OPENAI = _Dialect(keywords=_STRUCTURE | _BOUNDS, formats=_COMMON_FORMATS, nullable=True)
-_ANTHROPIC = _Dialect(keywords=_STRUCTURE, formats=_COMMON_FORMATS | {"uri"}, nullable=False)
+_ANTHROPIC = _Dialect(keywords=_STRUCTURE, formats=_COMMON_FORMATS | {"uri"})
+_LOCAL = _Dialect(
+    keywords=_STRUCTURE | _BOUNDS | {"minLength", "maxLength"},
+    formats=_COMMON_FORMATS | {"uri"},
+    closed=False,
+)
+# What the expressions of automata do not have: looking around, and back at what was matched.
+_NO_AUTOMATON = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9bB]")
 
 Schema = Mapping[str, Any]
 
@@ -70,7 +79,7 @@ def check_schema(schema: Schema) -> None:
                 param="schema",
             )
         reference = node.get("$ref")
-        if isinstance(reference, str) and not _LOCAL.fullmatch(reference):
+        if isinstance(reference, str) and not _WITHIN.fullmatch(reference):
             raise InvalidRequest(f"{place}: only references within the schema.", param="schema")
     if schema.get("type") != "object":
         raise InvalidRequest("The schema must be one of an object.", param="schema")
@@ -96,6 +105,11 @@ def for_openai(schema: Schema) -> dict[str, Any]:
 def for_anthropic(schema: Schema) -> dict[str, Any]:
     """The schema in Anthropic's form: structure only; bounds go into the descriptions."""
     return _in_dialect(schema, _ANTHROPIC)
+
+
+def for_local(schema: Schema) -> dict[str, Any]:
+    """The schema as it can be followed token by token; the rest goes into the descriptions."""
+    return _in_dialect(schema, _LOCAL)
 
 
 def without_nulls(value: Any, schema: Schema) -> Any:
@@ -132,24 +146,32 @@ def _in_dialect(node: Schema | bool, dialect: _Dialect) -> dict[str, Any]:
     for key, value in node.items() if isinstance(node, Mapping) else ():  # ``true`` is a schema
         if (inner := _inner(key, value, dialect)) is not None:
             kept["anyOf" if key == "oneOf" else key] = inner
-        elif key in dialect.keywords or (key == "format" and value in dialect.formats):
+        elif _takes(dialect, key, value):
             kept[key] = value
         elif key not in _SILENT:
             told.append(f"{key}: {value}")
     if told:
         kept["description"] = " ".join([str(kept.get("description", "")), *told]).strip()
-    if "properties" in kept or kept.get("type") == "object":
+    if dialect.closed and ("properties" in kept or kept.get("type") == "object"):
         _close(kept, nullable=dialect.nullable)
     return kept
 
 
+def _takes(dialect: _Dialect, key: str, value: Any) -> bool:
+    if key == "format":
+        return value in dialect.formats
+    if key == "pattern" and not dialect.closed and _NO_AUTOMATON.search(str(value)):
+        return False
+    return key in dialect.keywords
+
+
 def _inner(key: str, value: Any, dialect: _Dialect) -> Any:
     """The schemas under a keyword, translated; ``None`` for keywords that hold none."""
-    if key in ("properties", "$defs"):
+    if key in ("properties", "$defs") or (key == "patternProperties" and not dialect.closed):
         return {name: _in_dialect(one, dialect) for name, one in value.items()}
-    if key == "items" and isinstance(value, Mapping):
-        return _in_dialect(value, dialect)
-    if key in ("anyOf", "oneOf"):
+    if key == "items" or (key == "additionalProperties" and not dialect.closed):
+        return _in_dialect(value, dialect) if isinstance(value, Mapping) else None
+    if key in ("anyOf", "oneOf") or (key in ("allOf", "prefixItems") and not dialect.closed):
         return [_in_dialect(one, dialect) for one in value]
     return None
 

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from rag.errors import InvalidRequest
-from rag.models.schema import check_schema, for_anthropic, for_openai, problems, without_nulls
+from rag.models.schema import (
+    check_schema,
+    for_anthropic,
+    for_local,
+    for_openai,
+    problems,
+    without_nulls,
+)
 
 PARTY = {
     "type": "object",
@@ -60,6 +67,31 @@ def test_anthropic_is_told_of_bounds_in_words() -> None:
         "description": "minimum: 0",
     }
     assert schema["properties"]["parties"]["description"] == "maxItems: 9"
+
+
+def test_what_cannot_be_followed_token_by_token_is_told_in_words() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "phone": {"type": "string", "format": "phone", "maxLength": 9},
+            "code": {"type": "string", "pattern": "^(?!A)B"},
+            "tags": {"type": "array", "uniqueItems": True, "items": {"oneOf": [{"const": 1}]}},
+        },
+        "patternProperties": {"^x-": {"type": "string", "format": "url"}},
+    }
+    assert for_local(schema) == {
+        "type": "object",
+        "properties": {
+            "phone": {"type": "string", "maxLength": 9, "description": "format: phone"},
+            "code": {"type": "string", "description": "pattern: ^(?!A)B"},
+            "tags": {
+                "type": "array",
+                "items": {"anyOf": [{"const": 1}]},
+                "description": "uniqueItems: True",
+            },
+        },
+        "patternProperties": {"^x-": {"type": "string", "description": "format: url"}},
+    }
 
 
 def test_nulls_for_what_may_be_left_out_are_taken_out() -> None:

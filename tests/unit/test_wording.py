@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from rag.errors import InvalidOutput, InvalidRequest
 from rag.models import prompts
+from rag.models.calls import Calls, Meter
+from rag.models.chat import Tokens
 from rag.models.engine import Context
-from rag.models.schema import check_schema, problems
+from rag.models.limits import Limits
+from rag.models.pricing import Pricing
+from rag.models.prompted import PromptedEngine
+from rag.models.replies import NoReplies
+from rag.models.schema import check_schema, for_anthropic, for_openai, problems
 from rag.models.tasks import (
     AnswerTask,
     ClassifyTask,
@@ -29,6 +35,7 @@ from rag.models.tasks import (
 from rag.models.wording import WORDINGS
 from rag.models.wording.gaps import with_gaps
 from rag.types import Passage
+from tests.providers import PROVIDERS, Ledger, Provider
 from tests.scripted import Model, engine
 
 FORMS = ("zero-shot", "few-shot", "chain-of-thought", "strict")
@@ -200,6 +207,46 @@ def test_every_prompt_renders_for_its_task_from_what_it_declares() -> None:
             check_schema(wording.schema(prompt.schema, task))
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_schemas_are_in_the_dialects_of_the_providers(name: str) -> None:
+    task = TASKS[name]
+    schema = WORDINGS[type(task)].schema(prompts.find(f"{name}/strict").schema, task)
+    for dialect in (for_openai, for_anthropic):
+        sent = dialect(schema)
+        check_schema(sent)
+        assert next(iter(sent["properties"])) == "reasoning"
+        for one in objects(sent):
+            assert one["additionalProperties"] is False
+            assert dialect is for_anthropic or one["required"] == list(one["properties"])
+
+
+def objects(node: Any) -> list[Any]:
+    own = [node] if isinstance(node, dict) and node.get("type") == "object" else []
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return own + [found for one in inner for found in objects(one)]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda one: one.name)
+def test_providers_are_asked_for_every_task(provider: Provider) -> None:
+    httpx2 = pytest.importorskip("httpx2")
+    pytest.importorskip("anthropic" if provider.name == "anthropic" else "openai")
+    for name, task in TASKS.items():
+        wrong, right = (
+            provider.reply(text, tokens=Tokens(input=1_000, output=100))
+            for text in (reply(name, reasoning=7), reply(name))
+        )
+        answers = [lambda said=said: httpx2.Response(200, json=said) for said in (wrong, right)]
+        ledger = Ledger(answers)
+        backend = provider.backend(transport=httpx2.MockTransport(ledger))
+        meter = Meter()
+        calls = Calls(backend, limits=Limits(), meter=meter, pricing=Pricing())
+        one = PromptedEngine(calls, replies=NoReplies(), secret=b"s", window=32_000)
+        outcome: Outcome[Any] = one.run(task, Context())
+        assert outcome.attempts == len(ledger.requests) == 2
+        assert outcome.usage.input_tokens == meter.read()[backend.id].tokens.input == 2_000
+        assert SECRET_THOUGHT not in str(outcome)
+
+
 def test_every_task_has_every_form() -> None:
     known = set(prompts.load())
     assert known == {f"{name}/{form}" for name in TASKS for form in (*FORMS, "revise")}
@@ -263,6 +310,7 @@ def test_a_record_says_of_each_value_what_it_rests_on() -> None:
         ({"parties": [{"name": ""}]}, "value/parties/0/name"),
         ({"parties": [None]}, "value/parties/0"),
         ({"parties": None}, "value/parties"),
+        ({"more": 1}, "value"),
     ],
 )
 def test_what_a_record_holds_keeps_to_the_schema(changes: dict[str, Any], told: str) -> None:
@@ -285,6 +333,20 @@ def test_what_is_not_mentioned_and_may_be_left_out_is_left_out() -> None:
 def test_a_schema_that_cannot_be_filled_is_refused(schema: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         engine(Model("")).run(ExtractTask(passages=PASSAGES, schema=schema), Context())
+
+
+def test_properties_in_several_schemas_are_left_to_be_put_together() -> None:
+    base = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+    schema = {
+        "type": "object",
+        "$defs": {"base": base},
+        "properties": {
+            "one": {"allOf": [{"$ref": "#/$defs/base"}, {"properties": {"b": {"type": "string"}}}]}
+        },
+    }
+    value, definitions = with_gaps(schema)
+    whole = {**value, "$defs": definitions}
+    assert problems({"one": {"a": None, "b": "x"}}, whole) == []
 
 
 LEAVES = st.one_of(

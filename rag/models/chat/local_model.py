@@ -13,6 +13,7 @@ import numpy as np
 
 from rag.errors import ConfigurationError, MissingExtra, ModelRejected
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens
+from rag.models.schema import for_local
 
 _MEMINFO = Path("/proc/meminfo")
 _WEIGHTS = ("*.safetensors", "*.bin")
@@ -152,7 +153,7 @@ class LocalModel:
         if schema is None:
             return None
         matcher = self._llguidance.LLMatcher
-        grammar = matcher.grammar_from_json_schema(json.dumps(schema), defaults=_COMPACT)
+        grammar = matcher.grammar_from_json_schema(json.dumps(for_local(schema)), defaults=_COMPACT)
         made = matcher(self._grammar_tokens, grammar)
         if made.is_error():
             raise ModelRejected(f"The schema cannot be followed token by token: {made.get_error()}")

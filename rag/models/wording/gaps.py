@@ -20,6 +20,9 @@ _SEVERAL = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _BY_NAME = frozenset({"properties", "patternProperties"})
 _AS_IT_IS = frozenset({"if", "not", "contains", "propertyNames", "dependentSchemas"})
 _ELSEWHERE = frozenset({"$defs", "definitions", "$schema", "$id"})
+# Beside these, properties that an object does not list itself may belong to it.
+_OPEN = frozenset({"additionalProperties", "patternProperties", "unevaluatedProperties"})
+_COMPOSED = frozenset({"anyOf", "oneOf", "$ref", "$dynamicRef", "if", "dependentSchemas"})
 _NOTHING: tuple[Any, ...] = (None, [], {})
 
 
@@ -30,6 +33,7 @@ def with_gaps(
 
     Required properties may be ``null``, unless nothing can be said of them already: by an
     empty list or object. Members of lists may not: what is not mentioned is not in the list.
+    Objects have no properties but those that they list, unless the schema says otherwise.
     Definitions are for the ``$defs`` of the other schema, under names that are not ``taken``.
 
     Raises:
@@ -48,6 +52,7 @@ class _Opened:
         self._taken = set(taken)
         self._names: dict[str, str] = {}
         self._validator = Draft202012Validator(dict(root))
+        self._composes = _composes(root)
 
     def schema(self, node: Any) -> Any:
         if not isinstance(node, Mapping):
@@ -56,6 +61,8 @@ class _Opened:
         if "oneOf" in kept and "anyOf" not in kept:
             # Where nothing is known, more than one of them fits.
             kept["anyOf"] = kept.pop("oneOf")
+        if "properties" in node and not self._composes and not _OPEN & set(node):
+            kept["additionalProperties"] = False
         required = node.get("required", ())
         for name, own in node.get("properties", {}).items():
             if name in required and not self._can_be_empty(own):
@@ -113,3 +120,13 @@ class _Opened:
                     f"The schema refers to {reference}, which is not in it.", param="schema"
                 ) from None
         return target, "".join(c if c.isalnum() else "_" for c in step)
+
+
+def _composes(node: Any) -> bool:
+    """Whether any object's properties stand in several schemas, none of which knows all."""
+    if isinstance(node, list):
+        return any(map(_composes, node))
+    if not isinstance(node, Mapping):
+        return False
+    several = "allOf" in node or ("properties" in node and not _COMPOSED.isdisjoint(node))
+    return several or any(map(_composes, node.values()))
