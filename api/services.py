@@ -10,6 +10,7 @@ from typing import Any
 
 from api.engines import by_id
 from api.home import Home
+from api.page_images import PageRenderer
 from api.settings import Settings
 from api.tracing import open_tracer
 from ingest.chunk import complete
@@ -28,6 +29,7 @@ from rag.models.budget import BudgetLimits, Budgets
 from rag.models.engine import Engine
 from rag.models.monitor import Monitor
 from rag.models.observe import Observers
+from rag.models.pages import Look
 from rag.models.pricing import Pricing, load_pricing
 from rag.models.registry import Resources, open_engine
 from rag.models.traced import TracedEngine
@@ -247,6 +249,7 @@ def _build(
         pricing=load_pricing(settings.pricing) if settings.pricing else Pricing(),
         tracer=tracer,
         detector=_detector(settings.redact),
+        look=_look(settings.page_images, catalog, originals),
     )
     engines = by_id(
         TracedEngine(open_engine(name, models), tracer)
@@ -288,3 +291,8 @@ def _detector(redact: str) -> Detector | None:
     if redact == "none":
         return None
     return PatternDetector(kind.strip() for kind in redact.split(","))
+
+
+def _look(most: int | None, catalog: Catalog, originals: Originals) -> Look | None:
+    """What shows so many pages to language models, if any."""
+    return Look(images=PageRenderer(catalog, originals), most=most) if most else None

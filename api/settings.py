@@ -36,6 +36,7 @@ class Settings:
     compatible_api_key: str | None = None
     pricing: Path | None = None
     redact: str = "none"
+    page_images: int | None = None
     budget_usd: float | None = None
     budget_key_usd: float | None = None
     budget_job_usd: float | None = None
@@ -106,7 +107,7 @@ def load_settings(
 
 
 def _parse(field: str, name: str, value: str) -> object:
-    if field in ("port", "max_upload_mb", "workers"):
+    if field in ("port", "max_upload_mb", "workers", "page_images"):
         if not value.isascii() or not value.isdigit() or int(value) < 1:
             raise ConfigurationError(f"{name} must be a positive whole number, not {value!r}.")
         if field == "port" and int(value) > 65535:

@@ -13,11 +13,12 @@ from rag.models.engine import Context
 from rag.models.observe import Purpose, Unusable
 from rag.models.output import parse
 from rag.models.packing import fit
+from rag.models.pages import PageShown
 from rag.models.prompts import Prompt
 from rag.models.replies import ReplyStore, content_key, marker
 from rag.models.schema import Schema
 from rag.models.tasks import Shown
-from rag.models.tokens import schema_bytes
+from rag.models.tokens import image_tokens, schema_bytes
 from rag.models.windows import HOW_TO_WIDEN
 from rag.models.wording.base import Said
 from rag.types import Passage, Usage
@@ -71,7 +72,8 @@ class Asked:
 class Asking:
     """One task being asked for: of whom, for whom, and from which passages.
 
-    ``window`` is how many tokens the model can read and write together.
+    ``window`` is how many tokens the model can read and write together; ``pages`` are shown to
+    it beside the passages.
     """
 
     calls: Calls
@@ -80,6 +82,7 @@ class Asking:
     context: Context
     passages: Sequence[Passage]
     window: int
+    pages: tuple[PageShown, ...] = ()
     spent: Spent = field(default_factory=Spent)
 
     def ask(self, prompt: Prompt, schema: Schema, inputs: Mapping[str, Any]) -> Asked:
@@ -102,10 +105,16 @@ class Asking:
             "inputs": inputs,
             "tenant": self.context.tenant,
         }
-        rendered = prompt.render({**inputs, "marker": marker(self.secret, content_key(base))})
+        pages = [one for one in self.pages if one.passage not in shown.left_out]
+        if pages:
+            base["pages"] = [[one.passage, one.page, one.sha256] for one in pages]
+        mark = marker(self.secret, content_key(base))
+        rendered = prompt.render({**inputs, "marker": mark})
+        *before, last = rendered.turns
+        asked = (*before, replace(last, images=tuple(one.image(mark) for one in pages)))
         request = ChatRequest(
             system=rendered.system,
-            turns=rendered.turns,
+            turns=asked,
             schema=schema,
             max_output_tokens=output,
             temperature=self._temperature(),
@@ -113,7 +122,7 @@ class Asking:
         said: tuple[Turn, ...] = ()
         wrong: list[str] = []
         for _ in range(1 + MOST_REPAIRS):
-            request = replace(request, turns=(*rendered.turns, *said))
+            request = replace(request, turns=(*asked, *said))
             if said and self._overflows(request):
                 break
             purpose = self.context.purpose(prompt.used, repair=bool(said))
@@ -132,7 +141,8 @@ class Asking:
         self, prompt: Prompt, schema: Schema, inputs: Mapping[str, Any], output: int
     ) -> tuple[dict[str, Any], Shown]:
         """The inputs with the passages that fit, when there is to be room for one repair."""
-        tokens = self.window - output - (output + _WHY_TOKENS)
+        shown = image_tokens(page.image("") for page in self.pages)
+        tokens = self.window - output - (output + _WHY_TOKENS) - shown
         room = self.calls.tokens.bytes_in(tokens) - schema_bytes(schema)
         fitted = fit(prompt, inputs, self.passages, room=room)
         if fitted is None:

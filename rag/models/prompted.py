@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from rag.errors import InvalidOutput, ModelError
+from rag.errors import InvalidOutput, ModelError, ModelRejected
 from rag.models import prompts
 from rag.models.asking import Asked, Asking
 from rag.models.calls import Calls
 from rag.models.chat import ChatRequest, Role, Turn
 from rag.models.engine import Context
+from rag.models.pages import Look
 from rag.models.replies import ReplyStore
 from rag.models.tasks import Outcome, Shown, Task, Value
 from rag.models.windows import known_window
@@ -45,23 +47,31 @@ class PromptedEngine:
         forms: Sequence[str] = FORMS,
         revise: bool = False,
         window: int | None = None,
+        look: Look | None = None,
     ) -> None:
         """``secret`` makes the markers around untrusted text unguessable.
 
         With ``revise`` each output goes back to the model once, to find fault with it and mend it.
         ``window`` is how many tokens the model can read and write, where that is not known.
+        ``look`` has it shown pages too, if it takes images.
         """
         self._calls = calls
         self._replies = replies
         self._secret = secret
         self._forms = forms
         self._revise = revise
+        self._look = look if calls.backend.takes_images else None
         self._window = window or known_window(calls.backend.id)
 
     @property
     def id(self) -> str:
         """The model's name under which answers report this engine, and whether it revises."""
         return f"revise:{self._calls.backend.id}" if self._revise else self._calls.backend.id
+
+    @property
+    def window(self) -> int:
+        """How many tokens the model can read and write together."""
+        return self._window
 
     def supports(self, task: type[Task[Any]]) -> bool:
         """Whether this engine can run tasks of a type."""
@@ -95,9 +105,10 @@ class PromptedEngine:
             context=context,
             passages=task.passages,
             window=self._window,
+            pages=self._look.at(task.passages, context.tenant) if self._look else (),
         )
         try:
-            asked, notes = self._first_valid(asking, wording, task)
+            asking, asked, notes = self._looking(asking, wording, task)
         except ModelError as error:
             error.usage = asking.spent.usage
             raise
@@ -117,6 +128,23 @@ class PromptedEngine:
             notes=(*notes, *self._left_out(asked.shown), *read.notes),
             timings={"model": round((time.perf_counter() - started) * 1000, 3)},
         )
+
+    def _looking(
+        self, asking: Asking, wording: Wording[Any, Any], task: Task[Any]
+    ) -> tuple[Asking, Asked, tuple[str, ...]]:
+        """What is brought with images of pages or, when the model takes none, without."""
+        try:
+            asked, notes = self._first_valid(asking, wording, task)
+        except ModelRejected as error:
+            if not asking.pages:
+                raise
+            asking = replace(asking, pages=())
+            asked, notes = self._first_valid(asking, wording, task)
+            return asking, asked, (f"No pages were shown as images: {error.message}", *notes)
+        if asking.pages:
+            said = "Pages shown as images beside the text recognized on them"
+            notes = (f"{said}: {len(asking.pages)}.", *notes)
+        return asking, asked, notes
 
     def _first_valid(
         self, asking: Asking, wording: Wording[Any, Any], task: Task[Any]

@@ -22,6 +22,7 @@ from rag.models.fallback import FallbackEngine
 from rag.models.limits import Limits
 from rag.models.observe import Observer
 from rag.models.offline.engine import OfflineEngine
+from rag.models.pages import Look
 from rag.models.pricing import Pricing
 from rag.models.replies import NoReplies, ReplyStore
 from rag.trace import NoTracer, Tracer
@@ -61,6 +62,8 @@ class Resources:
     tracer: Tracer = field(default_factory=NoTracer)
     detector: Detector | None = None
     """Finds what is hidden from models on other machines; nothing is without one."""
+    look: Look | None = None
+    """Shows pages to models that take images; none are shown without it."""
     limits: dict[str, Limits] = field(default_factory=dict)
     """By provider; filled as models are opened."""
 
@@ -122,7 +125,8 @@ class _Models:
             each = one.price(tokens)
             return None if each is None else samples * each
 
-        return Candidate(engine=VotingEngine(one.engine, samples), price=price)
+        engine = VotingEngine(one.engine, samples)
+        return Candidate(engine=engine, price=price, most_tokens=one.most_tokens)
 
     def _one(self, name: str) -> Candidate:
         from rag.models.policy.routing import Candidate
@@ -145,6 +149,7 @@ class _Models:
             secret=known.secret,
             revise=revise,
             window=window,
+            look=known.look,
         )
         runs_here = backend.provider == "local"
 
@@ -152,7 +157,7 @@ class _Models:
             once = 0.0 if runs_here else known.pricing.cost(backend.id, tokens)
             return 2 * once if revise and once is not None else once
 
-        return Candidate(engine=engine, price=price)
+        return Candidate(engine=engine, price=price, most_tokens=engine.window)
 
 
 def _window(name: str) -> tuple[str, int | None]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import threading
+from collections.abc import Iterable
 
-from rag.models.chat import ChatRequest
+from rag.models.chat import ChatRequest, Image
 from rag.models.schema import Schema
 
 _FIRST_PER_BYTE = 1 / 3
@@ -42,11 +43,8 @@ class TokenEstimate:
 
     def tokens(self, request: ChatRequest) -> int:
         """About how many tokens a request has."""
-        images = [image for turn in request.turns for image in turn.images]
-        pixels = sum(image.pixels for image in images)
-        return (
-            math.ceil(request_bytes(request) * self.per_byte + pixels / _PIXELS_PER_TOKEN) + _FRAME
-        )
+        shown = image_tokens(image for turn in request.turns for image in turn.images)
+        return math.ceil(request_bytes(request) * self.per_byte) + shown + _FRAME
 
     def bytes_in(self, tokens: int) -> int:
         """How many bytes of text a request of so many tokens can have; may be below 0."""
@@ -66,6 +64,11 @@ class TokenEstimate:
 def estimated_tokens(text: str) -> int:
     """About how many tokens a model makes of a text, whatever the model."""
     return math.ceil(size(text) * _FIRST_PER_BYTE)
+
+
+def image_tokens(images: Iterable[Image]) -> int:
+    """About how many tokens images take."""
+    return math.ceil(sum(image.pixels for image in images) / _PIXELS_PER_TOKEN)
 
 
 def size(text: str) -> int:

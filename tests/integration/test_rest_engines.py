@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 import threading
@@ -12,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from api.security import TENANT
 from rag.models.observe import Attempt, Purpose
 from tests.integration.conftest import LEASE, Opened
+from tests.pdfs import pdf, prose
 from tests.providers import compatible_reply
+from tests.scans import drawing, needs_tesseract, scan
 
 pytest.importorskip("openai")
 
@@ -272,3 +277,21 @@ def test_what_is_private_stays_here_and_quotes_are_located(
         answer = rest.client.post("/v1/ask", json=body).json()
         (citation,) = answer["sentences"][0]["citations"]
         assert citation["cited_text"] == "lease go to ann@boats.example"
+
+
+@needs_tesseract
+def test_pages_whose_text_was_recognized_are_shown(open_rest: Callable[..., Opened]) -> None:
+    scanned = drawing(scan(), 420, 595)
+    mixed = pdf(prose(40, 500, ["Of pumps."]), scanned, page="/MediaBox [0 0 420 595]")
+    with serving() as server, open_rest(work=True, engine=server.engine, page_images=3) as rest:
+        rest.ready("mixed.pdf", mixed)
+        server.text = reply("costs of 48,200 euros")
+        body = {"question": "What do the new pumps cost?"}
+        answer = rest.client.post("/v1/ask", json=body).json()
+        said = server.asked[0]["messages"][-1]["content"]
+        (shown,) = (part["image_url"]["url"] for part in said if part["type"] == "image_url")
+        page = Image.open(io.BytesIO(base64.b64decode(shown.partition(",")[2])))
+        assert page.size == (1100, 1558)
+        assert "Pages shown as images beside the text recognized on them: 1." in answer["notes"]
+        assert answer["found"]
+        assert answer["sentences"][0]["citations"][0]["start_page_number"] == 2

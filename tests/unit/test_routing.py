@@ -146,6 +146,12 @@ def test_what_an_engine_cannot_take_goes_past_it() -> None:
     assert one.run(ASK, Context()).engine == "big"
 
 
+def test_what_is_too_large_for_all_is_still_done() -> None:
+    small = Fixed("small", says("400"))
+    outcome = RoutingEngine([at(1.0, small, most_tokens=5)]).run(ASK, Context())
+    assert [one.taken for one in outcome.decisions] == [True]
+
+
 def test_no_money_ends_the_route() -> None:
     broke = Fixed("dear", BudgetExceeded("spent"))
     route = RoutingEngine([at(1.0, Fixed("cheap", says("400"), 0.2)), at(2.0, broke)])

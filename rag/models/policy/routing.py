@@ -90,8 +90,11 @@ class RoutingEngine:
             ModelError: What the last engine failed of, when all have failed.
         """
         size = _Size.of(task)
-        unfit = {one.engine.id: why for one in self._candidates if (why := size.over(one, task))}
-        able = [one for one in self._candidates if one.engine.id not in unfit]
+        doing = [one for one in self._candidates if one.engine.supports(type(task))]
+        unfit = {one.engine.id: why for one in doing if (why := size.over(one))}
+        if len(unfit) == len(doing):  # each does what it can of it, and says so
+            unfit = {}
+        able = [one for one in doing if one.engine.id not in unfit]
         priced = [(one.price(size.spent), one) for one in able]
         priced.sort(key=lambda pair: (pair[0] is None, pair[0] or 0.0))
         tried = list(self._try(priced, task, context))
@@ -159,10 +162,8 @@ class _Size:
         """About what one call takes, prompt and all."""
         return Tokens(input=self.tokens + _PROMPT_TOKENS, output=_OUTPUT_TOKENS)
 
-    def over(self, candidate: Candidate, task: Task[Any]) -> str | None:
-        """Why the task is nothing for an engine, or ``None``."""
-        if not candidate.engine.supports(type(task)):
-            return "It cannot do this task."
+    def over(self, candidate: Candidate) -> str | None:
+        """Why the task is too large for an engine, or ``None``."""
         for have, most, what in (
             (self.passages, candidate.most_passages, "passages"),
             (self.tokens, candidate.most_tokens, "tokens"),
