@@ -172,6 +172,13 @@ def test_a_summary_has_a_topic_findings_and_conclusions() -> None:
     assert len({one.text for one in said}) == len(said)
 
 
+def test_numbered_paragraphs_are_no_rows() -> None:
+    text = "3.1\tThe customer pays the fee every month.\nPumps\t12\t14\t15\nValves\t9\t8\t7"
+    value = run(SummarizeTask(passages=passages(text))).value
+    assert value.main_topic.text == "3.1 The customer pays the fee every month."
+    assert value.key_findings == ()
+
+
 @pytest.mark.parametrize("field", ["query", "instructions"])
 def test_a_summary_attends_to_what_is_asked(field: str) -> None:
     task = SummarizeTask(passages=passages(REPORT), findings=1, **{field: "tea for visitors"})
@@ -336,6 +343,10 @@ def test_a_sentence_that_states_several_fields_is_an_object() -> None:
          "The pumps stood still all day.", "the strike in the harbour."),
         ("Der Verkauf stieg, weil die Preise gesenkt wurden.",
          "Der Verkauf stieg", "die Preise gesenkt wurden."),
+        ("Vibration stayed at two units. It was in all runs therefore below the limit.",
+         "It was in all runs therefore below the limit.", "Vibration stayed at two units."),
+        ("Rain fell for six days, and thus the site was closed.",
+         "the site was closed.", "Rain fell for six days, and"),
         ("Die Preise sanken im Mai. Daher stieg der Verkauf der Pumpen.",
          "Daher stieg der Verkauf der Pumpen.", "Die Preise sanken im Mai."),
         ("Les ventes ont augmenté parce que les prix ont baissé.",

@@ -93,7 +93,7 @@ def test_durations(text: str, said: str, iso: str) -> None:
          ["https://example.org/a?b=1", "www.example.com"]),
         (Kind.PHONE, "Call +49 30 123456-78 or (555) 123-4567 by 2024-05-06.",
          ["+49 30 123456-78", "(555) 123-4567"]),
-        (Kind.CODE, "Invoice INV-2024/17 of 3 May 2024 for order 4711, 12 pieces",
+        (Kind.CODE, "Invoice INV-2024/17 of 3 May 2024 for order 4711, 24,600 pieces",
          ["INV-2024/17", "4711"]),
         (Kind.NAME, "Changes need a document signed by Fernhill.", ["Fernhill"]),
         (Kind.ORGANISATION, "between Aspect Medical Systems, Inc., a Delaware corporation "

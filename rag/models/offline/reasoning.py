@@ -40,6 +40,8 @@ _FEWEST_LETTERS = 8
 _WHEN = re.compile(r"\s+(?:\d|then\b|last\b|the\s+(?:end|beginning|start|year)|its?\s+\w+ing\b|"
                    r"[A-Z][a-z]+\s+\d)")  # fmt: skip
 _AT_ONCE = 12  # characters before a word that still opens the sentence: "It is therefore"
+# What stands before a conclusion drawn from the same sentence: "it rained, and thus it was wet".
+_JOINS = re.compile(r"(?:[,;:–—，；]|\b(?:and|und|et|y|e|и))\s*$")  # noqa: RUF001
 _TRIMMED = " \t\n,;:.–—-，、；。"  # noqa: RUF001
 _POINTS_BACK = re.compile(
     r"(?i)(?:this|that|it|das|dies|c'est|esto|这)\W?\s*(?:is|was|ist|war|是)?\b"
@@ -147,7 +149,8 @@ def _around(
     """The claim and the premise around a word that joins them; ``None`` when one is missing."""
     left = _part(candidate, 0, match.start())
     right = _part(candidate, match.end(), len(candidate.text))
-    opens = match.start() <= _AT_ONCE
+    joins = _JOINS.search(candidate.text[: match.start()]) is not None
+    opens = match.start() <= _AT_ONCE or not joins
     back = is_reason and _POINTS_BACK.fullmatch(candidate.text[: match.start()].strip()) is not None
     if (opens and not is_reason) or back:
         whole = _part(candidate, 0, len(candidate.text)) if not back else right

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -16,6 +17,8 @@ from rag.models.tasks import Evidence, Statement
 from rag.types import FloatMatrix, FloatVector, Passage
 
 _FEWEST_WORDS = 4
+# What numbers a paragraph is no cell of a table, tab or not.
+_ENUMERATOR = re.compile(r"^\(?(?:\d+(?:\.\d+)*\.?|[a-zA-Z]|[ivx]+)\)?\t")
 
 
 def telling_sentences(passages: Sequence[Passage]) -> list[Candidate]:
@@ -24,7 +27,8 @@ def telling_sentences(passages: Sequence[Passage]) -> list[Candidate]:
     kept = [
         one
         for one in found
-        if not (one.announces or is_row(one.text)) and len(one.words) >= _FEWEST_WORDS
+        if not (one.announces or is_row(_ENUMERATOR.sub("", one.text)))
+        and len(one.words) >= _FEWEST_WORDS
     ]
     return kept or [one for one in found if not one.announces] or found
 
