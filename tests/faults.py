@@ -13,7 +13,6 @@ from typing import Any
 from rag.errors import InvalidOutput
 from rag.models.asking import Asking
 from rag.models.calls import Calls, Meter
-from rag.models.chat import ChatReply, ChatRequest, Finish
 from rag.models.engine import Context
 from rag.models.limits import Limits
 from rag.models.pricing import Pricing
@@ -21,6 +20,7 @@ from rag.models.prompts import Prompt
 from rag.models.replies import NoReplies
 from rag.models.schema import problems
 from tests.schemas import a_value, an_object, loosened
+from tests.scripted import Model
 
 
 @dataclass(frozen=True)
@@ -205,24 +205,6 @@ FAULTS: Mapping[str, Callable[[Reply], str | None]] = {
 """By name: the spoilt text, or ``None`` for a reply that cannot have the fault."""
 
 
-class Model:
-    """Says its lines one after the other, the last one again and again."""
-
-    id = "test:model"
-    provider = "test"
-    revision = ""
-    takes_temperature = True
-
-    def __init__(self, *lines: str) -> None:
-        self._lines = lines
-        self.calls = 0
-
-    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
-        self.calls += 1
-        text = self._lines[min(self.calls, len(self._lines)) - 1]
-        return ChatReply(text=text, finish=Finish.COMPLETE, model="m")
-
-
 @dataclass
 class Row:
     """What became of one fault. ``wrong`` are the seeds whose value was not what was meant."""
@@ -259,8 +241,8 @@ def _tell(row: Row, seed: int, schema: Any, value: Any, text: str) -> None:
     better, stubborn = Model(text, json.dumps(value)), Model(text)
     found = _asked(better, schema)
     right = found is not None and _same(found, value)
-    row.at_once += right and better.calls == 1
-    row.asked_again += right and better.calls > 1
+    row.at_once += right and len(better.requests) == 1
+    row.asked_again += right and len(better.requests) > 1
     other = _asked(stubborn, schema)
     row.failed += other is None
     if not right or not (other is None or _same(other, value)):
