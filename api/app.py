@@ -26,6 +26,7 @@ from api.routes import (
     documents,
     jobs,
     operations,
+    prompts,
     sources,
     uploads,
 )
@@ -56,6 +57,7 @@ _TAGS = [
     {"name": "Collections", "description": "Named sets of documents."},
     {"name": "Search", "description": "Passages by dense and lexical ranking."},
     {"name": "Ask", "description": "Grounded answers with located citations."},
+    {"name": "Prompts", "description": "What language models are asked with."},
     {"name": "Jobs", "description": "The work that uploads start."},
     {"name": "Operations", "description": "The service itself."},
 ]
@@ -127,6 +129,7 @@ def _add_routes(app: FastAPI) -> None:
         sources,
         chunks,
         answers,
+        prompts,
         jobs,
         operations,
     ):

@@ -14,6 +14,7 @@ from api.commands.checkout import bench, eval_, run
 from api.commands.chunks import chunks
 from api.commands.documents import docs, jobs
 from api.commands.ingest import ingest
+from api.commands.prompts import prompts
 from api.commands.service import audit, config, engines, serve
 from rag.errors import ConfigurationError, IbidemError, InvalidRequest
 
@@ -43,6 +44,7 @@ for _command in (
     audit,
     config,
     engines,
+    prompts,
     eval_,
     bench,
 ):

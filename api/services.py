@@ -25,12 +25,14 @@ from rag.embedding.registry import open_embedder
 from rag.errors import Conflict, NotFound
 from rag.guard import Detector, PatternDetector
 from rag.indexes import Indexes
+from rag.models import prompts
 from rag.models.budget import BudgetLimits, Budgets
 from rag.models.engine import Engine
 from rag.models.monitor import Monitor
 from rag.models.observe import Observers
 from rag.models.pages import Look
 from rag.models.pricing import Pricing, load_pricing
+from rag.models.prompts import Prompt
 from rag.models.registry import Resources, open_engine
 from rag.models.traced import TracedEngine
 from rag.retrieve import Retriever
@@ -93,6 +95,17 @@ class Services:
                     tenant, name, embedder=self.embedder.id, chunking=self.chunking()
                 )
         return self.catalog.collections.find(tenant, name)
+
+    def prompt(self, tenant: str, name: str, version: int | None = None) -> Prompt:
+        """A version of a prompt that comes with Ibidem, or of the tenant's own; else the newest.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if name in prompts.load():
+            return prompts.find(name, version)
+        stored = self.catalog.prompts.find(tenant, name, version)
+        return prompts.read_prompt(stored.text, stored.version)
 
     def check_embedder(self, collection: Collection) -> None:
         """Refuse documents that this process would embed with another model than the others.

@@ -260,16 +260,18 @@ def _asked(model: Model, schema: Any) -> Any:
         changelog="",
         schema=schema,
         sections=(("system", "Extract."), ("user", "Go.")),
+        text="",
     )
     asking = Asking(
         calls=Calls(model, limits=Limits(), meter=Meter(), pricing=Pricing()),
         replies=NoReplies(),
         secret=b"s",
         context=Context(),
-        documents=set(),
+        passages=(),
+        window=32_768,
     )
     try:
-        return asking.ask(prompt, schema, {})
+        return asking.ask(prompt, schema, {}).said
     except InvalidOutput:
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -25,10 +26,12 @@ from api.schemas.answers import (
     Sent,
 )
 from api.schemas.common import failures
+from api.trying import check_reads_prompts, prompt_of
 from rag import answer as line
 from rag.errors import InvalidRequest
 from rag.models.engine import Context
 from rag.models.observe import Checked
+from rag.models.prompts import Prompt
 from rag.retrieve import SearchRequest
 from rag.trace import Span, begun, span
 from rag.types import Answer, Collection, Passage
@@ -145,14 +148,15 @@ class _Asked:
     ) -> None:
         self._door = door
         self._span = asking
-        self._context = context
+        self._engine = choose_engine(door.services.engines, body.engine, collections)
+        prompt = _prompt(door, context.tenant, body.prompt, self._engine.id)
+        self._context = replace(context, prompt=prompt)
         self._sent = Sent(
             collections=[collection.id for collection in collections],
             filter=body.filter,
             top_k=body.top_k,
         )
         self._body = body
-        self._engine = choose_engine(door.services.engines, body.engine, collections)
         self._started = time.perf_counter()
         with asking.within(), span(door.services.tracer, "retrieve") as retrieving:
             self._passages: list[Passage] = door.services.retriever.search(
@@ -167,12 +171,11 @@ class _Asked:
         self._retrieve_ms = _since(self._started)
 
     def __iter__(self) -> Iterator[line.Event]:
-        services = self._door.services
         steps = line.stream(
             self._body.question,
             passages=self._passages,
             engine=self._engine,
-            source=services.catalog,
+            source=self._door.services.catalog,
             context=self._context,
         )
         while True:
@@ -205,6 +208,15 @@ class _Asked:
             dropped_citations=answer.dropped_citations,
         )
         return shown
+
+
+def _prompt(door: Door, tenant: str, name: str | None, engine: str) -> Prompt | None:
+    """The prompt that a question names; one for answers, and for an engine that reads it."""
+    prompt = prompt_of(door, tenant, name)
+    if prompt is not None and prompt.task != "answer":
+        raise InvalidRequest(f"The prompt {prompt.name} is none for answers.", param="prompt")
+    check_reads_prompts(engine, prompt)
+    return prompt
 
 
 def _checked(answer: Answer) -> Checked:

@@ -59,6 +59,13 @@ class AskBody(_Scope):
         description="Most that language models may cost; a 402 says that it does not suffice.",
         examples=[0.05],
     )
+    prompt: str | None = Field(
+        None,
+        description="What a language model is asked with: `answer/FORM`, or `answer/FORM@VERSION`; "
+        "see `GET /prompts`.",
+        examples=["answer/strict"],
+        max_length=100,
+    )
     stream: bool = Field(False, description="Answer as server-sent events.")
 
     model_config = ConfigDict(

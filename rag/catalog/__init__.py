@@ -12,6 +12,7 @@ from rag.catalog.garbage import Garbage
 from rag.catalog.indexed import Indexed
 from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
+from rag.catalog.prompts import Prompts
 from rag.catalog.records import Answers, Requests
 from rag.catalog.replies import Replies
 from rag.catalog.sources import Sources
@@ -47,6 +48,7 @@ class Catalog:
         self.jobs = Jobs(database)
         self.answers = Answers(database)
         self.replies = Replies(database)
+        self.prompts = Prompts(database)
         self.requests = Requests(database)
         self.usage = UsageLedger(database)
         self.inspection = Inspection(database)

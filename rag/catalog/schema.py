@@ -272,6 +272,17 @@ replies = sa.Table(
     comment="What language models replied, by the content key of the call.",
 )
 
+prompts = sa.Table(
+    "prompts",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    comment="Versions of callers' own prompts; none is ever changed.",
+)
+
 reply_documents = sa.Table(
     "reply_documents",
     metadata,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rag.models.budget import Budget
 from rag.models.observe import LOCAL_KEY, Purpose
 from rag.models.tasks import Outcome, Task, Value
 from rag.types import PromptUsed
+
+if TYPE_CHECKING:
+    from rag.models.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class Context:
     """The public name of the API key that asks."""
     job: str | None = None
     """The job that the task is a part of."""
+    prompt: Prompt | None = None
+    """What to ask with in place of an engine's own, for tasks that it is a prompt of."""
 
     def purpose(self, prompt: PromptUsed, *, repair: bool = False) -> Purpose:
         """What a call with a prompt is made for."""

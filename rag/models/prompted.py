@@ -18,7 +18,7 @@ from rag.models.pages import Look
 from rag.models.replies import ReplyStore
 from rag.models.tasks import Outcome, Shown, Task, Value
 from rag.models.windows import known_window
-from rag.models.wording import WORDINGS, Read, Wording
+from rag.models.wording import WORDINGS, Read, Wording, inputs_of
 
 FORMS = ("chain-of-thought", "strict")
 """Tried in this order: a shorter, stricter prompt before another model."""
@@ -151,13 +151,12 @@ class PromptedEngine:
     ) -> tuple[Asked, tuple[str, ...]]:
         """What the first form brings that brings a valid output, and what is to be said of it."""
         notes: list[str] = []
-        forms = self._forms_of(asking.context.sample)
-        for place, form in enumerate(forms, start=1):
-            prompt = prompts.find(f"{wording.name}/{form}")
+        ways = self._ways(wording.name, asking.context)
+        for place, prompt in enumerate(ways, start=1):
             try:
-                asked = asking.ask(prompt, wording.schema(prompt.schema, task), _inputs(task))
+                asked = asking.ask(prompt, wording.schema(prompt.schema, task), inputs_of(task))
             except InvalidOutput as error:
-                if place == len(forms):
+                if place == len(ways):
                     raise
                 notes.append(f"The prompt {prompt.name} brought no valid output: {error.message}")
             else:
@@ -173,7 +172,7 @@ class PromptedEngine:
         """
         prompt = prompts.find(f"{wording.name}/{REVISE}")
         kept = {name: one for name, one in draft.said.items() if name != "reasoning"}
-        inputs = {**_inputs(task), "draft": json.dumps(kept, ensure_ascii=False)}
+        inputs = {**inputs_of(task), "draft": json.dumps(kept, ensure_ascii=False)}
         try:
             asked = asking.ask(prompt, wording.schema(prompt.schema, task), inputs)
         except ModelError as error:
@@ -193,14 +192,15 @@ class PromptedEngine:
             f"passages were left out, and {len(shown.cut)} cut at the end of a sentence.",
         )
 
+    def _ways(self, task: str, context: Context) -> Sequence[prompts.Prompt]:
+        """The prompts to try: the one that was asked for, and else the engine's own."""
+        if context.prompt is not None and context.prompt.task == task:
+            return [context.prompt]
+        return [prompts.find(f"{task}/{form}") for form in self._forms_of(context.sample)]
+
     def _forms_of(self, sample: int) -> Sequence[str]:
         """The forms to try for a sample: where temperature cannot vary it, the prompt has to."""
         if sample == 0 or self._calls.backend.takes_temperature:
             return self._forms
         first = VARIANTS[sample % len(VARIANTS)]
         return [first, *(form for form in self._forms if form != first)]
-
-
-def _inputs(task: Task[Any]) -> Mapping[str, Any]:
-    """What the prompts for a task take, but for the marker and the passages."""
-    return {"instructions": task.instructions, **WORDINGS[type(task)].inputs(task)}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from rag.errors import ConfigurationError, InvalidRequest, NotFound
+from rag.errors import ConfigurationError, Conflict, InvalidRequest, NotFound
 from rag.models import prompts
 from rag.models.prompts import LOCK, find, load, lock_lines, read_prompt
+from rag.models.prompts.own import check_own
 
 HEADER = """+++
 task = "answer"
@@ -72,3 +75,52 @@ def test_inputs_are_no_templates() -> None:
         "instructions": "",
     }
     assert "{{ 7 * 7 }}" in prompt.render(values).turns[-1].text
+
+
+def own(**changes: str) -> str:
+    """A prompt of a caller's own: one that comes along, under another name."""
+    text = find("classify/zero-shot").text.replace('form = "zero-shot"', 'form = "mine"')
+    for old, new in changes.items():
+        old = {"marker": "{{ marker }}", "loop": "{% for label in labels -%}"}.get(old, old)
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.mark.parametrize("task", ["answer", "classify", "extract", "reason", "summarize", "verify"])
+def test_a_prompt_of_ones_own_may_be_like_those_that_come_along(task: str) -> None:
+    for form in ("zero-shot", "few-shot", "chain-of-thought", "strict"):
+        text = find(f"{task}/{form}").text.replace(f'form = "{form}"', 'form = "mine-2"')
+        prompt = read_prompt(text.replace('"description": "', '"description": "Do: '), 3)
+        check_own(prompt)
+        assert (prompt.name, prompt.version) == (f"{task}/mine-2", 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({'task = "classify"': 'task = "cook"'}, "No task 'cook'"),
+        ({'form = "mine"': 'form = "My/form"'}, "lower-case"),
+        ({'form = "mine"': 'form = "strict"'}, "comes with Ibidem"),
+        ({'"labels"]': '"labels", "draft"]'}, "draft: no input"),
+        ({"# user\n": "# user\n{{ weather }}"}, "weather: used"),
+        ({"marker": "here"}, "needs marker"),
+        ({"# user\n": "# user\n{% for i in range(9) %}{% endfor %}"}, "Call"),
+        ({"# user\n": "# user\n{% for a in passages.x %}{% endfor %}"}, "A loop goes"),
+        ({"# user\n": "# user\n{{ passages.__class__ }}"}, "cannot be rendered"),
+        ({"passage.text": "passage.author"}, "cannot be rendered"),
+        ({"# user\n": "# user\n{{ 'x' * 1000000000 }}"}, "Mul"),
+        ({"# user\n": "# user\n{{ passages.__class__() }}"}, "Call"),
+        ({"# user\n": "# user\n{{ passages | tojson }}"}, "Filter"),
+        ({"loop": "{% for label in labels -%}{% for a in labels %}{% endfor %}"}, "A loop goes"),
+        ({"# user\n": "# user\n{% include 'x' %}"}, "Include"),
+        ({"# user\n": "# user\n{% if %}"}, "cannot be read"),
+        ({'"features": {\n      "type": "array"': '"features": {"type": "string"'}, "schema must"),
+        ({'"required": ["reasoning", "features",': '"required": ["reasoning",'}, "schema must"),
+    ],
+)
+def test_a_prompt_that_its_task_cannot_be_asked_with_is_refused(
+    changes: dict[str, str], why: str
+) -> None:
+    with pytest.raises((InvalidRequest, Conflict), match=re.escape(why)):
+        check_own(read_prompt(own(**changes), 1))

@@ -27,7 +27,7 @@ from rag.models.chat import Role, Turn
 from rag.models.schema import check_schema
 from rag.types import PromptUsed
 
-__all__ = ["Prompt", "Rendered", "find", "load", "read_prompt"]
+__all__ = ["ENVIRONMENT", "Prompt", "Rendered", "find", "load", "read_prompt"]
 
 FOLDER = Path(__file__).parent
 LOCK = FOLDER / "prompts.lock"
@@ -35,7 +35,7 @@ _FILE = re.compile(r"(?P<form>[a-z-]+)\.(?P<version>\d+)\.md")
 _HEADER = re.compile(r"\+\+\+\n(?P<header>.*?)\n\+\+\+\n(?P<body>.*)", re.DOTALL)
 _SECTION = re.compile(r"(?m)^# (system|user|assistant)\n")
 _FIELDS = {"task": str, "form": str, "inputs": list, "changelog": str, "schema": str}
-_ENVIRONMENT = ImmutableSandboxedEnvironment(
+ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False
 )
 
@@ -60,6 +60,8 @@ class Prompt:
     changelog: str
     schema: Mapping[str, Any]
     sections: tuple[tuple[str, str], ...]
+    text: str
+    """The whole of its file."""
 
     @property
     def name(self) -> str:
@@ -91,7 +93,7 @@ class Prompt:
 
 @lru_cache(maxsize=256)
 def _template(text: str) -> Template:
-    return _ENVIRONMENT.from_string(text)
+    return ENVIRONMENT.from_string(text)
 
 
 def read_prompt(text: str, version: int) -> Prompt:
@@ -122,6 +124,7 @@ def read_prompt(text: str, version: int) -> Prompt:
         changelog=header["changelog"],
         schema=json.loads(header["schema"]),
         sections=sections,
+        text=text,
     )
 
 

@@ -22,7 +22,7 @@ from rag.models.wording.reason import REASON
 from rag.models.wording.summarize import SUMMARIZE
 from rag.models.wording.verify import VERIFY
 
-__all__ = ["WORDINGS", "Read", "Wording"]
+__all__ = ["WORDINGS", "Read", "Wording", "inputs_of"]
 
 WORDINGS: Mapping[type[Task[Any]], Wording[Any, Any]] = {
     AnswerTask: ANSWER,
@@ -32,3 +32,8 @@ WORDINGS: Mapping[type[Task[Any]], Wording[Any, Any]] = {
     ReasonTask: REASON,
     VerifyTask: VERIFY,
 }
+
+
+def inputs_of(task: Task[Any]) -> Mapping[str, Any]:
+    """What the prompts for a task take, but for the marker and the passages."""
+    return {"instructions": task.instructions, **WORDINGS[type(task)].inputs(task)}

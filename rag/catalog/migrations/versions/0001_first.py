@@ -155,6 +155,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("document_id", "generation", "number"),
     )
     op.create_table(
+        "prompts",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "name", "version"),
+        comment="Versions of callers' own prompts; none is ever changed.",
+    )
+    op.create_table(
         "replies",
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
