@@ -39,7 +39,7 @@ check: $(DEV)  ## Format, lint, types, layering
 bench: $(CORE)  ## Speed and memory, beside other tools
 	$(BIN)/ibidem bench $(ARGS)
 
-eval: $(CORE)  ## Quality of retrieval and answers
+eval: $(CORE)  ## Quality of retrieval, answers and tasks
 	$(BIN)/ibidem eval $(ARGS)
 
 $(VENV)/pyvenv.cfg:

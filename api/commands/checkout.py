@@ -52,7 +52,7 @@ def run(once: bool) -> int:
 @click.command("eval", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def eval_(arguments: tuple[str, ...]) -> int:
-    """Measure retrieval and answers; arguments go to tests.benchmarks.evaluate."""
+    """Measure retrieval, answers and tasks; arguments go to tests.benchmarks.evaluate."""
     return _run_module("tests.benchmarks.evaluate", arguments)
 
 
