@@ -120,7 +120,7 @@ def _build(
     name: str, grouped: Sequence[Sequence[int]], tokenizer: Tokenizer, real: Path | None
 ) -> Corpus:
     lengths = [length for group in grouped for length in group]
-    sentences = _contracts(real) if real else _prose(random.Random(name))
+    sentences = _contracts(real) if real else prose(random.Random(name))
     paragraphs = list(_cut(sentences, lengths, tokenizer))
     rows = iter(paragraphs)
     rng = random.Random(7)
@@ -158,7 +158,7 @@ def _cut(sentences: Iterator[str], lengths: Sequence[int], tokenizer: Tokenizer)
         yield " ".join(taken)
 
 
-def _prose(rng: random.Random) -> Iterator[str]:
+def prose(rng: random.Random) -> Iterator[str]:
     while True:
         number = rng.randint(2, 9_800)
         who, did, like, what = (rng.choice(words) for words in (_WHO, _DID, _LIKE, _WHAT))

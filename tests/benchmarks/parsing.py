@@ -2,12 +2,15 @@
 
 One row per file name extension: how many files were tried, read and refused, how long reading
 took, and how alike the text is to a reference. The files are the samples, and, when the public
-data sets are beside the repository, those that docling has rendered as Markdown. That
+data sets are beside the repository, those that docling has rendered as Markdown, real PDFs and
+odd files, of which many are damaged or locked. That
 rendering is another program's output and not the truth: it leaves out what we keep (notes,
 hidden sheets) and writes numbers as stored where we write them as shown.
 
 - ``ms/file``, ``ms/page``: processor time of the parsing child over all files read, its start
   (once per extension) included; a document without pages counts as one page.
+- ``why``: the errors of the files that were refused. Files inside files count for themselves
+  where they are uploaded, and not here.
 - ``alike``: median and least of ``similarity`` (see similarity.py) over files with a reference.
 """
 
@@ -17,6 +20,7 @@ import argparse
 import json
 import resource
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,7 +39,8 @@ from tests.realdata import REAL_DATA
 
 _SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
 _REFERENCE = ".expected.md"
-_WIDTH = 110
+_WIDTH, _WIDTH_OF_MARKDOWN = 120, 300
+_NUMBERS = ("files", "read", "refused", "pages", "ms/file", "ms/page", "alike", "least")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,7 @@ class Reading:
     characters: int = 0
     similarity: float | None = None
     refusal: str | None = None
+    code: str | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -68,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.only:
         files = [path for path in files if _extension(path) in options.only]
     rows = [_row(extension, files) for extension in sorted({_extension(path) for path in files})]
-    _print(rows, every=options.every)
+    _print(rows, every=options.every, markdown=options.markdown)
     met = {reading.format for row in rows for reading in row.readings}
     if not options.only and (unmet := [row.name for row in FORMATS if row.name not in met]):
         _say(f"No files of: {', '.join(unmet)}")
@@ -86,7 +92,9 @@ def read(path: Path) -> Reading:
         kind = BY_MEDIA_TYPE[media_type].name
         document = parse(path, media_type)
     except IbidemError as error:
-        return Reading(name=name, extension=extension, format=kind, refusal=str(error))
+        return Reading(
+            name=name, extension=extension, format=kind, refusal=str(error), code=error.code
+        )
     reference = path.with_name(name + _REFERENCE)
     alike = None
     if reference.is_file():
@@ -106,6 +114,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.parsing")
     parser.add_argument("folders", nargs="*", type=Path, help="read these instead")
     parser.add_argument("--only", nargs="+", metavar="EXTENSION", help="such as: docx pptx")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--every", action="store_true", help="a line for every file, too")
     parser.add_argument("--json", type=Path, help="write all of it as JSON")
     return parser.parse_args(arguments)
@@ -116,7 +125,7 @@ def _folders() -> Iterator[Path]:
     if REAL_DATA is None:
         _say("The public data sets are not beside the repository (../shared/data): samples only.")
     else:
-        yield REAL_DATA / "parsing" / "docling-pairs"
+        yield from (REAL_DATA / part for part in ("parsing/docling-pairs", "pdfs", "odd"))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -142,15 +151,17 @@ def _children_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _print(rows: Sequence[Row], *, every: bool) -> None:
-    table = Table(title="files by extension", title_justify="left", box=box.SIMPLE)
+def _print(rows: Sequence[Row], *, every: bool, markdown: bool) -> None:
+    style = box.MARKDOWN if markdown else box.SIMPLE
+    table = Table(title="files by extension", title_justify="left", box=style)
     for column in ("", "read as"):
-        table.add_column(column)
-    for column in ("files", "read", "refused", "pages", "ms/file", "ms/page", "alike", "least"):
-        table.add_column(column, justify="right")
+        table.add_column(column, no_wrap=markdown)
+    for column in _NUMBERS:
+        table.add_column(column, justify="right", no_wrap=markdown)
+    table.add_column("why", no_wrap=markdown)
     for row in rows:
         table.add_row(row.extension, *_cells(row))
-    Console(width=_WIDTH).print(table)
+    Console(width=_WIDTH_OF_MARKDOWN if markdown else _WIDTH).print(table)
     for reading in (reading for row in rows for reading in row.readings):
         alike = "" if reading.similarity is None else f"{reading.similarity:.3f} "
         if every and reading.refusal is None:
@@ -169,6 +180,8 @@ def _cells(row: Row) -> Iterator[str]:
     yield f"{1000 * row.cpu_s / pages:.1f}" if done else "-"
     yield f"{median(alike):.3f}" if alike else "-"
     yield f"{min(alike):.3f}" if alike else "-"
+    codes = Counter(one.code for one in row.readings if one.code is not None)
+    yield ", ".join(f"{code} {count}" for code, count in codes.most_common())
 
 
 def _say(line: str) -> None:
