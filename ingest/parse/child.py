@@ -14,7 +14,6 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -65,15 +64,7 @@ def _harden() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    _give_way()
-
-
-def _give_way() -> None:
     os.nice(_NICENESS)
-    # Linux may share the cores between sessions first; niceness then counts within one only.
-    if os.getsid(0) == os.getpid():
-        with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
 def _serve(request: Mapping[str, Any], rest: bytes, replies: BinaryIO) -> None:

@@ -96,7 +96,9 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            # A group, to be killed with its programs; but in our session: Linux may share the
+            # cores between sessions first, and in one of its own a child's niceness is for nothing.
+            process_group=0,
             env=_ENVIRONMENT,
             cwd="/",
         )

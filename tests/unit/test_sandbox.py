@@ -19,8 +19,6 @@ from ingest.parse.parts import (
     assemble,
     part_from_frame,
     part_to_frame,
-    read_frame,
-    write_frame,
 )
 from ingest.parse.sandbox import ChildPool
 from rag.errors import (
@@ -156,15 +154,16 @@ def test_children_inherit_neither_secrets_nor_files(
     monkeypatch.setenv("IBIDEM_API_KEYS", "hidden")
     script = (
         "write_frame(out, {'seen': [sorted(os.environ), sorted(os.listdir('/proc/self/fd')),"
-        " os.getcwd(), os.getpgid(0) == os.getpid()]}); write_frame(out, {'done': 1})"
+        " os.getcwd(), os.getpgid(0) == os.getpid(),"
+        " os.getsid(0) == os.getsid(os.getppid())]}); write_frame(out, {'done': 1})"
     )
     with (tmp_path / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
         [(header, _)] = pool_of(pools, script).run({}, Limits())
-    names, files, folder, leads = header["seen"]
+    names, files, folder, leads_group, in_our_session = header["seen"]
     assert not [name for name in names if "IBIDEM" in name or "KEY" in name]
     assert len(files) <= 4  # its three streams and the listing itself
-    assert (folder, leads) == ("/", True)
+    assert (folder, leads_group, in_our_session) == ("/", True, True)
 
 
 def test_children_write_no_files_and_dump_no_core(pools: list[ChildPool], tmp_path: Path) -> None:
@@ -318,21 +317,3 @@ def test_a_text_of_too_many_characters_is_refused_with_their_number(tmp_path: Pa
         parse(path, "text/plain", limits=Limits(text_characters=1_499))
     assert len(parse(path, "text/plain", limits=Limits(text_characters=1_500)).text) == 1_500
     assert Limits().text_characters == 20_000_000
-
-
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="cores are not shared so")
-def test_the_session_of_a_child_gives_way_to_the_service() -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-m", "ingest.parse.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert child.stdin
-    assert child.stdout
-    write_frame(child.stdin, {"do": "confine"})
-    read_frame(child.stdout, 1 << 20)
-    share = Path(f"/proc/{child.pid}/autogroup").read_text()
-    with child:
-        child.kill()
-    assert share.split()[-1] == "10"
