@@ -290,6 +290,24 @@ def test_what_is_not_mentioned_is_left_out_or_null() -> None:
     assert outcome.confidence is None
 
 
+@pytest.mark.parametrize(("said", "value"), [("yes", True), ("Nein", False), ("often", None)])
+def test_a_label_says_yes_or_no(said: str, value: bool | None) -> None:
+    schema = {"type": "object", "properties": {"fully_insured": {"type": "boolean"}}}
+    text = f"Name: Ann Lee\nFully insured: {said}\n"
+    found = run(ExtractTask(passages=passages(text), schema=schema)).value.value
+    assert found.get("fully_insured") is value
+
+
+def test_choices_are_taken_as_the_schema_writes_them() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"status": {"enum": ["IN_PROGRESS", "done"], "description": "State of work"}},
+    }
+    text = "The state of the work is now in progress. Tea is at four."
+    found = run(ExtractTask(passages=passages(text), schema=schema)).value.value
+    assert found == {"status": "IN_PROGRESS"}
+
+
 def test_a_schema_that_refers_to_itself_is_filled_once() -> None:
     again = {name: {"$ref": "#"} for name in ("left", "middle", "right")}
     schema = {

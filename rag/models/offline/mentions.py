@@ -30,6 +30,9 @@ _LABELLED = re.compile(
 )
 _LONGEST_VALUE = 200
 _SAYS_IT = 0.6
+_YES_OR_NO = dict.fromkeys(("yes", "true", "ja", "oui", "sí", "sì", "да", "是"), True) | (
+    dict.fromkeys(("no", "false", "nein", "non", "нет", "否"), False)
+)
 _MOST_IN_SENTENCE = 50
 # Characters between a field's name and a value that halve how near they are.
 _STEP = 25
@@ -131,7 +134,10 @@ def labelled_values(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def converted(leaf: Leaf, found: Found, kind: Kind | None) -> Any:
-    """The value of an expression as the field's type wants it; ``None`` when it is none."""
+    """The value of an expression as the field's type wants it; ``None`` when it is none.
+
+    Moments (``date-time``) are not read: texts seldom state them in full.
+    """
     value: Any = " ".join(found.text.split())
     if leaf.type in ("number", "integer"):
         value = found.number
@@ -167,10 +173,17 @@ def _values(leaf: Leaf, candidate: Candidate, known: Vocabulary) -> Iterator[_Ta
 
 
 def _yes_or_no(leaf: Leaf, candidate: Candidate) -> Iterator[_Taken]:
+    """What stands after a label, or whether a sentence states or denies what is asked for."""
     text = candidate.text
-    if not text.endswith("?") and not candidate.announces and _speaks_of(leaf, candidate):
+    said = False
+    for label, start, end in labelled_values(text):
+        value = _YES_OR_NO.get(text[start:end].casefold().rstrip("."))
+        if value is not None and _share(leaf.called, label) >= _SAYS_IT:
+            said = True
+            yield _Taken(value, 0, Found(start=start, end=end, text=text[start:end]))
+    if not (said or text.endswith("?") or candidate.announces) and _speaks_of(leaf, candidate):
         negated = cues.NEGATION.search(text) is not None
-        yield _Taken(not negated, 0, Found(start=0, end=len(text), text=text))
+        yield _Taken(not negated, 1, Found(start=0, end=len(text), text=text))
 
 
 def _choices(leaf: Leaf, text: str) -> Iterator[_Taken]:
