@@ -28,7 +28,7 @@ from api.services import Services
 from ingest.audit import run_audit
 from ingest.parse.sandbox import protection
 from rag.models.chat import Tokens
-from rag.models.tasks import AnswerTask
+from rag.models.tasks import TASKS
 
 VERSION = version("ibidem")
 _MILLION = 1_000_000
@@ -48,7 +48,7 @@ def list_engines(door: DoorDep) -> ListOf[EngineOut]:
         EngineOut(
             id=engine.id,
             default=engine is services.engine,
-            supports=["answer"] if engine.supports(AnswerTask) else [],
+            supports=[name for name, task in TASKS.items() if engine.supports(task)],
             input_usd_per_million_tokens=_price(services, engine.id, Tokens(input=_MILLION)),
             output_usd_per_million_tokens=_price(services, engine.id, Tokens(output=_MILLION)),
         )

@@ -18,7 +18,7 @@ class EngineOut(BaseModel):
     id: str = Field(examples=["offline"])
     object: Literal["engine"] = "engine"
     default: bool
-    supports: list[str] = Field(description="Tasks it can do.", examples=[["answer"]])
+    supports: list[str] = Field(description="Tasks it can do.", examples=[["answer", "verify"]])
     input_usd_per_million_tokens: float | None = Field(description="Null when unknown.")
     output_usd_per_million_tokens: float | None = Field(description="Null when unknown.")
 

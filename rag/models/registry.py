@@ -118,7 +118,9 @@ class _Models:
         if not 2 <= samples <= MOST_SAMPLES:
             raise ConfigurationError(f"{name}: a vote takes 2 to {MOST_SAMPLES} samples.")
         if match["model"] == "offline":
-            raise ConfigurationError(f"{name}: the offline engine says the same each time.")
+            raise ConfigurationError(
+                f"{name}: the offline engine says the same each time; let a language model vote."
+            )
         one = self._one(match["model"])
 
         def price(tokens: Tokens) -> float | None:

@@ -236,3 +236,14 @@ class Outcome(Generic[Value]):
     """What a reader should know: that another engine stepped in, that text was left out."""
     decisions: tuple[Decision, ...] = ()
     """Which engines were asked or passed over, and why, in that order."""
+
+
+TASKS: Mapping[str, type[Task[Any]]] = {
+    "answer": AnswerTask,
+    "extract": ExtractTask,
+    "classify": ClassifyTask,
+    "summarize": SummarizeTask,
+    "reason": ReasonTask,
+    "verify": VerifyTask,
+}
+"""The types of tasks by the names that users know them by."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from rag.models.tasks import TASKS
 from tests.integration.conftest import Opened, Rest
 
 KEYS = ("first-key-of-sixteen", "second-key-of-sixteen")
@@ -101,7 +102,7 @@ def test_the_service_says_how_it_is(rest: Rest, lease: str) -> None:
     landing = rest.client.get("/").json()
     assert (landing["name"], landing["api"]) == ("ibidem", "/v1")
     engines = rest.client.get("/v1/engines").json()["data"]
-    assert [(one["id"], one["supports"]) for one in engines] == [("offline", ["answer"])]
+    assert [(one["id"], one["supports"]) for one in engines] == [("offline", list(TASKS))]
 
 
 def test_what_happened_is_counted(rest: Rest, lease: str) -> None:
