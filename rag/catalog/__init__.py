@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.catalog.attachments import Attachments
+from rag.catalog.batches import BatchStore
 from rag.catalog.collections import Collections
 from rag.catalog.database import Database, migrate
 from rag.catalog.documents import Documents
@@ -51,6 +52,7 @@ class Catalog:
         self.prompts = Prompts(database)
         self.requests = Requests(database)
         self.usage = UsageLedger(database)
+        self.batches = BatchStore(database)
         self.inspection = Inspection(database)
 
     def read(self, document_id: str, start: int, end: int) -> str:

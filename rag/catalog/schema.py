@@ -317,6 +317,32 @@ usage = sa.Table(
     comment="Calls of language models, added up.",
 )
 
+model_batches = sa.Table(
+    "model_batches",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("provider_id", sa.Text),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("job", sa.Text, nullable=False, comment="Empty for calls of no job."),
+    sa.Column("estimate_usd", sa.Double, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    comment="Calls handed to a provider's batches that have not ended.",
+)
+
+model_batch_items = sa.Table(
+    "model_batch_items",
+    metadata,
+    sa.Column("batch_id", sa.ForeignKey("model_batches.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("reply_key", sa.Text, primary_key=True),
+    sa.Column("prompt", Json),
+    sa.Column("repair", sa.Boolean, nullable=False),
+    sa.Column("documents", Json, nullable=False),
+    sa.Index("model_batch_items_reply_key", "reply_key"),
+)
+
 answer_documents = sa.Table(
     "answer_documents",
     metadata,

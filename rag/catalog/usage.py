@@ -63,17 +63,23 @@ class UsageLedger:
     def spent_usd(
         self, *, day: date | None = None, key: str | None = None, job: str | None = None
     ) -> float:
-        """What is known to be spent, of all that is given: on a day, by a key, for a job."""
-        c = t.usage.c
-        query = sa.select(sa.func.coalesce(sa.func.sum(c.cost_usd), 0.0))
+        """What is known to be spent, of all that is given: on a day, by a key, for a job.
+
+        Batches under way count with what they may cost, whatever the day: it is spent when
+        they end.
+        """
+        c, waiting = t.usage.c, t.model_batches.c
+        done = sa.select(sa.func.coalesce(sa.func.sum(c.cost_usd), 0.0))
+        aside = sa.select(sa.func.coalesce(sa.func.sum(waiting.estimate_usd), 0.0))
         if day is not None:
-            query = query.where(c.day == day.isoformat())
+            done = done.where(c.day == day.isoformat())
         if key is not None:
-            query = query.where(c.key == key)
+            done, aside = done.where(c.key == key), aside.where(waiting.key == key)
         if job is not None:
-            query = query.where(c.job == job)
+            done, aside = done.where(c.job == job), aside.where(waiting.job == job)
         with self._db.read() as connection:
-            return float(connection.execute(query).scalar_one())
+            sums = (connection.execute(query).scalar_one() for query in (done, aside))
+            return float(sum(sums))
 
     def read(self, tenant: str, *, since: date) -> Sequence[Used]:
         """The sums of a tenant, jobs taken together; the latest day first."""

@@ -187,7 +187,8 @@ class Asking:
         if known is not None:
             self.spent.revision = known.model
             return known
-        documents = {passage.document_id for passage in self.passages}
+        documents = frozenset(passage.document_id for passage in self.passages)
+        purpose = replace(purpose, reply_key=key, documents=documents)
         called = self.calls.call(request, budgets=self.context.budgets, purpose=purpose)
         self.replies.put(tenant, key, called.reply, documents=documents)
         spent = self.spent

@@ -29,6 +29,10 @@ class Purpose:
     job: str | None = None
     prompt: PromptUsed | None = None
     repair: bool = False
+    reply_key: str | None = None
+    """The content key under which the reply is kept."""
+    documents: frozenset[str] = frozenset()
+    """Whose text the call holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ class Price:
     output: float
     cached: float | None = None
     """For input that the provider had in its cache; as other input when not given."""
+    batch: float = 0.5
+    """The part of all this that calls in a provider's batches cost."""
 
 
 class Pricing:
@@ -32,13 +34,14 @@ class Pricing:
         prices = [*prices, Price(model="local:", input=0.0, output=0.0)]
         self._prices = sorted(prices, key=lambda price: -len(price.model))
 
-    def cost(self, model_id: str, tokens: Tokens) -> float | None:
+    def cost(self, model_id: str, tokens: Tokens, *, batch: bool = False) -> float | None:
         """US dollars for what a call of ``openai:MODEL`` and the like read and wrote."""
         for price in self._prices:
             if model_id.startswith(price.model):
                 cached = price.input if price.cached is None else price.cached
                 spent = (tokens.input - tokens.cached) * price.input + tokens.cached * cached
-                return (spent + tokens.output * price.output) / _MILLION
+                whole = (spent + tokens.output * price.output) / _MILLION
+                return whole * price.batch if batch else whole
         return None
 
 

@@ -31,21 +31,31 @@ class AnthropicChat(HostedChat):
 
     def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
         """One call. See `ChatBackend.complete`."""
-        options: dict[str, Any] = {}
+        with in_our_words(self._sdk, self.id):
+            message = self._client.messages.create(**self.body(request), timeout=timeouts(timeout))
+        return self.read(message)
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """A request as the provider takes it."""
+        body: dict[str, Any] = {
+            "model": self._model,
+            "system": request.system,
+            "messages": [
+                {"role": turn.role.value, "content": _content(turn)} for turn in request.turns
+            ],
+            "max_tokens": request.max_output_tokens,
+        }
         if request.schema is not None:
             schema = for_anthropic(request.schema)
-            options["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-        with in_our_words(self._sdk, self.id):
-            message = self._client.messages.create(
-                model=self._model,
-                system=request.system,
-                messages=[
-                    {"role": turn.role.value, "content": _content(turn)} for turn in request.turns
-                ],
-                max_tokens=request.max_output_tokens,
-                timeout=timeouts(timeout),
-                **options,
-            )
+            body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        return body
+
+    def read(self, message: Any) -> ChatReply:
+        """A reply as the provider's package hands it out.
+
+        Raises:
+            MalformedReply: It is none.
+        """
         try:
             return _reply(message)
         except (AttributeError, KeyError, TypeError) as error:

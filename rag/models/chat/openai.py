@@ -25,9 +25,25 @@ class OpenAIChat(HostedChat):
 
     def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
         """One call; nothing of it is kept by the provider. See `ChatBackend.complete`."""
-        options: dict[str, Any] = {}
+        with in_our_words(self._sdk, self.id):
+            response = self._client.responses.create(
+                **self.body(request), timeout=timeouts(timeout)
+            )
+        return self.read(response)
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """A request as the provider takes it."""
+        body: dict[str, Any] = {
+            "model": self._model,
+            "instructions": request.system,
+            "input": [
+                {"role": turn.role.value, "content": _content(turn)} for turn in request.turns
+            ],
+            "max_output_tokens": request.max_output_tokens,
+            "store": False,
+        }
         if request.schema is not None:
-            options["text"] = {
+            body["text"] = {
                 "format": {
                     "type": "json_schema",
                     "name": "output",
@@ -36,22 +52,18 @@ class OpenAIChat(HostedChat):
                 }
             }
         if request.temperature is not None:
-            options["temperature"] = request.temperature
-        with in_our_words(self._sdk, self.id):
-            response = self._client.responses.create(
-                model=self._model,
-                instructions=request.system,
-                input=[
-                    {"role": turn.role.value, "content": _content(turn)} for turn in request.turns
-                ],
-                max_output_tokens=request.max_output_tokens,
-                store=False,
-                timeout=timeouts(timeout),
-                **options,
-            )
+            body["temperature"] = request.temperature
+        return body
+
+    def read(self, response: Any) -> ChatReply:
+        """A reply as the provider's package hands it out.
+
+        Raises:
+            MalformedReply: It is none.
+        """
         try:
             return _reply(response)
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise MalformedReply(f"{self.id} answered with something unexpected.") from error
 
 

@@ -74,6 +74,16 @@ class HostedChat:
         )
 
     @property
+    def sdk(self) -> Any:
+        """The provider's package."""
+        return self._sdk
+
+    @property
+    def client(self) -> Any:
+        """The package's client."""
+        return self._client
+
+    @property
     def id(self) -> str:
         """Name under which calls are reported."""
         return f"{self.provider}:{self._model}"

@@ -186,6 +186,31 @@ def upgrade() -> None:
     )
     op.create_index("reply_documents_document_id", "reply_documents", ["document_id"], unique=False)
     op.create_table(
+        "model_batches",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("provider_id", sa.Text(), nullable=True),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("job", sa.Text(), nullable=False, comment="Empty for calls of no job."),
+        sa.Column("estimate_usd", sa.Double(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        comment="Calls handed to a provider's batches that have not ended.",
+    )
+    op.create_table(
+        "model_batch_items",
+        sa.Column("batch_id", sa.Text(), nullable=False),
+        sa.Column("reply_key", sa.Text(), nullable=False),
+        sa.Column("prompt", Json, nullable=True),
+        sa.Column("repair", sa.Boolean(), nullable=False),
+        sa.Column("documents", Json, nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["model_batches.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("batch_id", "reply_key"),
+    )
+    op.create_index("model_batch_items_reply_key", "model_batch_items", ["reply_key"], unique=False)
+    op.create_table(
         "usage",
         sa.Column("day", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
