@@ -12,7 +12,7 @@ from typing import Any
 from ingest.originals import Originals, Upload
 from ingest.parse import detect
 from rag.catalog import Catalog
-from rag.catalog.documents import NewDocument
+from rag.catalog.additions import NewDocument
 from rag.catalog.filters import FIELD_TYPES, is_field_name, is_storable
 from rag.errors import InvalidRequest, NotFound
 from rag.types import Collection, Document

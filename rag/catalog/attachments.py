@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
+from rag.catalog.additions import NewDocument, add_document
 from rag.catalog.database import Database
-from rag.catalog.documents import NewDocument, add_document, find_document
+from rag.catalog.document_rows import find_document
 from rag.catalog.links import insert_link, locked, parents, uploaded
 from rag.catalog.versions import Versions
 from rag.types import Document

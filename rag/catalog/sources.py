@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
-from rag.catalog.documents import document_by_id
+from rag.catalog.document_rows import document_by_id
 from rag.catalog.links import locked, parents
 from rag.catalog.statements import changing
 from rag.catalog.versions import Versions, delete_document

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.collections import log_change
 from rag.catalog.database import Database
-from rag.catalog.documents import document_by_id
+from rag.catalog.document_rows import document_by_id
 from rag.catalog.garbage import ORIGINAL, discard
 from rag.catalog.jobs import UNFINISHED, cancel_job, count_beginning, update_job
 from rag.catalog.links import children, orphans, remove_links

@@ -17,8 +17,8 @@ from statistics import median
 from typing import Any
 
 from rag.catalog import Catalog
+from rag.catalog.additions import NewDocument
 from rag.catalog.database import open_sqlite
-from rag.catalog.documents import NewDocument
 from rag.catalog.vectors import VectorStore
 from rag.models.calls import Calls, Meter
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn

@@ -16,8 +16,8 @@ from alembic.script import ScriptDirectory
 import rag.catalog.database as database_module
 import rag.catalog.versions as versions_module
 from rag.catalog import Catalog
+from rag.catalog.additions import NewDocument
 from rag.catalog.database import open_database, open_sqlite
-from rag.catalog.documents import NewDocument
 from rag.catalog.vectors import VectorStore
 from rag.errors import Conflict, NotFound, StoreDamaged
 from rag.types import (
