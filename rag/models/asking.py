@@ -26,9 +26,6 @@ from rag.types import Passage, Usage
 MOST_REPAIRS = 2
 """How often invalid output is asked for again, with what is wrong with it."""
 
-OUTPUT_TOKENS = 2_048
-"""What an output may have at first; a quarter of the window, where that is less."""
-
 # What is wrong with an output, told to the model; the output itself comes with it.
 _WHY_TOKENS = 512
 # Of every sample but the first, which is the likeliest reply: apart, and still to the point.
@@ -82,6 +79,7 @@ class Asking:
     context: Context
     passages: Sequence[Passage]
     window: int
+    output_tokens: int
     pages: tuple[PageShown, ...] = ()
     spent: Spent = field(default_factory=Spent)
 
@@ -97,7 +95,7 @@ class Asking:
             InvalidOutput: Nothing valid came, also after the model was told what is wrong.
             ModelError: The call failed, the model refused, or its window is too small.
         """
-        output = min(OUTPUT_TOKENS, self.window // 4)
+        output = min(self.output_tokens, self.window // 4)  # what is read matters more
         inputs, shown = self._fitted(prompt, schema, inputs, output)
         base = {
             "engine": [self.calls.backend.id, self.calls.backend.revision],

@@ -85,6 +85,17 @@ def fit(
     return {**inputs, "passages": some}, packed.shown
 
 
+def left_out(shown: Shown, model: str, window: int) -> tuple[str, ...]:
+    """What is to be said of passages that did not fit; nothing, when all did."""
+    if not shown.cut and not shown.left_out:
+        return ()
+    return (
+        f"The window of {model}, {window} tokens, had room for {shown.characters} of "
+        f"{shown.of_characters} characters: {len(shown.left_out)} of the passages were left out, "
+        f"and {len(shown.cut)} cut at the end of a sentence.",
+    )
+
+
 def _beginning(text: str, room: int) -> str | None:
     """A text, or its sentences that fit; ``None`` when not one does."""
     if size(text) <= room:

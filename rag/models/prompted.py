@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rag.errors import InvalidOutput, ModelError, ModelRejected
+from rag.errors import InvalidOutput, ModelError, ModelRejected, OutputTruncated
 from rag.models import prompts
 from rag.models.asking import Asked, Asking
 from rag.models.calls import Calls
 from rag.models.chat import ChatRequest, Role, Turn
 from rag.models.engine import Context
+from rag.models.packing import left_out
 from rag.models.pages import Look
 from rag.models.replies import ReplyStore
-from rag.models.tasks import Outcome, Shown, Task, Value
+from rag.models.revising import revised
+from rag.models.tasks import Outcome, Task, Value
 from rag.models.windows import known_window
 from rag.models.wording import WORDINGS, Read, Wording, inputs_of
 
@@ -25,12 +26,6 @@ FORMS = ("chain-of-thought", "strict")
 
 VARIANTS = ("chain-of-thought", "few-shot", "zero-shot")
 """What samples of a model that takes no temperature are asked with first, in turn."""
-
-REVISE = "revise"
-"""The form that is asked after another, with what that brought."""
-
-FAULTS = ("unsupported", "missing", "wrong")
-"""Of what kinds they are that a revision names before it mends them."""
 
 _CHECK_TOKENS = 64
 
@@ -105,6 +100,7 @@ class PromptedEngine:
             context=context,
             passages=task.passages,
             window=self._window,
+            output_tokens=wording.output_tokens,
             pages=self._look.at(task.passages, context.tenant) if self._look else (),
         )
         try:
@@ -113,7 +109,7 @@ class PromptedEngine:
             error.usage = asking.spent.usage
             raise
         if self._revise:
-            asked, note = self._revised(asked, asking, wording, task)
+            asked, note = revised(asked, asking, wording, task)
             notes += note
         read: Read[Value] = wording.read(asked.said, task)
         return Outcome(
@@ -125,7 +121,11 @@ class PromptedEngine:
             revision=asking.spent.revision,
             attempts=asking.spent.calls,
             shown=asked.shown,
-            notes=(*notes, *self._left_out(asked.shown), *read.notes),
+            notes=(
+                *notes,
+                *left_out(asked.shown, self._calls.backend.id, self._window),
+                *read.notes,
+            ),
             timings={"model": round((time.perf_counter() - started) * 1000, 3)},
         )
 
@@ -155,42 +155,13 @@ class PromptedEngine:
         for place, prompt in enumerate(ways, start=1):
             try:
                 asked = asking.ask(prompt, wording.schema(prompt.schema, task), inputs_of(task))
-            except InvalidOutput as error:
+            except (InvalidOutput, OutputTruncated) as error:
                 if place == len(ways):
                     raise
                 notes.append(f"The prompt {prompt.name} brought no valid output: {error.message}")
             else:
                 return asked, tuple(notes)
         raise InvalidOutput("There is no prompt to ask with.")
-
-    def _revised(
-        self, draft: Asked, asking: Asking, wording: Wording[Any, Any], task: Task[Any]
-    ) -> tuple[Asked, tuple[str, ...]]:
-        """What the model makes of its output when it is told to find fault with it first.
-
-        An output that cannot be revised is still the valid one that it was.
-        """
-        prompt = prompts.find(f"{wording.name}/{REVISE}")
-        kept = {name: one for name, one in draft.said.items() if name != "reasoning"}
-        inputs = {**inputs_of(task), "draft": json.dumps(kept, ensure_ascii=False)}
-        try:
-            asked = asking.ask(prompt, wording.schema(prompt.schema, task), inputs)
-        except ModelError as error:
-            return draft, (f"The output could not be revised: {error.message}",)
-        faults = {kind: len(asked.said[kind]) for kind in FAULTS}
-        told = ", ".join(f"{number} {kind}" for kind, number in faults.items() if number)
-        note = f"The model found fault with its first output, and revised it: {told}."
-        return asked, (note,) if told else ()
-
-    def _left_out(self, shown: Shown) -> tuple[str, ...]:
-        """What is to be said of passages that did not fit; nothing, when all did."""
-        if not shown.cut and not shown.left_out:
-            return ()
-        return (
-            f"The window of {self._calls.backend.id}, {self._window} tokens, had room for "
-            f"{shown.characters} of {shown.of_characters} characters: {len(shown.left_out)} of the "
-            f"passages were left out, and {len(shown.cut)} cut at the end of a sentence.",
-        )
 
     def _ways(self, task: str, context: Context) -> Sequence[prompts.Prompt]:
         """The prompts to try: the one that was asked for, and else the engine's own."""

@@ -101,6 +101,13 @@ def test_a_truncated_reply_gets_twice_the_room_once() -> None:
         run(engine(Model(Finish.LENGTH)))
 
 
+def test_a_reply_that_stays_too_long_is_asked_for_with_a_shorter_prompt() -> None:
+    outcome = run(engine(Model(Finish.LENGTH, Finish.LENGTH, json.dumps(GOOD))))
+    assert outcome.prompt is not None
+    assert outcome.prompt.name == "answer/strict"
+    assert "was cut off after 4096 tokens" in outcome.notes[0]
+
+
 @pytest.mark.parametrize("finish", [Finish.REFUSED, Finish.FILTERED])
 def test_a_refusal_is_told_as_one(finish: Finish) -> None:
     model = Model(finish)

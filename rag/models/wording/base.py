@@ -41,14 +41,15 @@ class Wording(Generic[AnyTask, Value]):
     """How a type of task is put to a language model, and how its output is read.
 
     ``name`` is the folder of its prompts; ``inputs`` are what they take besides marker, passages
-    and instructions; ``schema`` fills the places that a prompt's schema leaves to the task; and
-    ``read`` makes a value of what is valid by it.
+    and instructions; ``schema`` fills the places that a prompt's schema leaves to the task;
+    ``read`` makes a value of what is valid by it; and ``output_tokens`` is what it may take.
     """
 
     name: str
     read: Callable[[Said, AnyTask], Read[Value]]
     inputs: Callable[[AnyTask], Mapping[str, Any]] = nothing
     schema: Callable[[Schema, AnyTask], Schema] = as_it_is
+    output_tokens: int = 2_048
 
 
 def in_one_line(text: str, longest: int = _LONGEST_TITLE) -> str:

@@ -103,4 +103,4 @@ def _note(what: str, pointers: Sequence[str] | set[str]) -> str | None:
     return f"{what}: {named}{f' and {more} more' if more > 0 else ''}."
 
 
-EXTRACT = Wording(name="extract", read=_read, inputs=_inputs, schema=_schema)
+EXTRACT = Wording(name="extract", read=_read, inputs=_inputs, schema=_schema, output_tokens=4_096)

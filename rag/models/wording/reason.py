@@ -35,4 +35,4 @@ def _read(said: Said, task: ReasonTask) -> Read[Reasoning]:
     )
 
 
-REASON = Wording(name="reason", read=_read)
+REASON = Wording(name="reason", read=_read, output_tokens=4_096)
