@@ -32,13 +32,17 @@ class Service:
     home: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    database_url: str | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "IBIDEM_HOME": str(self.home), "IBIDEM_PORT": str(self.port)}
+        settings = {"IBIDEM_HOME": str(self.home), "IBIDEM_PORT": str(self.port)}
+        if self.database_url is not None:
+            settings["IBIDEM_DATABASE_URL"] = self.database_url
+        return {**os.environ, **settings}
 
     def spawn(self) -> None:
         with (self.home.parent / "service.log").open("ab") as log:

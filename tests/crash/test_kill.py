@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from ingest.pipeline import EMBED_BATCH
+from tests.conftest import on_postgresql, on_sqlite
 from tests.crash.service import Service
 
 DOCUMENTS = 50
@@ -23,8 +24,8 @@ GIVE_UP_S = 240
 
 
 @pytest.fixture
-def service(home: Path) -> Iterator[Service]:
-    service = Service(home=home)
+def service(home: Path, database_url: str | None) -> Iterator[Service]:
+    service = Service(home=home, database_url=database_url)
     yield service
     service.kill()
 
@@ -59,8 +60,9 @@ class Ledger:
 class Caller(threading.Thread):
     """Uploads all documents and deletes some, repeating every request until it is answered."""
 
-    def __init__(self, url: str, seed: int) -> None:
+    def __init__(self, url: str, seed: int, documents: int = DOCUMENTS) -> None:
         super().__init__(daemon=True)
+        self.documents = documents
         self.client = httpx2.Client(base_url=f"{url}/v1", timeout=10)
         self.rng = random.Random(seed)
         self.ledger = Ledger()
@@ -68,7 +70,7 @@ class Caller(threading.Thread):
 
     def run(self) -> None:
         try:
-            for number in range(DOCUMENTS):
+            for number in range(self.documents):
                 self._upload(number)
                 if self.rng.random() < 0.25:
                     self._delete(self.rng.choice(list(self.ledger.wanted)))
@@ -140,6 +142,7 @@ def settle(service: Service, wanted: set[str]) -> dict[str, str]:
     raise AssertionError(f"not settled: {documents(service)}")
 
 
+@on_sqlite
 # Killing the service breaks connections in ways that the HTTP client does not clean up.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(600)
@@ -166,9 +169,35 @@ def test_twenty_kills(service: Service, lose_job_store: bool) -> None:
         present = documents(service).keys()
         unsure = {caller.ledger.uploaded[n] for n in caller.ledger.asked_to_delete}
         assert acknowledged - unsure <= present
+    check(service, caller)
+
+
+@on_postgresql
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.timeout(300)
+def test_kills_on_a_server(service: Service) -> None:
+    """As above, but short: the transactions are the server's affair, which goes on."""
+    rng = random.Random(9)
+    service.spawn()
+    service.wait_ready()
+    caller = Caller(service.url, seed=3, documents=16)
+    caller.start()
+    for _ in range(4):
+        time.sleep(rng.uniform(0.3, 1.5))
+        service.kill()
+        acknowledged = set(caller.ledger.wanted.values())
+        service.spawn()
+        service.wait_ready()
+        unsure = {caller.ledger.uploaded[n] for n in caller.ledger.asked_to_delete}
+        assert acknowledged - unsure <= documents(service).keys()
+    check(service, caller)
+
+
+def check(service: Service, caller: Caller) -> None:
+    """Once all is uploaded: all that was not deleted is found, nothing else is, the store sound."""
     caller.join(timeout=GIVE_UP_S)
     assert caller.failure is None
-    assert len(caller.ledger.uploaded) == DOCUMENTS
+    assert len(caller.ledger.uploaded) == caller.documents
     wanted = caller.ledger.wanted
     states = settle(service, set(wanted.values()))
     assert states == dict.fromkeys(wanted.values(), "ready")

@@ -290,13 +290,13 @@ def test_engines_are_listed(terminal: Terminal) -> None:
 def test_a_collection_is_pinned_to_an_engine(terminal: Terminal, files: Path) -> None:
     lease = str(files / "lease.txt")
     into = ("--collection", "pinned", "--engine")
-    assert terminal.run("ingest", lease, *into, "gpt") == 1
+    assert terminal.run("ingest", lease, *into, "gpt") == 2
     assert "there are: offline" in terminal.err
     assert terminal.run("ingest", lease, "--collection", "pinned") == 0
     assert terminal.run("ingest", lease, *into, "offline") == 0
     asked = ("ask", "What is the rent?", "--collection", "pinned", "--engine")
     assert terminal.json(*asked, "offline")["engine"] == "offline"
-    assert terminal.run(*asked, "gpt") == 1
+    assert terminal.run(*asked, "gpt") == 2
     assert terminal.run("ingest", lease, "--engine", "offline") == 2
 
 
