@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -295,3 +296,18 @@ def test_pages_whose_text_was_recognized_are_shown(open_rest: Callable[..., Open
         assert "Pages shown as images beside the text recognized on them: 1." in answer["notes"]
         assert answer["found"]
         assert answer["sentences"][0]["citations"][0]["start_page_number"] == 2
+
+
+def test_the_log_holds_no_text_of_documents_questions_or_replies(
+    open_rest: Callable[..., Opened], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with serving() as server, open_rest(work=True, engine=server.engine) as rest:
+        rest.ready("lease.txt", LEASE.encode())
+        for server.status in (200, 400, 401):
+            for server.text in (reply("a notice of ninety days in writing"), "no JSON, Ninety"):
+                asked = QUESTION | {"question": f"{QUESTION['question']} {server.status}"}
+                rest.client.post("/v1/ask", json=asked).raise_for_status()
+    assert len(caplog.records) > 0
+    for text in ("How long", "ninety days", "Ninety", "slipway", "secret thoughts", "user:pass"):
+        assert text not in caplog.text

@@ -100,4 +100,6 @@ def _import_sdk(package: str, engine: str) -> Any:
         ) from error
     # At the level DEBUG it logs requests whole: prompts, and with them documents.
     logging.getLogger(package).setLevel(logging.WARNING)
+    # At INFO it logs addresses whole: a server's may hold a password.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     return sdk
