@@ -40,12 +40,12 @@ def _rule(line: str) -> _Rule | None:
     names = not line.startswith("!")
     body = line if names else line[1:]
     folders_only = body.endswith("/")
-    body = body.rstrip("/")
+    body = body.removesuffix("/")
     if not body:
         return None
     anchored = "/" in body
     prefix = "" if anchored else "(?:.*/)?"
-    return _Rule(re.compile(prefix + _regex(body.lstrip("/")), re.DOTALL), names, folders_only)
+    return _Rule(re.compile(prefix + _regex(body.removeprefix("/")), re.DOTALL), names, folders_only)
 
 
 def _regex(body: str) -> str:
