@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 
 from rag.catalog import Catalog
 from rag.catalog.database import open_database, open_sqlite
@@ -20,6 +21,10 @@ from tests import postgres
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ("tests.stores",)
+
+# How long an example takes says something of the machine, not of what is tested.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 _TEMPLATE = f"ibidem_template{_WORKER}"

@@ -44,22 +44,28 @@ def _rule(line: str) -> _Rule | None:
     if not body:
         return None
     anchored = "/" in body
-    prefix = "" if anchored else "(?:.*/)?"
-    return _Rule(re.compile(prefix + _regex(body.removeprefix("/")), re.DOTALL), names, folders_only)
+    regex = _regex(body.removeprefix("/"), anchored=True) if anchored else f"(?:.*/)?{_regex(body)}"
+    return _Rule(re.compile(regex, re.DOTALL), names, folders_only)
 
 
-def _regex(body: str) -> str:
+def _regex(body: str, *, anchored: bool = False) -> str:
     pieces: list[str] = []
+    literal = re.match(r"[^*?[\\]*", body).end() if anchored else 0  # type: ignore[union-attr]
     at = 0
     while at < len(body):
-        if body.startswith("**/", at) and (at == 0 or body[at - 1] == "/"):
-            pieces.append("(?:.*/)?")
-            at += 3
-        elif body[at:] == "**" and (at == 0 or body[at - 1] == "/"):
-            pieces.append(".+")
-            at += 2
-        elif body[at] in "*?":
-            pieces.append("[^/]*" if body[at] == "*" else "[^/]")
+        if body[at] == "*":
+            end = at + len(body[at:]) - len(body[at:].lstrip("*"))
+            # To git what stands before the first wildcard of a path is no part of the pattern.
+            opens = at in (0, literal) or body[at - 1] == "/"
+            if opens and end - at > 1 and body[end : end + 1] in ("", "/"):
+                whole = at == 0 or body[at - 1] == "/"
+                pieces.append("(?:.*/)?" if end < len(body) else ".+" if whole else ".*")
+                end += 1
+            else:
+                pieces.append("[^/]*")
+            at = end
+        elif body[at] == "?":
+            pieces.append("[^/]")
             at += 1
         else:
             piece, at = _literal(body, at)

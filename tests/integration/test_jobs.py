@@ -26,7 +26,7 @@ from rag.types import Collection, Document, DocumentStatus, JobStatus
 from tests.conftest import on_sqlite
 
 TENANT = "default"
-ENOUGH_S = 30
+ENOUGH_S = 90
 
 
 @pytest.fixture

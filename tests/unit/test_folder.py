@@ -65,6 +65,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(st.lists(st.lists(_PIECES, max_size=5).map("".join), min_size=1, max_size=3))
 @example(["x//"])  # only one slash at an end has a meaning; with two, nothing is named
 @example(["//x"])
+@example(["/a**", "!a*"])
+@example(["/***", "!a*"])
+@example(["/x**/a", "y/**"])
 def test_patterns_mean_what_they_mean_to_git(checkout: Path, lines: list[str]) -> None:
     (checkout / ".ibidemignore").write_text("\n".join(lines) + "\n")
     asked = subprocess.run(
