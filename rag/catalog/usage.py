@@ -19,6 +19,11 @@ from rag.models.chat import Tokens
 from rag.models.observe import Attempt, Event
 
 NO_JOB = ""
+_PLACE = ("day", "key", "tenant", "job", "model")
+_SUMS = (
+    *("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens"),
+    *("cost_usd", "unpriced", "seconds"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +102,30 @@ class UsageLedger:
         return list(found.values())
 
 
+def _given(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(f"{name}_", type_=t.usage.c[name].type)
+
+
+def _parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{name}_": value for name, value in values.items()}
+
+
+# Built once: building them takes longer than carrying them out, and each call waits for that.
+_MINE = sa.and_(*(t.usage.c[name] == _given(name) for name in _PLACE))
+_FAILURES = sa.select(t.usage.c.failures).where(_MINE)
+_ADD = (
+    sa.update(t.usage)
+    .where(_MINE)
+    .values(
+        failures=sa.bindparam("failures", type_=t.usage.c.failures.type),
+        **{name: t.usage.c[name] + _given(name) for name in _SUMS},
+    )
+)
+
+
 def add(connection: sa.Connection, day: date, event: Attempt) -> None:
     """Add a call to its sums, within the caller's transaction: writers come one at a time."""
-    c, purpose = t.usage.c, event.purpose
+    purpose = event.purpose
     place = {
         "day": day.isoformat(),
         "key": purpose.key,
@@ -107,8 +133,7 @@ def add(connection: sa.Connection, day: date, event: Attempt) -> None:
         "job": purpose.job or NO_JOB,
         "model": event.model,
     }
-    mine = sa.and_(*(c[name] == value for name, value in place.items()))
-    row = connection.execute(sa.select(c.failures).where(mine)).first()
+    row = connection.execute(_FAILURES, _parameters(place)).first()
     failures = dict(row.failures) if row else {}
     if event.error is not None:
         failures[event.error] = failures.get(event.error, 0) + 1
@@ -125,8 +150,8 @@ def add(connection: sa.Connection, day: date, event: Attempt) -> None:
     if row is None:
         connection.execute(sa.insert(t.usage), {**place, **more, "failures": failures})
         return
-    sums = {name: c[name] + value for name, value in more.items()}
-    connection.execute(sa.update(t.usage).where(mine).values(failures=failures, **sums))
+    values = {**_parameters(place), **_parameters(more), "failures": failures}
+    connection.execute(_ADD, values)
 
 
 def _used(row: sa.RowMapping) -> Used:
