@@ -269,6 +269,7 @@ def _asked(model: Model, schema: Any) -> Any:
         context=Context(),
         passages=(),
         window=32_768,
+        output_tokens=4_096,
     )
     try:
         return asking.ask(prompt, schema, {}).said
