@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -17,7 +17,7 @@ from rag.catalog.texts import ChunkText
 from rag.embedding import Embedder
 from rag.errors import Conflict, StoreDamaged
 from rag.lexical import LexicalIndex
-from rag.types import Collection, FloatMatrix, Ids
+from rag.types import Collection, FloatMatrix, FloatVector, Ids
 from rag.vectors import OpenVectors, Place, VectorIndex
 
 OPENING_WEIGHT = 0.4
@@ -123,9 +123,14 @@ class Indexes:
     def _stored(self, collection: Collection, ids: Ids) -> tuple[Ids, FloatMatrix]:
         """Those of some chunks that are visible, and their vectors from SQL."""
         rows = self._catalog.indexed.hashes(collection.id, ids)
-        hashes = [key for row in rows for key in (row.text_sha256, row.first_sha256)]
-        found = self._vectors_of(collection, hashes)
-        own, first = found[0::2], found[1::2]
+        found = self._found(collection, [key for row in rows for key in row.needed])
+        lacking = {row.id for row in rows if not found.keys() >= row.needed}
+        if lacking:  # gone since, with its vectors?
+            still = self._catalog.indexed.hashes(collection.id, np.array(sorted(lacking)))
+            _check(collection, lost=bool(still))
+        rows = [row for row in rows if row.id not in lacking]
+        own = self._matrix([found[row.text_sha256] for row in rows])
+        first = self._matrix([found[row.first_sha256] for row in rows])
         return np.array([row.id for row in rows], np.int64), _drawn(own, first)
 
     def _catch_up(self, collection: Collection, indexes: CollectionIndexes) -> None:
@@ -150,39 +155,35 @@ class Indexes:
     ) -> Ids:
         """Add documents to both indexes; returns their chunks' ids.
 
-        Those all of whose chunks are among ``held`` have their vectors there already.
+        Those all of whose chunks are among ``held`` have their vectors there already. Those
+        that were deleted since they were read from SQL are left out: the log will say so.
         """
         documents = [document for document in documents if document.chunks]
+        lacking = [one for one in documents if not np.isin(_ids(one.chunks), held).all()]
+        found = self._found(collection, _keys(lacking))
+        gone = {one.id for one in lacking if not found.keys() >= set(_keys([one]))}
+        for one in lacking:  # deleted since, with its vectors?
+            lost = one.id in gone and self._catalog.indexed.is_visible(one)
+            _check(collection, lost=lost)
+        documents = [one for one in documents if one.id not in gone]
         chunks = [chunk for document in documents for chunk in document.chunks]
         contexts = [context for document in documents for context in document.contexts]
         ids = _ids(chunks)
         if len(ids):
             words = [with_context(c, one.text) for c, one in zip(contexts, chunks, strict=True)]
             indexes.lexical.add(ids, words)
-        lacking = [one for one in documents if not np.isin(_ids(one.chunks), held).all()]
-        if lacking:
-            indexes.vectors.add(*self._vectors(collection, lacking))
+        new = [one for one in lacking if one.id not in gone]
+        if new:
+            parts = [self._matrix([found[key] for key in _keys([one])]) for one in new]
+            drawn = np.concatenate([with_opening(part) for part in parts])
+            indexes.vectors.add(_ids([chunk for one in new for chunk in one.chunks]), drawn)
         return ids
 
-    def _vectors(
-        self, collection: Collection, documents: Sequence[DocumentTexts]
-    ) -> tuple[Ids, FloatMatrix]:
-        """The ids of documents' chunks, and the vectors by which they are found."""
-        chunks = [chunk for document in documents for chunk in document.chunks]
-        vectors = self._vectors_of(collection, [chunk.text_sha256 for chunk in chunks])
-        firsts = np.cumsum([0, *(len(document.chunks) for document in documents)])
-        parts = np.split(vectors, firsts[1:-1])
-        return _ids(chunks), np.concatenate([with_opening(part) for part in parts])
+    def _found(self, collection: Collection, keys: Sequence[bytes]) -> Mapping[bytes, FloatVector]:
+        return self._catalog.vectors.get(collection.tenant, collection.embedder, keys)
 
-    def _vectors_of(self, collection: Collection, hashes: Sequence[bytes]) -> FloatMatrix:
-        found = self._catalog.vectors.get(collection.tenant, collection.embedder, hashes)
-        if any(key not in found for key in hashes):
-            raise StoreDamaged(
-                f"Chunks of collection {collection.name!r} have lost their vectors; "
-                "run `ibidem audit --repair`."
-            )
-        empty = np.empty((0, self._embedder.dimension), np.float32)
-        return np.stack([found[key] for key in hashes]) if hashes else empty
+    def _matrix(self, vectors: Sequence[FloatVector]) -> FloatMatrix:
+        return np.stack(vectors) if vectors else np.empty((0, self._embedder.dimension), np.float32)
 
 
 _NONE: Ids = np.empty(0, np.int64)
@@ -190,6 +191,18 @@ _NONE: Ids = np.empty(0, np.int64)
 
 def _ids(chunks: Sequence[ChunkText]) -> Ids:
     return np.array([chunk.id for chunk in chunks], dtype=np.int64)
+
+
+def _keys(documents: Sequence[DocumentTexts]) -> list[bytes]:
+    return [chunk.text_sha256 for document in documents for chunk in document.chunks]
+
+
+def _check(collection: Collection, *, lost: bool) -> None:
+    if lost:
+        raise StoreDamaged(
+            f"Chunks of collection {collection.name!r} have lost their vectors; "
+            "run `ibidem audit --repair`."
+        )
 
 
 def with_context(context: str, text: str) -> str:

@@ -32,6 +32,8 @@ class DocumentTexts:
     These are the document's title and file name and the headings above the chunk.
     """
 
+    id: str
+    generation: int
     chunks: Sequence[ChunkText]
     contexts: Sequence[str]
 
@@ -42,6 +44,11 @@ class ChunkHashes(NamedTuple):
     id: int
     text_sha256: bytes
     first_sha256: bytes
+
+    @property
+    def needed(self) -> set[bytes]:
+        """The texts of whose vectors the chunk's own is made."""
+        return {self.text_sha256, self.first_sha256}
 
 
 class Indexed:
@@ -69,6 +76,13 @@ class Indexed:
         with self._db.read() as connection:
             row = connection.execute(_DOCUMENTS.where(mine)).first()
             return None if row is None else _read(connection, row)
+
+    def is_visible(self, document: DocumentTexts) -> bool:
+        """Whether that version of a document can still be searched."""
+        c = t.documents.c
+        mine = (c.id == document.id) & (c.generation == document.generation)
+        with self._db.read() as connection:
+            return connection.execute(sa.select(c.id).where(mine)).first() is not None
 
     def hashes(self, collection_id: str, ids: Ids) -> Sequence[ChunkHashes]:
         """Those of some chunks that are visible, in order of their ids."""
@@ -112,7 +126,9 @@ def _read(connection: sa.Connection, document: Any) -> DocumentTexts:
     paths = heading_paths(_headings(connection, document), starts)
     names = (document.title or "", document.name)
     contexts = ["\n".join(filter(None, (*names, *path))) for path in paths]
-    return DocumentTexts(chunks=chunks, contexts=contexts)
+    return DocumentTexts(
+        id=document.id, generation=document.generation, chunks=chunks, contexts=contexts
+    )
 
 
 def _headings(connection: sa.Connection, document: Any) -> list[Heading]:

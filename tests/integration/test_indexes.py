@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -16,7 +16,9 @@ from api.settings import Settings
 from ingest.audit import run_audit
 from ingest.intake import Incoming
 from ingest.pipeline import ingest
-from rag.errors import NotFound
+from rag.catalog.vectors import VectorStore
+from rag.errors import NotFound, StoreDamaged
+from rag.lexical import LexicalIndex
 from rag.retrieve import Mode, SearchRequest
 from rag.vectors import VectorIndex
 from tests.stores import SETTINGS
@@ -105,6 +107,46 @@ def test_a_deleted_collection_leaves_no_vectors(start: Callable[[], Opened]) -> 
         again = services.indexes._open_vectors(place)
         assert not len(again.ids())
         again.drop()
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["being built", "catching up"])
+@pytest.mark.parametrize("moment", [(VectorStore, "get"), (LexicalIndex, "add")])
+def test_a_document_that_is_deleted_while_it_is_taken_in_is_no_damage(
+    start: Callable[[], Opened],
+    monkeypatch: pytest.MonkeyPatch,
+    opened: bool,
+    moment: tuple[type, str],
+) -> None:
+    with start() as services:
+        upload(services, "lease.txt")
+        if opened:
+            index_of(services)
+        going = [upload(services, "pump.txt")]
+        real = getattr(*moment)
+
+        def deleting(*arguments: Any) -> Any:
+            while going:
+                services.delete(TENANT, going.pop())
+            return real(*arguments)
+
+        monkeypatch.setattr(*moment, deleting)
+        assert "lease.txt" in found(services, "brine")
+        assert not going
+        assert found(services, "brine") == ["lease.txt"]
+        assert run_audit(services.pipeline, services.indexes, repair=False) == []
+
+
+def test_vectors_that_are_lost_are_told_from_those_that_were_deleted(
+    start: Callable[[], Opened],
+) -> None:
+    with start() as services:
+        upload(services, "lease.txt")
+        index_of(services)
+        upload(services, "pump.txt")
+        for tenant, embedder, key in list(services.catalog.vectors.all_keys()):
+            services.catalog.vectors.delete(tenant, embedder, [key])
+        with pytest.raises(StoreDamaged, match="audit --repair"):
+            found(services, "brine")
 
 
 def test_other_vectors_of_a_collection_are_another_index(
