@@ -88,7 +88,7 @@ class Client:
         while True:
             try:
                 with file.open("rb") as stream:
-                    files = {"file": (file.name, stream)}
+                    files = {"file": (storable_name(file.name), stream)}
                     return self._json("POST", "/v1/documents", data=fields, files=files)
             except errors.Overloaded:
                 if waited >= _MOST_BUSY_S:
@@ -112,7 +112,7 @@ class Client:
                 "/v1/chunks:preview",
                 params={"limit": limit},
                 data=fields,
-                files={"file": (file.name, stream)},
+                files={"file": (storable_name(file.name), stream)},
                 timeout=None,
             )
 
@@ -173,6 +173,15 @@ class InProcess(httpx2.BaseTransport):
         response = await self._asgi.handle_async_request(request)
         body = await response.aread()
         return httpx2.Response(response.status_code, headers=response.headers, content=body)
+
+
+def storable_name(path: str) -> str:
+    """A path as it can be sent, another for each: names need not be valid Unicode on disk.
+
+    A byte that is no text is told by a backslash and its number, so a backslash is doubled.
+    """
+    doubled = path.replace("\\", "\\\\")
+    return doubled.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 @contextmanager

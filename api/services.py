@@ -143,24 +143,25 @@ class Services:
         """Delete what files of a source are done with; returns the ids. See `Sources.release`."""
         sources = self.catalog.sources
         outdated = sources.outdated(collection.id, source, removed)
-        with self._forgetting(outdated):
+        for one, paths in outdated.items():
+            # Before the files are forgotten: what is interrupted in between is done again.
+            staying = sources.staying(collection.id, source, removed, one)
+            self._rename(collection, one, paths, staying)
+        with self._forgetting(list(outdated)):
             deleted = [
                 one for one in outdated if sources.release(collection.id, source, removed, one)
             ]
         self.catalog.garbage.collect(self.originals.discard)
-        for one in set(outdated).difference(deleted):
-            self._rename(collection, one, removed)
         return deleted
 
-    def _rename(self, collection: Collection, document_id: str, removed: Sequence[str]) -> None:
-        """Call a document as a file of it that is left, when it bore the name of one removed."""
-        before = {display_name(path) for path in removed}
-        names = [
-            display_name(path) for path in self.catalog.sources.paths(collection.id, document_id)
-        ]
+    def _rename(
+        self, collection: Collection, document_id: str, gone: Sequence[str], staying: Sequence[str]
+    ) -> None:
+        """Call a document as a file of it that stays, when it bears the name of one gone."""
+        names = [display_name(path) for path in staying]
         with suppress(NotFound):  # deleted meanwhile
             document = self.catalog.documents.get(collection.tenant, document_id)
-            if names and document.name in before.difference(names):
+            if names and document.name in {display_name(path) for path in gone}.difference(names):
                 self.catalog.documents.update(collection.tenant, document_id, name=names[0])
 
     def delete_collection(self, tenant: str, collection: Collection) -> None:

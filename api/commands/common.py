@@ -109,7 +109,9 @@ def note(message: str) -> None:
 def show_json(value: object) -> None:
     """Print a JSON value; a list of several lines for a person, one line for a program."""
     indent = 2 if sys.stdout.isatty() else None
-    click.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+    shown = json.dumps(value, ensure_ascii=False, indent=indent)
+    # What is no text, in names of files, is escaped as JSON escapes it.
+    click.echo(shown.encode("utf-8", "backslashreplace").decode())
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

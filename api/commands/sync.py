@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from api.client import Client, Json
+from api.client import Client, Json, storable_name
 from api.commands.common import collection_id
 from api.commands.folder import File, Folder, Selection, scan
 from api.commands.outcomes import Outcome
@@ -26,7 +26,8 @@ _SETTLED_AT_ONCE = 500
 class Plan:
     """What has happened to the files of a folder since it was last in step.
 
-    ``locked`` are known, and may open with the password that is at hand now.
+    ``locked`` are known, and may open with the password that is at hand now. ``lost`` are those
+    removed whose content stands in the folder no more: files that were only moved do not count.
     """
 
     folder: Folder
@@ -35,6 +36,7 @@ class Plan:
     changed: list[str] = field(default_factory=list)
     locked: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
     unchanged: list[Outcome] = field(default_factory=list)
 
@@ -44,9 +46,9 @@ class Plan:
         return storable_name(str(self.folder.root))
 
     @property
-    def removes_most(self) -> bool:
+    def loses_most(self) -> bool:
         """Whether more than half of what is known is gone, as when a disk is not mounted."""
-        return 2 * len(self.removed) > self.known
+        return 2 * len(self.lost) > self.known
 
     def to_send(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         """Files that are new, changed or locked, each with what the service is told of it."""
@@ -114,6 +116,7 @@ def compare(folder: Folder, known: Mapping[str, Json], *, unlocks: bool = False)
     unseen = {storable_name(path) for path in folder.unseen}
     hidden = Folder(root=folder.root, unseen=unseen)
     plan.removed = [path for path in known if path not in seen and not hidden.is_unseen(path)]
+    plan.lost = _lost(plan, known)
     return plan
 
 
@@ -130,11 +133,6 @@ def settle(client: Client, collection: str | None, plan: Plan, *, remove: bool) 
         body = {"name": plan.source, "removed": removed[part], "touched": touched[part]}
         client.post(place, body, patient=True)
     return [Outcome(path=str(plan.folder.root / path), status="removed") for path in removed]
-
-
-def storable_name(path: str) -> str:
-    """A path as it can be sent: names need not be valid Unicode on disk."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _known(client: Client, collection: str | None, source: str) -> dict[str, Json]:
@@ -155,6 +153,18 @@ def _unchanged(file: File, before: Json) -> Outcome:
         document_id=before["document_id"],
         error=before["error"],
     )
+
+
+def _lost(plan: Plan, known: Mapping[str, Json]) -> list[str]:
+    """Removed files whose content no other file of the folder has."""
+    sizes = {known[path]["size"] for path in plan.removed}
+    arrived = [*plan.new, *plan.changed]
+    gone = {*plan.removed, *map(storable_name, arrived)}
+    here = {one["sha256"] for path, one in known.items() if path not in gone}
+    files = [plan.folder.files[path] for path in arrived]
+    here |= {_sha256(file.path) for file in files if file.size in sizes}
+    here.discard(None)
+    return [path for path in plan.removed if known[path]["sha256"] not in here]
 
 
 def _facts(path: str, file: File) -> Json:

@@ -91,13 +91,13 @@ class _Keeper:
             outcomes += ingest_files(self.client, to_send, self.collection, self.fields, password)
         refused = False
         for plan in plans:
-            remove = self.how["allow_removal"] or not plan.removes_most
+            remove = self.how["allow_removal"] or not plan.loses_most
             refused |= not remove
             outcomes += settle(self.client, self.collection, plan, remove=remove)
             outcomes += [*plan.unchanged, *_touched(plan), *plan.folder.left_out]
             if not remove:
                 note(
-                    f"{len(plan.removed)} of the {plan.known} files known of {plan.folder.root} "
+                    f"{len(plan.lost)} of the {plan.known} files known of {plan.folder.root} "
                     "are gone, more than half; their documents were kept. If that is meant, "
                     "repeat with --allow-removal."
                 )
@@ -135,5 +135,5 @@ def _show_plans(plans: Sequence[Plan], *, as_json: bool) -> None:
     ]
     show_table(("WOULD BE", "FILE"), rows)
     for plan in plans:
-        if plan.removed and plan.removes_most:
+        if plan.loses_most:
             note(f"Removing more than half of {plan.folder.root} needs --allow-removal.")

@@ -136,22 +136,26 @@ class Sources:
                 .values(size=file.size, mtime_ns=file.mtime_ns)
             )
 
-    def outdated(self, collection_id: str, source: str, removed: Sequence[str]) -> Sequence[str]:
-        """Documents that a file is done with: it was removed, or has been read anew."""
-        query = (
-            sa.select(t.source_files.c.document_id)
-            .where(_gone(collection_id, source, removed))
-            .distinct()
-            .order_by(t.source_files.c.document_id)
-        )
-        with self._db.read() as connection:
-            return connection.execute(query).scalars().all()
-
-    def paths(self, collection_id: str, document_id: str) -> Sequence[str]:
-        """The files of all sources that are this document now."""
+    def outdated(
+        self, collection_id: str, source: str, removed: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """Documents that files are done with, which were removed or read anew, by those files."""
         c = t.source_files.c
+        query = sa.select(c.document_id, c.path).where(_gone(collection_id, source, removed))
+        found: dict[str, list[str]] = {}
+        with self._db.read() as connection:
+            for row in connection.execute(query.order_by(c.document_id, c.path)):
+                found.setdefault(row.document_id, []).append(row.path)
+        return found
+
+    def staying(
+        self, collection_id: str, source: str, removed: Sequence[str], document_id: str
+    ) -> Sequence[str]:
+        """The files of all sources that are a document now, without those that were removed."""
+        c = t.source_files.c
+        gone = (c.source == source) & c.path.in_(removed)
         query = sa.select(c.path).where(
-            c.collection_id == collection_id, c.document_id == document_id, c.current
+            c.collection_id == collection_id, c.document_id == document_id, c.current, ~gone
         )
         with self._db.read() as connection:
             return connection.execute(query.order_by(c.path)).scalars().all()

@@ -11,8 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from api.client import storable_name
 from api.commands import watch
+from rag.catalog.sources import Sources
+from rag.errors import StorageFull
 from tests.conftest import make_home
 from tests.integration.test_cli import Terminal
 from tests.integration.test_cli_service import read_until, running
@@ -114,6 +119,63 @@ def test_a_file_that_moved_keeps_its_document_and_brings_its_name(kept: Kept, fo
         "jenny.txt": before["wren.txt"],
         "linnet.md": before["linnet.md"],
     }
+
+
+def test_a_file_that_makes_room_for_another_takes_its_name_along(
+    kept: Kept, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.sync()
+    before = kept.documents()
+    (folder / "heron.txt").rename(folder / "heron.old.txt")
+    (folder / "heron.txt").write_text("The heron has left the weir.\n")
+
+    def interrupted(*_: object) -> bool:
+        raise StorageFull()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sources, "release", interrupted)
+        assert kept._terminal.run("ingest", str(folder), "--sync", "--collection", kept._name) == 1
+    kept.sync()
+    after = kept.documents()
+    assert set(after) == {"heron.old.txt", "heron.txt", "linnet.md", "wren.txt"}
+    assert after["heron.old.txt"] == before["heron.txt"]
+
+
+def test_a_folder_that_was_renamed_has_lost_nothing(
+    kept: Kept, terminal: Terminal, folder: Path
+) -> None:
+    (folder / "heron.txt").rename(folder / "small" / "heron.txt")
+    kept.sync()
+    before = kept.documents()
+    (folder / "small").rename(folder / "little")
+    where = ("--sync", "--dry-run", "--collection", kept._name)
+    assert terminal.run("ingest", str(folder), *where) == 0
+    assert "--allow-removal" not in terminal.err
+    found = kept.sync()
+    assert found["unchanged"] == found["removed"] == ["heron.txt", "linnet.md", "wren.txt"]
+    assert kept.documents() == before
+    (folder / "little").rename(folder / "tiny")
+    (folder / "tiny" / "wren.txt").unlink()
+    (folder / "tiny" / "linnet.md").write_text("The linnet has left.\n")
+    assert "removed" not in kept.sync(code=1)
+    assert "2 of the 3 files" in terminal.err
+
+
+def test_names_that_are_no_text_stay_apart(kept: Kept, folder: Path) -> None:
+    (folder / "\\xff.txt").write_text("The rail calls at dusk.\n")
+    (folder / os.fsdecode(b"\xff.txt")).write_text("The crake calls at night.\n")
+    assert len(kept.sync()["ready"]) == 5
+    assert len(kept.sync()["unchanged"]) == 5
+
+
+@given(st.lists(st.binary(min_size=1, max_size=6), min_size=2, max_size=2, unique=True))
+@example([b"\xff", b"\\xff"])
+@example([b"\\\xff", b"\\\\xff"])
+@example(["\udcff".encode("utf-8", "surrogatepass"), b"\\udcff"])
+def test_no_two_files_are_sent_under_one_name(names: list[bytes]) -> None:
+    first, second = (storable_name(os.fsdecode(name)) for name in names)
+    assert first != second
+    assert (first + second).encode()
 
 
 def test_a_dry_run_changes_nothing(kept: Kept, terminal: Terminal, folder: Path) -> None:
