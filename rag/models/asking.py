@@ -18,7 +18,7 @@ from rag.models.prompts import Prompt
 from rag.models.replies import ReplyStore, content_key, marker
 from rag.models.schema import Schema
 from rag.models.tasks import Shown
-from rag.models.tokens import image_tokens, schema_bytes
+from rag.models.tokens import bytes_in, image_tokens, most_tokens, schema_bytes
 from rag.models.windows import HOW_TO_WIDEN
 from rag.models.wording.base import Said
 from rag.types import Passage, Usage
@@ -141,7 +141,7 @@ class Asking:
         """The inputs with the passages that fit, when there is to be room for one repair."""
         shown = image_tokens(page.image("") for page in self.pages)
         tokens = self.window - output - (output + _WHY_TOKENS) - shown
-        room = self.calls.tokens.bytes_in(tokens) - schema_bytes(schema)
+        room = bytes_in(tokens) - schema_bytes(schema)
         fitted = fit(prompt, inputs, self.passages, room=room)
         if fitted is None:
             raise ModelRejected(
@@ -157,7 +157,7 @@ class Asking:
 
     def _overflows(self, request: ChatRequest) -> bool:
         """Whether a call cannot fit: what a model wrote at too great a length is asked anew."""
-        return self.calls.tokens.tokens(request) + request.max_output_tokens > self.window
+        return most_tokens(request) + request.max_output_tokens > self.window
 
     def _whole(
         self, request: ChatRequest, key: Mapping[str, Any], purpose: Purpose
@@ -170,7 +170,7 @@ class Asking:
                 raise ModelRefused(f"{model} refused to answer.")
             if reply.finish is Finish.COMPLETE:
                 return reply, request
-            most, room = request.max_output_tokens, self.window - self.calls.tokens.tokens(request)
+            most, room = request.max_output_tokens, self.window - most_tokens(request)
             if room <= most:
                 break
             request = replace(request, max_output_tokens=min(2 * most, room))

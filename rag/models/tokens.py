@@ -11,11 +11,12 @@ from rag.models.chat import ChatRequest, Image
 from rag.models.schema import Schema
 
 _FIRST_PER_BYTE = 1 / 3
+# More than tokenizers need for prose of most scripts.
+_MOST_PER_BYTE = 0.35
 # Text that no tokenizer does better with. A server that cuts what it reads reports too few.
 _FEWEST_PER_BYTE = 1 / 5
 # Of less text the frame around it says too much.
 _LEAST_BYTES = 500
-_STEPS = 20
 _MARGIN = 1.03
 _FORGETTING = 0.1
 _FRAME = 16
@@ -27,8 +28,8 @@ class TokenEstimate:
     """Tokens of one model by bytes of UTF-8, rather too many. Thread-safe.
 
     Bytes serve all scripts: what takes more of them takes more tokens. The ratio follows what
-    the model's replies report at once when that is more, and slowly when it is less. It goes in
-    steps, so that a request that was cut to fit is cut at the same place again.
+    the model's replies report at once when that is more, and slowly when it is less. It tells what
+    a call will cost; what goes into one does not depend on it, see `most_tokens`.
     """
 
     def __init__(self) -> None:
@@ -38,17 +39,12 @@ class TokenEstimate:
 
     @property
     def per_byte(self) -> float:
-        """Tokens for a byte, rounded up to a step."""
-        return math.ceil(self._ratio * _MARGIN * _STEPS) / _STEPS
+        """Tokens for a byte, with a margin."""
+        return self._ratio * _MARGIN
 
     def tokens(self, request: ChatRequest) -> int:
         """About how many tokens a request has."""
-        shown = image_tokens(image for turn in request.turns for image in turn.images)
-        return math.ceil(request_bytes(request) * self.per_byte) + shown + _FRAME
-
-    def bytes_in(self, tokens: int) -> int:
-        """How many bytes of text a request of so many tokens can have; may be below 0."""
-        return math.floor((tokens - _FRAME) / self.per_byte)
+        return _tokens(request, self.per_byte)
 
     def learn(self, request: ChatRequest, tokens: int) -> None:
         """Take note of how many tokens a provider counted; 0 means that it does not count."""
@@ -59,6 +55,25 @@ class TokenEstimate:
         with self._lock:
             slowly = self._ratio + _FORGETTING * (seen - self._ratio)
             self._ratio = max(seen, slowly)
+
+
+def most_tokens(request: ChatRequest) -> int:
+    """How many tokens to expect at most of a request, whatever the model.
+
+    The same request has the same number at all times: what is cut or repeated by it is found
+    known again, also after a restart.
+    """
+    return _tokens(request, _MOST_PER_BYTE)
+
+
+def bytes_in(tokens: int) -> int:
+    """How many bytes of text a request of at most so many tokens can have; may be below 0."""
+    return math.floor((tokens - _FRAME) / _MOST_PER_BYTE)
+
+
+def _tokens(request: ChatRequest, per_byte: float) -> int:
+    shown = image_tokens(image for turn in request.turns for image in turn.images)
+    return math.ceil(request_bytes(request) * per_byte) + shown + _FRAME
 
 
 def estimated_tokens(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from rag.errors import InvalidOutput, ModelRejected, OutputTruncated
-from rag.models.chat import ChatRequest, Finish, Role, Turn
+from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn
 from rag.models.engine import Context
 from rag.models.packing import pack
 from rag.models.tasks import AnswerTask, Outcome
-from rag.models.tokens import TokenEstimate, size
+from rag.models.tokens import TokenEstimate, bytes_in, most_tokens, request_bytes, size
 from rag.models.windows import known_window
 from rag.sentences import split
 from rag.types import Passage
@@ -87,7 +88,7 @@ def run(passages: list[Passage], window: int, *replies: Any) -> tuple[Outcome[An
         outcome: Outcome[Any] = one.run(task, Context(tenant="t"))
     finally:
         for request in model.requests:
-            assert TokenEstimate().tokens(request) + request.max_output_tokens <= window
+            assert most_tokens(request) + request.max_output_tokens <= window
     return outcome, model
 
 
@@ -160,7 +161,34 @@ def test_estimates_follow_what_providers_count() -> None:
     for _ in range(200):
         estimate.learn(text, 10)  # it cannot have read all of it
     assert estimate.per_byte > 0.2
-    assert estimate.tokens(request_of("x" * estimate.bytes_in(1_000))) <= 1_000
+    assert most_tokens(request_of("x" * bytes_in(1_000))) <= 1_000
+
+
+class Counting(Model):
+    """Counts what it reads, in a tokenizer's way."""
+
+    per_byte = 0.23
+
+    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
+        reply = super().complete(request, timeout=timeout)
+        read = round(request_bytes(request) * self.per_byte)
+        return replace(reply, tokens=Tokens(input=read, output=10))
+
+
+def test_what_a_model_counts_changes_no_call() -> None:
+    long = "The rent is 400 a month, payable on the first working day of it. " * 12
+    passages = tuple(passage(f"{number}. {long}", 1 / (1 + number)) for number in range(20))
+    kept = Kept()
+    for replies in ((SAYS_NOTHING,), (Finish.LENGTH, SAYS_NOTHING)):
+        task = AnswerTask(question=f"What is the rent? {len(replies)}", passages=passages)
+        engine(Counting(*replies), kept, window=8_192).run(task, Context())
+        counts = Counting(SAYS_NOTHING)
+        one = engine(counts, kept, window=8_192)
+        for number in range(30):
+            one.run(replace(task, question=f"Who pays? {number}"), Context())
+        asked = len(counts.requests)
+        again = one.run(task, Context())
+        assert (len(counts.requests) - asked, again.attempts) == (0, 0)
 
 
 def test_windows_are_known_by_the_name_of_the_model(tmp_path: Path) -> None:
