@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import inspect
 import io
 import json
@@ -162,6 +163,14 @@ STATUSES = [
     (lambda: httpx2.Response(200, json={}), MalformedReply),
     (lambda: httpx2.Response(200, json=[]), MalformedReply),
     (lambda: httpx2.Response(200, content=iter([b"x" * (1 << 20)] * 10)), ModelRejected),
+    (
+        lambda: httpx2.Response(
+            200,
+            content=gzip.compress(b" " * (64 << 20)),
+            headers={"content-type": "application/json", "content-encoding": "gzip"},
+        ),
+        ModelRejected,
+    ),
     (lambda: httpx2.Response(200), MalformedReply),
 ]
 
@@ -230,15 +239,37 @@ def stuck(connection: socket.socket) -> None:
     connection.sendall(HEAD + b'{"id"')
 
 
-def trickling(connection: socket.socket) -> None:
-    connection.sendall(HEAD)
+def trickle(connection: socket.socket, piece: bytes) -> None:
     for _ in range(200):
-        connection.sendall(b" ")
+        connection.sendall(piece)
         time.sleep(0.1)
 
 
+def trickling(connection: socket.socket) -> None:
+    connection.sendall(HEAD)
+    trickle(connection, b" ")
+
+
+def dripping_headers(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+    trickle(connection, b"a")
+
+
+def interim_replies(connection: socket.socket) -> None:
+    trickle(connection, b"HTTP/1.1 103 Early Hints\r\nx: y\r\n\r\n")
+
+
+def late_and_stuck(connection: socket.socket) -> None:
+    """Its time is counted anew neither with the headers nor with a piece of the body."""
+    connection.sendall(HEAD)
+    time.sleep(0.7)
+    connection.sendall(b" ")
+
+
 @every_provider
-@pytest.mark.parametrize("fault", [silent, stuck, trickling])
+@pytest.mark.parametrize(
+    "fault", [silent, stuck, trickling, dripping_headers, interim_replies, late_and_stuck]
+)
 def test_no_fault_outlasts_its_time(
     provider: Provider, fault: Callable[[socket.socket], None]
 ) -> None:
@@ -246,7 +277,22 @@ def test_no_fault_outlasts_its_time(
         backend = provider.backend(base_url=address)
         started = time.monotonic()
         with pytest.raises(ModelTimeout):
-            backend.complete(REQUEST, timeout=0.6)
+            backend.complete(REQUEST, timeout=0.8)
+        assert time.monotonic() - started < 1.3
+
+
+@every_provider
+def test_a_request_that_is_read_slowly_ends_in_time(provider: Provider) -> None:
+    def reading(connection: socket.socket) -> None:
+        while connection.recv(4096):
+            time.sleep(0.05)
+
+    turn = Turn(role=Role.USER, text="x" * (32 << 20))
+    with server(reading) as address:
+        backend = provider.backend(base_url=address)
+        started = time.monotonic()
+        with pytest.raises(ModelTimeout):
+            backend.complete(ChatRequest(system="s", turns=(turn,)), timeout=1.5)
         assert time.monotonic() - started < 3
 
 

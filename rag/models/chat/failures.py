@@ -19,7 +19,7 @@ from rag.errors import (
     OutputTruncated,
     RateLimited,
 )
-from rag.models.chat.transport import ReplyTooLarge
+from rag.models.chat.transport import EncodedReply, ReplyTooLarge
 
 _LONGEST_REASON = 300
 _PASSING = frozenset({408, 409, 425})
@@ -51,6 +51,8 @@ def translate(error: Exception, sdk: Any, model: str) -> ModelError:
     if isinstance(error, sdk.APIConnectionError):
         if isinstance(error.__cause__, ReplyTooLarge):
             return ModelRejected(f"{model} sent a reply larger than any model's output.")
+        if isinstance(error.__cause__, EncodedReply):
+            return ModelRejected(f"{model} sent a packed reply, which it was asked not to do.")
         return ModelUnavailable(f"{model} cannot be reached.")
     return _from_kind(error, model)
 

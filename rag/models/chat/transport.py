@@ -1,7 +1,7 @@
 """HTTP to providers, bounded in time and size.
 
 The SDKs bound the wait for each piece of a reply, so that a byte a second holds a call for
-ever, and read a reply of any size.
+ever, and read a reply of any size, or one that grows to any size when it is unpacked.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+
+from rag.models.chat.network import DeadlineTransport
 
 if TYPE_CHECKING:
     from httpx2 import Request, Response
@@ -23,23 +25,31 @@ class ReplyTooLarge(httpx2.TransportError):
     """The reply is larger than any model's output."""
 
 
+class EncodedReply(httpx2.TransportError):
+    """The reply is packed, though none was asked for that is."""
+
+
 class BoundedTransport(httpx2.BaseTransport):
     """Ends a request once the time for all of it is over, or its reply grows too large.
 
-    The time is the request's ``read`` timeout, counted from its beginning.
+    The time is the request's ``read`` timeout, counted from its beginning. It holds for every
+    wait of a `DeadlineTransport`, and between the pieces of another's replies.
     """
 
     def __init__(self, inner: httpx2.BaseTransport) -> None:
         self._inner = inner
+        self._network = inner.network if isinstance(inner, DeadlineTransport) else None
 
     def handle_request(self, request: Request) -> Response:
         """Send, and hand the reply on piece by piece."""
-        timeouts = request.extensions.get("timeout", {})
-        seconds = timeouts.get("read")
+        seconds = request.extensions.get("timeout", {}).get("read")
         deadline = time.monotonic() + seconds if seconds is not None else float("inf")
+        if self._network is not None:
+            self._network.until(deadline)
         response = self._inner.handle_request(request)
-        if seconds is not None:  # the wait for a piece of the body cannot last longer than all
-            timeouts["read"] = max(0.01, deadline - time.monotonic())
+        if response.headers.get("content-encoding", "identity") != "identity":
+            response.close()
+            raise EncodedReply("the reply is packed")
         response.stream = _Bounded(response.stream, deadline)
         return response
 
@@ -69,10 +79,11 @@ class _Bounded(httpx2.SyncByteStream):
 
 def bounded_client(transport: httpx2.BaseTransport | None = None) -> httpx2.Client:
     """An HTTP client for an SDK; ``transport`` stands in for the network."""
-    inner = transport or httpx2.HTTPTransport(
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64)
+    return httpx2.Client(
+        transport=BoundedTransport(transport or DeadlineTransport()),
+        headers={"accept-encoding": "identity"},
+        follow_redirects=False,
     )
-    return httpx2.Client(transport=BoundedTransport(inner), follow_redirects=False)
 
 
 def timeouts(seconds: float) -> httpx2.Timeout:
