@@ -15,7 +15,7 @@ from rag.models.output import parse
 from rag.models.packing import fit
 from rag.models.pages import PageShown
 from rag.models.prompts import Prompt
-from rag.models.replies import ReplyStore, content_key, marker
+from rag.models.replies import ReplyStore, content_key, documents_of, marker
 from rag.models.schema import Schema
 from rag.models.tasks import Shown
 from rag.models.tokens import bytes_in, image_tokens, most_tokens, schema_bytes
@@ -185,7 +185,7 @@ class Asking:
         if known is not None:
             self.spent.revision = known.model
             return known
-        documents = frozenset(passage.document_id for passage in self.passages)
+        documents = documents_of(self.passages)
         purpose = replace(purpose, reply_key=key, documents=documents)
         called = self.calls.call(request, budgets=self.context.budgets, purpose=purpose)
         self.replies.put(tenant, key, called.reply, documents=documents)

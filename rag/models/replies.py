@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from rag.models.chat import ChatReply
+from rag.types import Passage
 
 
 class ReplyStore(Protocol):
@@ -32,6 +33,11 @@ class NoReplies:
 
     def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
         """Forget it."""
+
+
+def documents_of(passages: Sequence[Passage]) -> frozenset[str]:
+    """Whose text passages hold; what a caller gives as text is of no document."""
+    return frozenset(one.document_id for one in passages if one.document_id)
 
 
 def content_key(parts: Mapping[str, Any]) -> str:

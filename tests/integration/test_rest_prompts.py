@@ -93,6 +93,9 @@ def test_a_prompt_is_tried(open_rest: Callable[..., Opened]) -> None:
         tried = rest.client.post("/v1/prompts:try", json=body | {"run": True}).json()
         assert tried["outcome"]["value"][0]["text"] == "Ninety days, in writing."
         assert tried["outcome"]["usage"]["input_tokens"] == 10
+        again = rest.client.post("/v1/prompts:try", json=body | {"run": True}).json()
+        assert again["outcome"]["value"] == tried["outcome"]["value"]
+        assert (again["outcome"]["attempts"], len(server.asked)) == (0, 1)
         offline = {"task": "classify", "text": "Rent of a boat", "run": True, "engine": "offline"}
         labels = [{"name": "boats"}, {"name": "taxes"}]
         told = rest.client.post("/v1/prompts:try", json=offline | {"labels": labels}).json()
