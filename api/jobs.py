@@ -3,8 +3,8 @@
 The catalog alone decides what work exists; a reconciler starts what is unfinished. A small
 document is one piece of work, done again after a crash; a larger one goes on as a workflow.
 A workflow's id is the job's id with the number of the attempt: a retry never meets the record
-of an earlier one. Large documents take turns, batch by batch, apart from the small ones: no
-document waits for another to come to its end.
+of an earlier one. Large documents take turns, batch by batch, apart from the small ones, while
+they are read and while they are embedded: no document waits for another to come to its end.
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ class JobStore:
         # New work runs in threads of our own: the workflows' queue polls its tables, and is
         # left for what has to be resumed.
         self._threads = ThreadPoolExecutor(workers, "ingest", initializer=give_way)
+        # What goes on behind a batch of pages has threads apart, for a batch each in turn: those
+        # above are never held by documents that take long to read.
+        self._reading = ThreadPoolExecutor(
+            max(1, workers - 1), "ingest-reading", initializer=give_way
+        )
         self._long = ThreadPoolExecutor(_LONG, "ingest-long", initializer=give_way)
 
     def start(self) -> None:
@@ -79,7 +84,7 @@ class JobStore:
             if job_id in self._mine:
                 return
             self._mine.add(job_id)
-        self._threads.submit(self._begin, job_id, 1)
+        self._threads.submit(self._read, job_id, 1)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Finish the steps under way and leave the rest to the next process.
@@ -89,7 +94,7 @@ class JobStore:
         """
         patience_s = 0 if at_once else _STOP_S
         self._stopping.set()
-        for threads in (self._threads, self._long):
+        for threads in (self._threads, self._reading, self._long):
             threads.shutdown(wait=False, cancel_futures=True)
         self._turns.wake()
         if self._reconciler is not None:
@@ -98,14 +103,24 @@ class JobStore:
             self._idle.wait_for(lambda: not self._running, timeout=patience_s)
         self._workflows.close()
 
-    def _begin(self, job_id: str, attempt: int) -> None:
-        """Do a small document's work; hand a larger one on, whose chunks are staged."""
+    def _read(self, job_id: str, attempt: int) -> None:
+        """Do a small document's work; hand a larger one on.
+
+        One of which a batch of pages is kept goes to the end of those that are being read, and
+        one whose chunks are staged to those that are embedded.
+        """
         handed_on = False
         try:
             with self._at_work(job_id, attempt):
                 self._leave_if_stopping()
                 job = self._job(job_id)
-                prepared = line.begin(self._pipeline, job, between=self._leave_if_stopping)
+                try:
+                    prepared = line.begin(self._pipeline, job, between=_leave_to_others)
+                except _TurnOver:
+                    self._leave_if_stopping()
+                    self._reading.submit(self._read, job_id, attempt)
+                    handed_on = True
+                    return
                 if prepared is not None:
                     self._leave_if_stopping()
                     self._long.submit(self._run, job_id, attempt, asdict(prepared))
@@ -150,12 +165,8 @@ class JobStore:
         with self._idle:
             self._running += 1
         try:
-            yield
-        except NotFound:
-            _log.info("job %s: there is nothing left to do", job_id)
-            self._pipeline.catalog.jobs.cancel(job_id)
-        except DocumentError as error:
-            line.fail(self._pipeline, self._job(job_id), error.as_dict())
+            with self._seen_to_its_end(job_id):
+                yield
         except Exception as error:
             _log.warning("job %s, attempt %d failed", job_id, attempt, exc_info=error)
             self._try_later(job_id, error)
@@ -163,6 +174,17 @@ class JobStore:
             with self._idle:
                 self._running -= 1
                 self._idle.notify_all()
+
+    @contextmanager
+    def _seen_to_its_end(self, job_id: str) -> Iterator[None]:
+        """Record what ends a job for good."""
+        try:
+            yield
+        except NotFound:
+            _log.info("job %s: there is nothing left to do", job_id)
+            self._pipeline.catalog.jobs.cancel(job_id)
+        except DocumentError as error:
+            line.fail(self._pipeline, self._job(job_id), error.as_dict())
 
     def _try_later(self, job_id: str, error: Exception) -> None:
         """Pause the job; what is not the document's fault is tried for ever."""
@@ -213,14 +235,24 @@ class JobStore:
 
     def _take_up(self, job: Job, state: State | None) -> None:
         if state is None:
-            self._threads.submit(self._begin, job.id, job.attempt)
-        elif state is State.ENDED:  # it gave up, yet the catalog still wants the work
-            attempt = self._pipeline.catalog.jobs.next_attempt(job.id)
-            self._threads.submit(self._begin, job.id, attempt)
-        elif state is State.RUNNING:  # just ending; the next round sees how
-            self._release(job.id)
+            # With a unit it was begun before, and is none of those that are soon done.
+            threads = self._reading if job.unit else self._threads
+            threads.submit(self._read, job.id, job.attempt)
         elif state is State.INTERRUPTED:
             self._workflows.resume(_workflow_id(job.id, job.attempt))
+        elif state is not State.WAITING:
+            # It gave up, or came to an end that could not be recorded, as on a full disk: nothing
+            # is at work on it. Yet the catalog still wants the work.
+            attempt = self._pipeline.catalog.jobs.next_attempt(job.id)
+            self._threads.submit(self._read, job.id, attempt)
+
+
+def _leave_to_others() -> None:
+    raise _TurnOver
+
+
+class _TurnOver(BaseException):
+    """Leaves a document of which a batch of pages is kept. Not an ``Exception``: none failed."""
 
 
 class _Stopped(BaseException):

@@ -29,7 +29,7 @@ class State(Enum):
     """What the store knows of a workflow."""
 
     RUNNING = auto()
-    """It runs in this process, or is just ending."""
+    """It runs in this process, or has ended there and the store does not say so (yet)."""
     INTERRUPTED = auto()
     """It was running in a process that is no more."""
     WAITING = auto()

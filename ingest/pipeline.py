@@ -14,6 +14,7 @@ from typing import Any
 from ingest.attachments import adopt_attachments
 from ingest.chunk import open_chunker
 from ingest.originals import Originals
+from ingest.parse import Limits
 from ingest.parse.detect import mismatch
 from ingest.parse.options import INSTALLED
 from ingest.parse.reading import assembled, packed, read, unpacked
@@ -26,6 +27,9 @@ from rag.types import Collection, Document, Job, ParsedDocument
 
 EMBED_BATCH = 128
 """Chunks embedded and stored as one step; about two seconds of work on two cores."""
+
+FIRST_BATCH = Limits(batch_s=3.0)
+"""A document that takes longer to read goes on behind those that wait, so the first is short."""
 
 MOST_BEGINNINGS = 20
 """A document that is begun as often in vain is given up: it may be what ends the process."""
@@ -168,6 +172,7 @@ def _read(
             path,
             media_type,
             after=so_far,
+            limits=None if so_far else FIRST_BATCH,
             folder=originals.folder,
             ocr_languages=pipeline.ocr_languages,
             password=pipeline.passwords.of(document.id),

@@ -31,8 +31,10 @@ from pathlib import Path
 from api.jobs import JobStore
 from api.services import open_services
 from api.settings import Settings
+from ingest import pipeline
 from ingest.parse import Limits, reading
 reading.Limits = partial(Limits, batch_s=0.0)
+pipeline.FIRST_BATCH = Limits(batch_s=0.0)
 with open_services(Settings(home=Path(sys.argv[1]))) as services:
     JobStore(services.home.jobs, services.pipeline, workers=1).start()
     time.sleep(600)
@@ -42,6 +44,7 @@ with open_services(Settings(home=Path(sys.argv[1]))) as services:
 @pytest.fixture(autouse=True)
 def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "Limits", partial(Limits, batch_s=0.0))
+    monkeypatch.setattr(line, "FIRST_BATCH", Limits(batch_s=0.0))
 
 
 def report(pages: int) -> bytes:

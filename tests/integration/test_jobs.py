@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from dbos import DBOS
+from dbos._sys_db import SystemDatabase
 
 import api.jobs
 from api.jobs import JobStore
@@ -19,11 +21,15 @@ from api.services import Services, open_services
 from api.settings import Settings
 from ingest import pipeline as line
 from ingest.intake import Incoming
+from ingest.parse import Limits
+from ingest.parse.reading import Batch
 from ingest.pipeline import Pipeline
+from rag.catalog.jobs import Jobs
 from rag.catalog.texts import ChunkText
-from rag.errors import Conflict, EmbeddingFailed, NotFound, StorageFull
-from rag.types import Collection, Document, DocumentStatus, JobStatus
+from rag.errors import Conflict, CorruptDocument, EmbeddingFailed, NotFound, StorageFull
+from rag.types import Collection, Document, DocumentStatus, JobStatus, ReadSoFar
 from tests.conftest import on_sqlite
+from tests.pdfs import pdf, prose
 
 TENANT = "default"
 ENOUGH_S = 90
@@ -52,10 +58,13 @@ def working(services: Services) -> Iterator[JobStore]:
         store.stop()
 
 
-def upload(services: Services, text: str = "The pump is blue.") -> Document:
-    incoming = Incoming(name="a.txt", metadata={})
+def upload(
+    services: Services, content: str | bytes = "The pump is blue.", *, name: str = "a.txt"
+) -> Document:
+    incoming = Incoming(name=name, metadata={})
     collection = services.collection(TENANT, None)
-    return services.upload(collection, incoming, [text.encode()])[0]
+    data = content.encode() if isinstance(content, str) else content
+    return services.upload(collection, incoming, [data])[0]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -139,6 +148,105 @@ def test_small_documents_overtake_any_number_of_large_ones(
         go_on.set()
         wait_until_idle(services)
     assert all(status(services, one) is DocumentStatus.READY for one in large)
+
+
+@pytest.mark.parametrize("begun_before", [False, True])
+def test_small_documents_overtake_any_number_that_take_long_to_read(
+    services: Services, monkeypatch: pytest.MonkeyPatch, begun_before: bool
+) -> None:
+    go_on, real = threading.Event(), line.read
+
+    def slow(*arguments: Any, after: ReadSoFar | None = None, **options: Any) -> Batch:
+        if after is not None:
+            assert go_on.wait(ENOUGH_S)
+        return real(*arguments, after=after, **options)
+
+    monkeypatch.setattr(line, "FIRST_BATCH", Limits(batch_s=0.0))
+    monkeypatch.setattr(line, "read", slow)
+    large = [upload(services, report(40, number), name="a.pdf") for number in range(5)]
+
+    def kept(documents: Sequence[Document]) -> bool:
+        jobs = [services.catalog.jobs.get(TENANT, one.job_id) for one in documents]
+        return all((job.done, job.unit) == (32, "pages") for job in jobs)
+
+    for one in large if begun_before else ():
+        job = services.catalog.jobs.get(TENANT, one.job_id)
+        with pytest.raises(InterruptedError):
+            line.begin(services.pipeline, job, between=interrupt)
+    with working(services) as store:
+        wait_for(lambda: kept(large))  # none waits for another's end
+        small = upload(services)
+        store.submit(small.job_id)
+        wait_for(lambda: status(services, small) is DocumentStatus.READY)
+        assert kept(large)
+        go_on.set()
+        wait_until_idle(services)
+    for one in large:
+        read = services.catalog.documents.get(TENANT, one.id)
+        assert (read.status, read.page_count) == (DocumentStatus.READY, 40)
+
+
+def interrupt() -> None:
+    raise InterruptedError
+
+
+def report(pages: int, number: int) -> bytes:
+    return pdf(*(prose(72, 700, [f"Page {k} of report {number}."]) for k in range(pages)))
+
+
+def test_an_end_that_cannot_be_recorded_strands_no_job(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "EMBED_BATCH", 2)
+    embed, record = line.missing_vectors, SystemDatabase.update_workflow_outcome
+    full = {"vectors": True, "end": True}
+
+    def embed_later(*arguments: Any) -> Callable[[], None]:
+        if full.pop("vectors", False):
+            raise StorageFull
+        return embed(*arguments)
+
+    def record_later(*arguments: Any, **options: Any) -> None:
+        if full.pop("end", False):
+            raise sa.exc.OperationalError("UPDATE", {}, OSError("database or disk is full"))
+        record(*arguments, **options)
+
+    monkeypatch.setattr(line, "missing_vectors", embed_later)
+    monkeypatch.setattr(SystemDatabase, "update_workflow_outcome", record_later)
+    document = upload(services, " ".join(f"large {k}." for k in range(300)))
+    with working(services):
+        wait_until_idle(services)
+    assert not full
+    assert status(services, document) is DocumentStatus.READY
+
+
+@pytest.mark.parametrize("error", [CorruptDocument(), NotFound()])
+def test_an_end_that_the_catalog_cannot_take_is_told_and_tried_again(
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    failures = iter([StorageFull(), StorageFull()])
+
+    def full(real: Callable[..., None]) -> Callable[..., None]:
+        def failing(*arguments: Any) -> None:
+            for failure in failures:
+                raise failure
+            real(*arguments)
+
+        return failing
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(line, "begin", broken)
+    monkeypatch.setattr(line, "fail", full(line.fail))
+    monkeypatch.setattr(Jobs, "cancel", full(Jobs.cancel))
+    document = upload(services)
+    with working(services):
+        wait_until_idle(services)
+    assert caplog.text.count(f"job {document.job_id}, attempt 1 failed") == 2
 
 
 def test_what_a_document_repeats_is_embedded_once(services: Services) -> None:
