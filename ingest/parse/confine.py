@@ -2,12 +2,13 @@
 
 Two filters that a process lays on itself and can never lift, and that programs started by it
 inherit. *seccomp* refuses system calls: everything about sockets, plain forks (threads and
-starting another program remain), signals of process groups, and whatever else reaches other
-processes or the system. *Landlock* leaves reading of named folders and files, writing of
-none, and from its version 6 on no signal to a process outside. Before that ``kill`` remains,
-which a parser needs to end its own programs and a filter cannot tell whose number it is
-given. Both are called through ctypes: there is no other dependency. Where a kernel has one of
-them not, ``confine`` says so, and what remains are the limits of ``child``.
+starting another program remain), signals of process groups, typing into a terminal, and
+whatever else reaches other processes or the system. *Landlock* leaves reading of named
+folders and files, writing of none, and from its version 6 on no signal to a process outside.
+Before that ``kill`` remains, which a parser needs to end its own programs and a filter cannot
+tell whose number it is given. Both are called through ctypes: there is no other dependency.
+Where a kernel has one of them not, ``confine`` says so, and what remains are the limits of
+``child``.
 
 Numbers are those of the kernel's headers: linux/seccomp.h, linux/landlock.h, asm/unistd.h.
 """
@@ -64,7 +65,9 @@ _CALLS = {
 _CLONE, _CLONE3, _PRLIMIT, _KILL = (56, 220), (435, 435), (302, 261), (62, 129)
 # Left to this process for itself, as in abort: tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo.
 _OWN_SIGNALS = ((200, 130), (234, 131), (129, 138), (297, 240))
-_FCNTL, _OWNERS = (72, 25), (8, 15)  # F_SETOWN, F_SETOWN_EX: whom the kernel signals for a file
+# Refused by their second argument. F_SETOWN, F_SETOWN_EX: whom the kernel signals for a file.
+# TIOCSTI, TIOCLINUX: typing into a terminal, which a child shares with who started the service.
+_IN_PART = (((72, 25), (8, 15)), ((16, 29), (0x5412, 0x541C)))  # fcntl, ioctl
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _X32 = 0x40000000  # the same calls under other numbers
 _SHARES_MEMORY, _NAMESPACES = 0x100, 0x7E020000
@@ -205,8 +208,9 @@ def _filter(column: int, architecture: int) -> list[tuple[int, int, int, int]]:
     for numbers in _OWN_SIGNALS:
         own = (_EQUAL, 0, 1, os.getpid())
         steps += [(_EQUAL, 0, 4, numbers[column]), argument, own, allow, refuse]
-    steps += [(_EQUAL, 0, 5, _FCNTL[column]), second]
-    steps += [(_EQUAL, 1, 0, _OWNERS[0]), (_EQUAL, 0, 1, _OWNERS[1]), refuse, allow]
+    for numbers, (one, other) in _IN_PART:
+        steps += [(_EQUAL, 0, 5, numbers[column]), second]
+        steps += [(_EQUAL, 1, 0, one), (_EQUAL, 0, 1, other), refuse, allow]
     steps += [
         *((_EQUAL, 0, 5, _CLONE[column]), argument, (_HAS, 1, 0, _NAMESPACES)),
         *((_HAS, 1, 0, _SHARES_MEMORY), refuse, allow),

@@ -149,6 +149,16 @@ def test_system_calls_alone_refuse_most_signals(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("enforced")
+def test_nothing_is_typed_into_a_terminal(tmp_path: Path) -> None:
+    # Of what is no terminal the kernel asks none of these, and says so with another error.
+    ioctl = "__import__('fcntl').ioctl(os.open('/dev/null', os.O_RDONLY), {}, b'x')"
+    tried = [ioctl.format(request) for request in ("0x5412", "0x541C")]  # TIOCSTI, TIOCLINUX
+    other = ioctl.format("__import__('termios').TIOCGWINSZ")
+    found = attempts(tmp_path, *tried, other, landlock=False)
+    assert found == ["PermissionError", "PermissionError", "OSError"]
+
+
+@pytest.mark.usefixtures("enforced")
 def test_threads_and_programs_remain_and_inherit_all_of_it(tmp_path: Path) -> None:
     tried = (
         "threading.Thread(target=int).start()",
