@@ -23,7 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ("tests.stores",)
 
 # How long an example takes says something of the machine, not of what is tested.
-settings.register_profile("tests", deadline=None)
+# Where CI is set, Hypothesis would try the same examples each time.
+settings.register_profile("tests", settings.get_profile("default"), deadline=None)
 settings.load_profile("tests")
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
