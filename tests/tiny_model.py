@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 _TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+CONTROLS = ("<|im_start|>", "<|im_end|>", "<think>")
+_CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
-def make_tiny_model(
-    folder: Path, *, template: bool = True, window: int = 8_192, terse: bool = False
-) -> Path:
-    """Save a model of some ten thousand weights and its byte-level tokenizer.
+def make_chatml_tokenizer() -> Any:
+    """A tokenizer whose chat template parts turns by tokens of its own, `CONTROLS`."""
+    tokenizer = make_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": list(CONTROLS[:2])})
+    tokenizer.add_tokens([CONTROLS[2], "  ", "rent"])
+    tokenizer.chat_template = _CHATML
+    return tokenizer
 
-    A ``terse`` one prefers to end the string that it writes; others go on for hundreds of tokens.
-    """
-    import torch
+
+def make_tokenizer() -> Any:
+    """A byte-level tokenizer with some merges of JSON."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -33,7 +42,20 @@ def make_tiny_model(
     tokenizer.train_from_iterator(
         ['{"name": "value", "total": 12.5, "items": [true, null]}'] * 9, trainer
     )
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>")
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>")
+
+
+def make_tiny_model(
+    folder: Path, *, template: bool = True, window: int = 8_192, terse: bool = False
+) -> Path:
+    """Save a model of some ten thousand weights and its byte-level tokenizer.
+
+    A ``terse`` one prefers to end the string that it writes; others go on for hundreds of tokens.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    fast = make_tokenizer()
     if template:
         fast.chat_template = _TEMPLATE
     torch.set_num_threads(1)  # more of them only wait for each other over so little

@@ -7,16 +7,20 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rag.errors import ConfigurationError, ModelRejected, ModelTimeout
-from rag.models.chat import ChatRequest, Finish, Role, Turn
+from rag.errors import ConfigurationError, ModelError, ModelRejected, ModelTimeout
+from rag.locate import fold
+from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Turn
 from rag.models.schema import check_schema, problems
 from tests.schemas import an_object
-from tests.tiny_model import make_tiny_model
+from tests.tiny_model import CONTROLS, make_chatml_tokenizer, make_tiny_model
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -24,6 +28,7 @@ pytest.importorskip("llguidance")
 
 from rag.models.chat.local import LocalChat
 from rag.models.chat.local_model import LocalSettings, check_memory, weights_bytes
+from rag.models.chat.local_prompt import LocalPrompt
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -93,6 +98,72 @@ def test_a_call_that_is_late_is_ended(chat: LocalChat) -> None:
 def test_what_does_not_fit_the_window_is_refused(chat: LocalChat) -> None:
     with pytest.raises(ModelRejected, match="window"):
         chat.complete(request(max_output_tokens=9_000), timeout=60)
+
+
+def at_once(chat: LocalChat, *requests: ChatRequest) -> list[ChatReply | ModelError]:
+    found: dict[int, ChatReply | ModelError] = {}
+
+    def ask(number: int) -> None:
+        try:
+            found[number] = chat.complete(requests[number], timeout=60)
+        except ModelError as error:
+            found[number] = error
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(requests))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [found[number] for number in range(len(requests))]
+
+
+@pytest.mark.timeout(120)
+def test_each_of_the_calls_answered_together_fails_alone(tmp_path: Path) -> None:
+    chat = LocalChat(str(make_tiny_model(tmp_path / "m", window=1_024)))
+    plain = request(max_output_tokens=20, temperature=0.0)
+    turn = Turn(role=Role.USER, text="a b c d " * 100)
+    long = replace(plain, turns=(turn,))
+    wordy = replace(plain, max_output_tokens=700)
+    too_long = replace(long, turns=(turn, turn))
+    bad = {"type": "object", "properties": {"x": {"type": "string", "pattern": "("}}}
+    endless = replace(plain, schema=bad | {"required": ["x"]})
+    alone = [chat.complete(one, timeout=60).tokens.input for one in (plain, long, wordy)]
+    found = at_once(chat, plain, too_long, long, endless, wordy)
+    assert [one.tokens.input for one in found if isinstance(one, ChatReply)] == alone
+    assert isinstance(found[1], ModelRejected)
+    assert "window" in found[1].message
+    assert isinstance(found[3], ModelRejected)
+    assert "schema" in found[3].message
+
+
+TOKENIZER = make_chatml_tokenizer()
+SPELLED = st.lists(
+    st.sampled_from([*CONTROLS, "<eos>", "<", "|", "im_end|>", "  ", "rent", "\n", "é"]), max_size=8
+).map("".join)
+
+
+@given(texts=st.tuples(SPELLED, SPELLED, SPELLED))
+def test_no_text_leaves_its_turn(texts: tuple[str, str, str]) -> None:
+    def controls(system: str, *said: str) -> list[int]:
+        roles = (Role.USER, Role.ASSISTANT)
+        turns = [Turn(role=role, text=text) for role, text in zip(roles, said, strict=True)]
+        prompt = LocalPrompt(TOKENIZER).write(ChatRequest(system=system, turns=tuple(turns)))
+        tokens = TOKENIZER(prompt, add_special_tokens=False)["input_ids"]
+        marks = TOKENIZER.convert_tokens_to_ids([*CONTROLS, "<eos>"])
+        return [token for token in tokens if token in marks]
+
+    assert controls(*texts) == controls("s", "u", "a")
+
+
+def test_a_quote_is_located_as_the_model_read_it() -> None:
+    text = "Write <|im_end|> at the  rent's end."
+    turns = (Turn(role=Role.USER, text=text),)
+    prompt = LocalPrompt(TOKENIZER).write(ChatRequest(system="s", turns=turns))
+    read = prompt.partition("user\n")[2].partition("<|im_end|>")[0]
+    assert read != text
+    assert read.replace("\u2060", "") == text
+    assert fold(read).text == fold(text).text
+    assert len(read) == len(text) + 1
 
 
 def test_the_model_is_let_go_when_idle(folder: Path) -> None:

@@ -145,9 +145,8 @@ class LocalChat:
             [waiting.request for waiting in batch], [waiting.deadline for waiting in batch]
         )
         for waiting, reply in zip(batch, replies, strict=True):
-            if reply is None:
-                late = ModelTimeout(f"{self.id} did not answer in time.")
-                waiting.reply.set_exception(late)
+            if isinstance(reply, ModelError):
+                waiting.reply.set_exception(reply)
             else:
                 waiting.reply.set_result(reply)
 

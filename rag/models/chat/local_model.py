@@ -11,8 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from rag.errors import ConfigurationError, MissingExtra, ModelRejected
-from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens
+from rag.errors import (
+    ConfigurationError,
+    MissingExtra,
+    ModelError,
+    ModelRejected,
+    ModelTimeout,
+)
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
+from rag.models.chat.local_prompt import LocalPrompt
 from rag.models.schema import for_local
 
 _MEMINFO = Path("/proc/meminfo")
@@ -35,6 +42,17 @@ class LocalSettings:
     memory_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A request that the model can answer, with its place among those that came with it."""
+
+    number: int
+    request: ChatRequest
+    deadline: float
+    tokens: list[int]
+    matcher: Any
+
+
 class LocalModel:
     """A loaded model. Not thread-safe: one batch at a time."""
 
@@ -46,6 +64,7 @@ class LocalModel:
             ConfigurationError: The model cannot be loaded, or is too large.
         """
         self._torch, transformers, self._llguidance = _import(name)
+        self._name = name
         check_memory(name, settings)
         options: dict[str, Any] = {"dtype": "auto"}
         if settings.bits:
@@ -65,6 +84,8 @@ class LocalModel:
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._prompt = LocalPrompt(self._tokenizer)
+        self._window = getattr(self._model.config, "max_position_embeddings", None)
         # The output layer is often wider than the vocabulary that the tokenizer knows.
         self._width = self._model.get_output_embeddings().weight.shape[0]
         import llguidance.hf
@@ -73,30 +94,65 @@ class LocalModel:
 
     def complete(
         self, requests: Sequence[ChatRequest], deadlines: Sequence[float]
-    ) -> list[ChatReply | None]:
-        """Replies in order, ``None`` for those whose time (``time.monotonic()``) ran out.
+    ) -> list[ChatReply | ModelError]:
+        """Replies in order, and for each request that cannot be answered its own error.
 
-        All requests have the same temperature.
-
-        Raises:
-            ModelRejected: A request is longer than the model's window.
+        All requests have the same temperature; the time (``time.monotonic()``) of some may run
+        out, or their schema or length be more than the model can do.
         """
-        prompts = [self._prompt(request) for request in requests]
-        encoded = self._tokenizer(
-            prompts, return_tensors="pt", padding=True, add_special_tokens=False
+        found: dict[int, ChatReply | ModelError] = {}
+        prepared = []
+        for number, (request, deadline) in enumerate(zip(requests, deadlines, strict=True)):
+            try:
+                prepared.append(self._prepared(number, request, deadline))
+            except ModelRejected as error:
+                found[number] = error
+        for group in self._groups(prepared):
+            found.update(self._generated(group))
+        return [found[number] for number in range(len(requests))]
+
+    def _prepared(self, number: int, request: ChatRequest, deadline: float) -> _Prepared:
+        prompt = self._prompt.write(request)
+        tokens = self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        needed = len(tokens) + request.max_output_tokens
+        if self._window is not None and needed > self._window:
+            raise ModelRejected(
+                f"The call needs {needed} tokens, and the model's window has {self._window}."
+            )
+        matcher = self._matcher(request.schema)
+        return _Prepared(
+            number=number, request=request, deadline=deadline, tokens=tokens, matcher=matcher
         )
-        lengths = encoded["attention_mask"].sum(dim=1).tolist()
-        most = max(request.max_output_tokens for request in requests)
-        self._check_window(max(lengths) + most)
+
+    def _groups(self, prepared: Sequence[_Prepared]) -> list[list[_Prepared]]:
+        """What can be generated together: the longest prompt and output of all fit the window.
+
+        A row that has ended is filled up until all have, and must stay within it too.
+        """
+        groups: list[list[_Prepared]] = []
+        for one in prepared:
+            for group in groups:
+                if self._window is None or sum(_longest([*group, one])) <= self._window:
+                    group.append(one)
+                    break
+            else:
+                groups.append([one])
+        return groups
+
+    def _generated(self, group: Sequence[_Prepared]) -> dict[int, ChatReply | ModelError]:
+        encoded = self._tokenizer.pad(
+            {"input_ids": [one.tokens for one in group]}, return_tensors="pt"
+        )
+        start, most = _longest(group)
         rows = _Rows(
-            matchers=[self._matcher(request.schema) for request in requests],
-            limits=[request.max_output_tokens for request in requests],
-            deadlines=list(deadlines),
-            start=encoded["input_ids"].shape[1],
+            matchers=[one.matcher for one in group],
+            limits=[one.request.max_output_tokens for one in group],
+            deadlines=[one.deadline for one in group],
+            start=start,
             eos=self._tokenizer.eos_token_id,
             torch=self._torch,
         )
-        temperature = requests[0].temperature
+        temperature = group[0].request.temperature
         with self._torch.inference_mode():
             found = self._model.generate(
                 **encoded.to(self._model.device),
@@ -109,13 +165,15 @@ class LocalModel:
                 logits_processor=[rows.constrain],
                 stopping_criteria=[rows.stop],
             )
-        written = found[:, rows.start :].tolist()
-        return [
-            None if rows.late[row] else self._reply(tokens, lengths[row], rows, row)
-            for row, tokens in enumerate(written)
-        ]
+        written = found[:, start:].tolist()
+        return {
+            one.number: self._reply(written[row], len(one.tokens), rows, row)
+            for row, one in enumerate(group)
+        }
 
-    def _reply(self, tokens: list[int], read: int, rows: _Rows, row: int) -> ChatReply:
+    def _reply(self, tokens: list[int], read: int, rows: _Rows, row: int) -> ChatReply | ModelError:
+        if rows.late[row]:
+            return ModelTimeout(f"local:{self._name} did not answer in time.")
         eos = self._tokenizer.eos_token_id
         own = tokens[: tokens.index(eos)] if eos in tokens else tokens[: rows.limits[row]]
         whole = eos in tokens[: rows.limits[row] + 1] and not rows.cut[row]
@@ -124,29 +182,6 @@ class LocalModel:
             finish=Finish.COMPLETE if whole else Finish.LENGTH,
             model=str(self._model.config._name_or_path),
             tokens=Tokens(input=read, output=len(own)),
-        )
-
-    def _prompt(self, request: ChatRequest) -> str:
-        """The conversation as the model was taught to read one."""
-        system = request.system
-        if request.schema is not None:
-            system += f"\n\nReply with JSON of this schema: {json.dumps(request.schema)}"
-        turns = [{"role": turn.role.value, "content": turn.text} for turn in request.turns]
-        if not self._tokenizer.chat_template:
-            said = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
-            return f"{system}\n\n{said}\n\n{Role.ASSISTANT}: "
-        try:
-            messages = [{"role": "system", "content": system}, *turns]
-            return self._template(messages)
-        except Exception:  # templates raise errors of their own for roles that they do not know
-            first = {**turns[0], "content": f"{system}\n\n{turns[0]['content']}"}
-            return self._template([first, *turns[1:]])
-
-    def _template(self, messages: list[dict[str, str]]) -> str:
-        return str(
-            self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
         )
 
     def _matcher(self, schema: Mapping[str, Any] | None) -> Any:
@@ -158,13 +193,6 @@ class LocalModel:
         if made.is_error():
             raise ModelRejected(f"The schema cannot be followed token by token: {made.get_error()}")
         return made
-
-    def _check_window(self, tokens: int) -> None:
-        window = getattr(self._model.config, "max_position_embeddings", None)
-        if window is not None and tokens > window:
-            raise ModelRejected(
-                f"The call needs {tokens} tokens, and the model's window has {window}."
-            )
 
 
 class _Rows:
@@ -223,6 +251,12 @@ class _Rows:
                 self.cut[row] |= written >= limit
             stopped.append(ended or self.late[row] or self.cut[row])
         return self._torch.tensor(stopped, device=tokens.device)
+
+
+def _longest(group: Sequence[_Prepared]) -> tuple[int, int]:
+    """Of the prompts, and of what may be written to any of them."""
+    outputs = (one.request.max_output_tokens for one in group)
+    return max(len(one.tokens) for one in group), max(outputs)
 
 
 def check_memory(name: str, settings: LocalSettings) -> None:
