@@ -66,7 +66,7 @@ def test_everybody_gets_all_their_turns(counts: list[int], late: int) -> None:
 
 
 def test_nobody_waits_for_ever() -> None:
-    """New ones keep coming, each served before whoever was served; the eldest still comes on."""
+    """A new one always waits, and is to be served before whoever was; the eldest comes on."""
     turns = Turns(places=1)
     served = threading.Event()
 
@@ -76,25 +76,29 @@ def test_nobody_waits_for_ever() -> None:
                 pass
         served.set()
 
-    old = threading.Thread(target=take_two)
-    with turns.turn("first"):
-        old.start()
-        wait_for(turns, 1)
-    new = [threading.Thread(target=lambda: None)]
-    for number in range(3 * ELDEST_EVERY):
+    threads = [threading.Thread(target=take_two)]
+
+    def come(number: int) -> None:
+        """Have a turn, and before it ends see to it that another new one waits."""
         with turns.turn(f"new{number}"):
-            new.append(threading.Thread(target=_take, args=(turns, f"next{number}")))
-            new[-1].start()
-            if not served.is_set():
-                wait_for(turns, 1)
+            if not served.is_set() and number < 4 * ELDEST_EVERY:
+                before = turns.waiting
+                threads.append(threading.Thread(target=come, args=(number + 1,)))
+                threads[-1].start()
+                wait_for(turns, before + 1)
+        came.append(number)
+
+    came: list[int] = []
+    with turns.turn("first"):
+        for thread in (threads[0], threading.Thread(target=come, args=(0,))):
+            before = turns.waiting
+            thread.start()
+            wait_for(turns, before + 1)
     assert served.wait(ENOUGH_S)
-    for thread in new[1:]:
+    turns_before_served = len(came)
+    for thread in threads:
         thread.join(ENOUGH_S)
-
-
-def _take(turns: Turns, who: str) -> None:
-    with turns.turn(who):
-        pass
+    assert turns_before_served <= 3 * ELDEST_EVERY
 
 
 def test_a_wait_can_be_ended() -> None:
