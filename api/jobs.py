@@ -139,6 +139,7 @@ class JobStore:
 
     def _go_on_with(self, job_id: str, attempt: int, prepared: Mapping[str, Any]) -> None:
         """The workflow: a step for each batch of chunks."""
+        give_way()  # one that is resumed runs in a thread of the store
         try:
             with self._at_work(job_id, attempt):
                 for first in range(0, prepared["chunks"], line.EMBED_BATCH):

@@ -8,18 +8,23 @@ import threading
 
 _NICENESS = 10
 _THREADS_HAVE_PRIORITIES = sys.platform == "linux"
+_thread = threading.local()
 
 
 def give_way() -> None:
-    """Let this thread run only where no question wants the core; elsewhere than Linux a no-op."""
+    """Let this thread work on documents, on Linux only where no question wants the core."""
+    _thread.gives_way = True
     if _THREADS_HAVE_PRIORITIES:
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, max(_NICENESS, _niceness()))
 
 
 def gives_way() -> bool:
-    """Whether this thread works on documents, behind questions."""
-    return _THREADS_HAVE_PRIORITIES and _niceness() >= _NICENESS
+    """Whether this thread works on documents, behind questions.
+
+    Its niceness does not tell: the whole service may have been started with one.
+    """
+    return getattr(_thread, "gives_way", False)
 
 
 def _niceness() -> int:

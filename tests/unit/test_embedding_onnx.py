@@ -95,6 +95,29 @@ def test_neither_questions_nor_small_documents_wait_behind_large_ones(
     assert niceness["embed-short_0"] == niceness["embed-long_0"] == max(10, own)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities of their own")
+def test_questions_are_told_from_documents_in_a_service_of_low_priority(
+    model: ConvertedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = OnnxEmbedder(model, threads=1)
+    run, places = embedder._run, list[str]()
+
+    def noted(encoded: list[NDArray[np.int32]]) -> FloatMatrix:
+        places.append(threading.current_thread().name)
+        return run(encoded)
+
+    def low() -> None:
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(15, os.getpriority(os.PRIO_PROCESS, thread)))
+
+    monkeypatch.setattr(embedder, "_run", noted)
+    with ThreadPoolExecutor(1, initializer=low) as questions:
+        questions.submit(embedder.embed_passages, random_texts(1)).result(60)
+        questions.submit(give_way).result(60)
+        questions.submit(embedder.embed_passages, random_texts(1)).result(60)
+    assert places == ["embed-questions_0", "embed-short_0"]
+
+
 def test_documents_are_embedded_while_questions_never_end(model: ConvertedModel) -> None:
     embedder = OnnxEmbedder(model, threads=2)
     over = threading.Event()
