@@ -152,7 +152,9 @@ def test_prompts_on_the_command_line(
         assert found["difference"]["p"] < 0.01
         assert [side["tokens"] for side in told["sides"]] == [120, 120]
         assert "1.000 [1.000, 1.000]" in run("compare", str(examples), *sides)
+        assert len(server.asked) == 16, "the replies are known"
         server.status = 401
+        examples.write_text(examples.read_text().replace("notice", "the notice"))
         told = json.loads(run("compare", str(examples), *sides, "--json"))
         assert told["sides"][0]["failures"] == {"offline_stepped_in": 8}
         run("compare", str(examples), "--prompt", "answer/strict", code=2)
