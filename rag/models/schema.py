@@ -6,28 +6,31 @@ A provider's dialect is a part of JSON Schema. What it lacks is taken out of wha
 
 from __future__ import annotations
 
-import datetime as dt
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
 
 from rag.errors import InvalidRequest
+from rag.models.formats import FORMATS
+from rag.models.references import check_references, place, schemas, target
+from rag.models.validating import Endless, check_pattern, errors, validator
 
 MOST_DEPTH = 12
 MOST_NODES = 2_000
 _MOST_PROBLEMS = 10
 _MOST_SHOWN = 200
 _WITHIN = re.compile(r"#(?:/[^/]+)*")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
-_PHONE = re.compile(r"\+?[\d\s()./-]{5,}")
-_URL = re.compile(r"https?://[^\s/$.?#].\S*", re.IGNORECASE)
 _STRUCTURE = frozenset(
     {"type", "required", "additionalProperties", "enum", "const", "$ref", "title", "description"}
 )
+# They look up schemas by names that could be anywhere, or be found to mean another each time.
+_ELSEWHERE = frozenset({"$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"})
+_WHOLE = frozenset({"$schema", "$id"})
 _SILENT = frozenset({"default", "examples", "$schema", "$id", "$comment"})
 
 
@@ -53,6 +56,11 @@ _BOUNDS = frozenset(
     | {"minItems", "maxItems"}
 )
 _OPENAI = _Dialect(keywords=_STRUCTURE | _BOUNDS, formats=_COMMON_FORMATS, nullable=True)
+_STATED = (
+    _BOUNDS
+    | {"type", "enum", "const", "format", "minLength", "maxLength", "uniqueItems"}
+    | {"minProperties", "maxProperties"}
+)
 _ANTHROPIC = _Dialect(keywords=_STRUCTURE, formats=_COMMON_FORMATS | {"uri"})
 _LOCAL = _Dialect(
     keywords=_STRUCTURE | _BOUNDS | {"minLength", "maxLength"},
@@ -66,35 +74,44 @@ Schema = Mapping[str, Any]
 
 
 def check_schema(schema: Schema) -> None:
-    """Refuse what is no JSON Schema (2020-12) of an object, or too large, or looks elsewhere.
+    """Refuse what is no JSON Schema (2020-12) of an object, or is too large, or looks elsewhere.
+
+    Also refused is what could not be checked, or not in bounded time: formats that are not known,
+    patterns that no automaton matches, references that go round.
 
     Raises:
         InvalidRequest: the message says what is wrong, and where.
     """
-    for nodes, (path, node, depth) in enumerate(_walk(schema, (), 0)):
-        place = "/".join(map(str, path)) or "the schema"
-        if depth > MOST_DEPTH or nodes > MOST_NODES:
-            raise InvalidRequest(
-                f"The schema is larger than {MOST_NODES} nodes or deeper than {MOST_DEPTH}.",
-                param="schema",
-            )
-        reference = node.get("$ref")
-        if isinstance(reference, str) and not _WITHIN.fullmatch(reference):
-            raise InvalidRequest(f"{place}: only references within the schema.", param="schema")
+    _check_size(schema)
     if schema.get("type") != "object":
-        raise InvalidRequest("The schema must be one of an object.", param="schema")
+        raise _refused("The schema must be one of an object.")
     try:
-        Draft202012Validator.check_schema(dict(schema))
+        # Patterns and formats are looked at below, as they will be when a value is checked.
+        Draft202012Validator.check_schema(dict(schema), format_checker=FormatChecker(()))
     except SchemaError as error:
-        place = "/".join(map(str, error.absolute_path)) or "the schema"
-        raise InvalidRequest(f"{place}: {error.message[:_MOST_SHOWN]}", param="schema") from error
+        where = place(tuple(map(str, error.absolute_path)))
+        raise _refused(f"{where}: {error.message[:_MOST_SHOWN]}") from error
+    found = dict(schemas(schema))
+    for position, node in found.items():
+        if isinstance(node, Mapping) and (why := _unfit(node, inner=bool(position))):
+            raise _refused(f"{place(position)}: {why}")
+    try:
+        check_references(found)
+    except ValueError as error:
+        raise _refused(str(error)) from error
 
 
 def problems(value: Any, schema: Schema) -> list[str]:
-    """What is wrong with a value, in sentences a model can act on; empty when it is valid."""
-    validator = Draft202012Validator(dict(schema), format_checker=_FORMATS)
-    found = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
-    return [_sentence(error) for error in found[:_MOST_PROBLEMS]]
+    """What is wrong with a value, in sentences a model can act on; empty when it is valid.
+
+    They name places and rules of the schema, and nothing that only the value says: what a model
+    wrote may be a document's words.
+    """
+    try:
+        found = sorted(errors(value, schema), key=lambda error: list(map(str, error.path)))
+    except Endless:
+        return ["The output is nested too deeply."]
+    return list(dict.fromkeys(map(_sentence, found[:_MOST_PROBLEMS])))
 
 
 def for_openai(schema: Schema) -> dict[str, Any]:
@@ -127,16 +144,42 @@ def or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _walk(
-    node: Any, path: tuple[Any, ...], depth: int
-) -> Iterator[tuple[tuple[Any, ...], Schema, int]]:
-    if isinstance(node, Mapping):
-        yield path, node, depth
-        for key, value in node.items():
-            yield from _walk(value, (*path, key), depth + 1)
-    elif isinstance(node, list):
-        for place, value in enumerate(node):
-            yield from _walk(value, (*path, place), depth + 1)
+def _check_size(schema: Any) -> None:
+    nodes = 0
+    waiting = [(schema, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        nodes += isinstance(node, Mapping)
+        if depth > MOST_DEPTH or nodes > MOST_NODES:
+            raise _refused(
+                f"The schema is larger than {MOST_NODES} nodes or deeper than {MOST_DEPTH}."
+            )
+        inner = node.values() if isinstance(node, Mapping) else node
+        if isinstance(node, Mapping | list):
+            waiting += [(one, depth + 1) for one in inner if isinstance(one, Mapping | list)]
+
+
+def _unfit(node: Schema, *, inner: bool) -> str | None:
+    """Why a schema cannot be asked for, though it is one."""
+    if elsewhere := sorted((_ELSEWHERE | (_WHOLE if inner else frozenset())) & set(node)):
+        return f"{elsewhere[0]} is not taken{' but at the root' if elsewhere[0] in _WHOLE else ''}."
+    if not _WITHIN.fullmatch(node.get("$ref", "#")):
+        return "only references within the schema."
+    if node.get("format", "date") not in FORMATS.checkers:
+        return f"this format is not known; there are: {', '.join(FORMATS.checkers)}."
+    if "unevaluatedProperties" in node and "patternProperties" in node:
+        return "unevaluatedProperties is not taken beside patternProperties."
+    for pattern in (node.get("pattern"), *node.get("patternProperties", ())):
+        if pattern is not None:
+            try:
+                check_pattern(pattern)
+            except ValueError as error:
+                return f"the pattern {pattern[:_MOST_SHOWN]} is not taken: {error}."
+    return None
+
+
+def _refused(why: str) -> InvalidRequest:
+    return InvalidRequest(why, param="schema")
 
 
 def _in_dialect(node: Schema | bool, dialect: _Dialect) -> dict[str, Any]:
@@ -206,7 +249,7 @@ def _pruned(value: Any, schema: Any, root: Schema) -> Any:
 
 
 def _takes_null(schema: Any, root: Schema) -> bool:
-    return bool(Draft202012Validator(dict(root)).evolve(schema=schema).is_valid(None))
+    return bool(validator(root).evolve(schema=schema).is_valid(None))
 
 
 def _resolved(schema: Any, root: Schema) -> Schema:
@@ -214,10 +257,10 @@ def _resolved(schema: Any, root: Schema) -> Schema:
     seen = 0
     while isinstance(schema, Mapping) and "$ref" in schema and seen < MOST_DEPTH:
         seen += 1
-        target: Any = root
-        for part in str(schema["$ref"]).split("/")[1:]:
-            target = target.get(part, {}) if isinstance(target, Mapping) else {}
-        schema = target
+        to: Any = root
+        for part in target(schema["$ref"]):
+            to = to.get(part, {}) if isinstance(to, Mapping) else {}
+        schema = to
     if isinstance(schema, Mapping) and "anyOf" in schema:
         for one in schema["anyOf"]:
             found = _resolved(one, root)
@@ -227,44 +270,19 @@ def _resolved(schema: Any, root: Schema) -> Schema:
 
 
 def _sentence(error: ValidationError) -> str:
-    place = "/".join(map(str, error.absolute_path)) or "the output"
-    return f"{place}: {error.message[:_MOST_SHOWN]}"
+    error = best_match([error])
+    listed = list(error.absolute_schema_path)
+    # Names that the schema leaves open are the model's.
+    steps = (one if isinstance(one, int) or one in listed else "*" for one in error.absolute_path)
+    return f"{'/'.join(map(str, steps)) or 'the output'}: {_rule(error)[:_MOST_SHOWN]}"
 
 
-def _format(name: str) -> Callable[[Callable[[str], bool]], Callable[[str], bool]]:
-    def register(check: Callable[[str], bool]) -> Callable[[str], bool]:
-        _FORMATS.checks(name, raises=ValueError)(
-            lambda value: check(value) if isinstance(value, str) else True
-        )
-        return check
-
-    return register
-
-
-_FORMATS = FormatChecker(formats=())
-
-
-@_format("date")
-def _is_date(text: str) -> bool:
-    return bool(dt.date.fromisoformat(text)) and len(text) == len("2024-01-31")
-
-
-@_format("date-time")
-def _is_moment(text: str) -> bool:
-    return bool(dt.datetime.fromisoformat(text))
-
-
-@_format("email")
-def _is_email(text: str) -> bool:
-    return bool(_EMAIL.fullmatch(text))
-
-
-@_format("phone")
-def _is_phone(text: str) -> bool:
-    return bool(_PHONE.fullmatch(text)) and sum(map(str.isdigit, text)) >= 5
-
-
-@_format("url")
-@_format("uri")
-def _is_url(text: str) -> bool:
-    return bool(_URL.fullmatch(text))
+def _rule(error: ValidationError) -> str:
+    if error.validator == "required":
+        return str(error.message)  # it says what is missing, which the schema does
+    if error.validator in _STATED:
+        told = json.dumps(error.validator_value, ensure_ascii=False)
+        return f"must keep to {error.validator}: {told}"
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
+        return "holds properties that the schema does not list"
+    return f"must keep to {error.validator or 'the schema'}, as the schema has it"

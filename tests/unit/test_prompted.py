@@ -78,7 +78,7 @@ def test_invalid_output_is_asked_for_again_with_what_is_wrong() -> None:
     assert outcome.attempts == 3
     told = model.requests[2].turns
     assert told[1].text == bad
-    assert "confidence: 7 is greater than the maximum of 1" in told[2].text
+    assert "confidence: must keep to maximum: 1" in told[2].text
     assert outcome.usage.input_tokens == 300
 
 

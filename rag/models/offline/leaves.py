@@ -18,6 +18,7 @@ _FORMATS = {
     "date": Kind.DATE,
     "date-time": Kind.DATE,
     "email": Kind.EMAIL,
+    "e-mail": Kind.EMAIL,
     "phone": Kind.PHONE,
     "url": Kind.URL,
     "uri": Kind.URL,

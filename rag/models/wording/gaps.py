@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import unquote
-
-from jsonschema import Draft202012Validator
 
 from rag.errors import InvalidRequest
+from rag.models.references import target
 from rag.models.schema import Schema, or_null
+from rag.models.validating import validator
 
 _ONE = frozenset({"items", "additionalProperties", "then", "else"})
 _SEVERAL = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
@@ -22,7 +21,7 @@ _AS_IT_IS = frozenset({"if", "not", "contains", "propertyNames", "dependentSchem
 _ELSEWHERE = frozenset({"$defs", "definitions", "$schema", "$id"})
 # Beside these, properties that an object does not list itself may belong to it.
 _OPEN = frozenset({"additionalProperties", "patternProperties", "unevaluatedProperties"})
-_COMPOSED = frozenset({"anyOf", "oneOf", "$ref", "$dynamicRef", "if", "dependentSchemas"})
+_COMPOSED = frozenset({"anyOf", "oneOf", "$ref", "if", "dependentSchemas"})
 _NOTHING: tuple[Any, ...] = (None, [], {})
 
 
@@ -51,7 +50,7 @@ class _Opened:
         self._root = root
         self._taken = set(taken)
         self._names: dict[str, str] = {}
-        self._validator = Draft202012Validator(dict(root))
+        self._validator = validator(root)
         self._composes = _composes(root)
 
     def schema(self, node: Any) -> Any:
@@ -109,17 +108,16 @@ class _Opened:
         return self._names[reference]
 
     def _target(self, reference: str) -> tuple[Any, str]:
-        target: Any = self._root
+        found: Any = self._root
         step = "record"
-        for part in reference.split("/")[1:]:
-            step = unquote(part).replace("~1", "/").replace("~0", "~")
+        for step in target(reference):
             try:
-                target = target[int(step) if isinstance(target, list) else step]
+                found = found[int(step) if isinstance(found, list) else step]
             except (KeyError, IndexError, ValueError, TypeError):
                 raise InvalidRequest(
                     f"The schema refers to {reference}, which is not in it.", param="schema"
                 ) from None
-        return target, "".join(c if c.isalnum() else "_" for c in step)
+        return found, "".join(c if c.isalnum() else "_" for c in step)
 
 
 def _composes(node: Any) -> bool:
