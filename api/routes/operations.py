@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Response
 
-from api.door import DoorDep, TenantDep
+from api.door import DoorDep, KeyDep, TenantDep
 from api.metrics import CONTENT_TYPE
 from api.schemas.common import ListOf, failures
 from api.schemas.operations import (
@@ -28,6 +28,7 @@ from api.services import Services
 from ingest.audit import run_audit
 from ingest.parse.sandbox import protection
 from rag.models.chat import Tokens
+from rag.models.engine import Context
 from rag.models.tasks import TASKS
 
 VERSION = version("ibidem")
@@ -58,12 +59,17 @@ def list_engines(door: DoorDep) -> ListOf[EngineOut]:
 
 
 @router.post("/engines/check", summary="Check the engines", responses=failures(503))
-def check_engines(door: DoorDep) -> ListOf[EngineCheckOut]:
-    """Ask each model for one word, to see that its key and address are right."""
+def check_engines(door: DoorDep, tenant: TenantDep, asker: KeyDep) -> ListOf[EngineCheckOut]:
+    """Ask each model for one word, to see that its key and address are right.
+
+    What that costs counts for the key that asks, and towards its budgets.
+    """
+    budgets = door.services.budgets.of_request(key=asker)
+    context = Context(tenant=tenant, key=asker, budgets=budgets)
     said = [
         EngineCheckOut(id=name, status=status)
         for engine in door.services.engines.values()
-        for name, status in engine.check().items()
+        for name, status in engine.check(context).items()
     ]
     return _listed(list({one.id: one for one in said}.values()))
 

@@ -51,10 +51,10 @@ class Engine(Protocol):
         """Whether this engine can run tasks of a type."""
         ...
 
-    def check(self) -> Mapping[str, str]:
+    def check(self, context: Context) -> Mapping[str, str]:
         """Whether each model behind this engine can be asked: ``ok``, or what is wrong.
 
-        Makes one tiny call of each.
+        Makes one tiny call of each, for whom and within the budgets that the context says.
         """
         ...
 

@@ -28,9 +28,11 @@ class FallbackEngine:
         """Whether any of the engines can run tasks of a type."""
         return any(engine.supports(task) for engine in self._engines)
 
-    def check(self) -> Mapping[str, str]:
+    def check(self, context: Context) -> Mapping[str, str]:
         """What each of the engines says of itself."""
-        return {name: said for engine in self._engines for name, said in engine.check().items()}
+        return {
+            name: said for engine in self._engines for name, said in engine.check(context).items()
+        }
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task, with a note on each engine that could not.

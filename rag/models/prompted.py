@@ -13,6 +13,7 @@ from rag.models.asking import Asked, Asking
 from rag.models.calls import Calls
 from rag.models.chat import ChatRequest, Role, Turn
 from rag.models.engine import Context
+from rag.models.observe import Purpose
 from rag.models.packing import left_out
 from rag.models.pages import Look
 from rag.models.replies import ReplyStore
@@ -28,6 +29,12 @@ VARIANTS = ("chain-of-thought", "few-shot", "zero-shot")
 """What samples of a model that takes no temperature are asked with first, in turn."""
 
 _CHECK_TOKENS = 64
+_CHECK_SCHEMA = {
+    "type": "object",
+    "properties": {"word": {"type": "string"}},
+    "required": ["word"],
+    "additionalProperties": False,
+}
 
 
 class PromptedEngine:
@@ -72,15 +79,18 @@ class PromptedEngine:
         """Whether this engine can run tasks of a type."""
         return task in WORDINGS
 
-    def check(self) -> Mapping[str, str]:
-        """Ask the model for one word."""
+    def check(self, context: Context) -> Mapping[str, str]:
+        """Ask the model for one word, in the way that tasks ask."""
         request = ChatRequest(
-            system="Reply with the word ok.",
+            system="Reply with a JSON object whose word is ok.",
             turns=(Turn(role=Role.USER, text="ok?"),),
+            schema=_CHECK_SCHEMA,
             max_output_tokens=_CHECK_TOKENS,
+            temperature=0.0 if self._calls.backend.takes_temperature else None,
         )
+        purpose = Purpose(tenant=context.tenant, key=context.key, job=context.job)
         try:
-            self._calls.call(request)
+            self._calls.call(request, budgets=context.budgets, purpose=purpose)
         except ModelError as error:
             return {self.id: error.message}
         return {self.id: "ok"}

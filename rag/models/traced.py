@@ -26,9 +26,9 @@ class TracedEngine:
         """Whether the other engine can run tasks of a type."""
         return self._engine.supports(task)
 
-    def check(self) -> Mapping[str, str]:
+    def check(self, context: Context) -> Mapping[str, str]:
         """What the other engine says of its models."""
-        return self._engine.check()
+        return self._engine.check(context)
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Have the other engine do the task."""

@@ -199,7 +199,7 @@ def test_a_task_is_done_by_it(server: ModelServer) -> None:
     meter = Meter()
     calls = Calls(backend, limits=Limits(), meter=meter, pricing=Pricing())
     engine = PromptedEngine(calls, replies=NoReplies(), secret=b"s")
-    assert engine.check() == {backend.id: "ok"}
+    assert engine.check(Context()) == {backend.id: "ok"}
     passage = Passage(
         document_id="d", document_title="Lease", start=0, end=len(LEASE), text=LEASE, score=1.0
     )

@@ -182,6 +182,36 @@ def test_a_budget_says_so_when_it_does_not_suffice(
         assert "IBIDEM_BUDGET_KEY_USD" in spent.json()["error"]["message"]
 
 
+def test_checking_engines_is_paid_by_the_key_that_asks(
+    open_rest: Callable[..., Opened], tmp_path: Path
+) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[price]]\nmodel = "compatible:"\ninput = 10.0\noutput = 1000.0\n')
+    key = "a-key-of-sixteen-or-more"
+    with (
+        serving() as server,
+        open_rest(
+            engine=server.engine, pricing=prices, api_keys=(key,), budget_key_usd=0.08
+        ) as rest,
+    ):
+        rest.client.headers["authorization"] = f"Bearer {key}"
+        server.text = "ok"
+        first = rest.client.post("/v1/engines/check").json()["data"]
+        assert [one["status"] for one in first] == ["ok", "ok"]
+        (sent,) = server.asked
+        assert sent["temperature"] == 0.0
+        assert sent["response_format"]["type"] == "json_schema"
+        (used,) = rest.client.get("/v1/usage").json()["data"]
+        assert used["key"].startswith("key_")
+        assert used["cost_usd"] > 0
+        rest.services.catalog.usage.tell(
+            Attempt(model="m", purpose=Purpose(key=used["key"]), seconds=1.0, cost_usd=0.05)
+        )
+        second = rest.client.post("/v1/engines/check").json()["data"]
+        assert "IBIDEM_BUDGET_KEY_USD" in second[0]["status"]
+        assert len(server.asked) == 1
+
+
 def test_what_is_not_in_the_documents_is_not_said(open_rest: Callable[..., Opened]) -> None:
     with serving() as server, open_rest(work=True, engine=server.engine) as rest:
         rest.ready("lease.txt", LEASE.encode())

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +34,9 @@ from rag.models import calls as calls_module
 from rag.models.budget import Budget
 from rag.models.calls import Calls, Meter
 from rag.models.chat import ChatReply, ChatRequest, Finish, Image, Role, Tokens, Turn
+from rag.models.chat.compatible import CompatibleChat
 from rag.models.chat.failures import translate
+from rag.models.chat.openai import OpenAIChat
 from rag.models.limits import Limits
 from rag.models.pricing import Price, Pricing
 from rag.models.tokens import TokenEstimate
@@ -124,6 +127,54 @@ def test_images_count_towards_what_a_call_may_take() -> None:
 
     assert drawn(1_000, 1_400).pixels == 1_400_000
     assert 1_400 < tokens(drawn(1_000, 1_400)) - tokens() < 2_500
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("gpt-4.1", True),
+        ("gpt-4o-mini", True),
+        ("gpt-5-chat-latest", True),
+        ("gpt-5", False),
+        ("gpt-5.1-mini-2026-01-01", False),
+        ("ft:gpt-5-mini:org::id", False),
+        ("o1", False),
+        ("o3-pro", False),
+        ("o4-mini", False),
+        ("orca", True),
+    ],
+)
+def test_models_that_reason_are_known_to_take_no_temperature(model: str, expected: bool) -> None:
+    assert OpenAIChat(model, api_key=KEY).takes_temperature is expected
+    compatible = CompatibleChat(f"openai/{model}", base_url="http://model.invalid/v1")
+    assert compatible.takes_temperature is expected
+
+
+@pytest.mark.parametrize("provider", [PROVIDERS[0], PROVIDERS[2]], ids=lambda p: p.name)
+@pytest.mark.parametrize("param", ["temperature", None])
+def test_a_temperature_that_is_refused_is_left_out_from_then_on(
+    provider: Provider, param: str | None
+) -> None:
+    error = {"message": "Unsupported parameter: 'temperature'", "param": param, "code": "x"}
+    backend, ledger = answering(
+        provider,
+        lambda: httpx2.Response(400, json={"error": error}),
+        says(provider, "{}"),
+    )
+    assert backend.takes_temperature
+    warm = replace(REQUEST, temperature=0.0)
+    assert backend.complete(warm, timeout=5).text == "{}"
+    assert ["temperature" in sent for sent in ledger.requests] == [True, False]
+    assert not backend.takes_temperature
+
+
+@pytest.mark.parametrize("provider", [PROVIDERS[0], PROVIDERS[2]], ids=lambda p: p.name)
+def test_no_other_refusal_is_blamed_on_the_temperature(provider: Provider) -> None:
+    backend, ledger = answering(provider, status(400, "the schema is too deep"))
+    with pytest.raises(ModelRejected):
+        backend.complete(replace(REQUEST, temperature=0.0), timeout=5)
+    assert len(ledger.requests) == 1
+    assert backend.takes_temperature
 
 
 @every_provider

@@ -51,7 +51,7 @@ class Fixed:
     def supports(self, task: type[Task[Any]]) -> bool:
         return task in (AnswerTask, ExtractTask)
 
-    def check(self) -> Mapping[str, str]:
+    def check(self, context: Context) -> Mapping[str, str]:
         return {self.id: "ok"}
 
     def run(self, task: Task[Any], context: Context) -> Outcome[Any]:

@@ -64,7 +64,7 @@ class Sampled:
     def supports(self, task: type[Task[Any]]) -> bool:
         return task is AnswerTask
 
-    def check(self) -> Mapping[str, str]:
+    def check(self, context: Context) -> Mapping[str, str]:
         return {self.id: "ok"}
 
     def run(self, task: Task[Any], context: Context) -> Outcome[Any]:

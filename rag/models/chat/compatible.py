@@ -8,6 +8,7 @@ from rag.errors import MalformedReply
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
 from rag.models.chat.failures import in_our_words
 from rag.models.chat.sdk import open_client
+from rag.models.chat.temperature import Temperature
 from rag.models.chat.transport import timeouts
 from rag.models.schema import for_openai
 from rag.redact import public_url
@@ -26,7 +27,6 @@ class CompatibleChat:
     """A model of a server of one's own. Not every server keeps to the schema it is given."""
 
     revision = ""  # what a provider changes behind a model's name is unseen
-    takes_temperature = True
     takes_images = True  # many such models do; one that does not rejects the call
 
     def __init__(
@@ -52,6 +52,7 @@ class CompatibleChat:
         )
         self._model = model
         self._server = public_url(base_url)
+        self._temperature = Temperature(model.rpartition("/")[2])
 
     @property
     def id(self) -> str:
@@ -63,8 +64,21 @@ class CompatibleChat:
         """The server."""
         return self._server
 
+    @property
+    def takes_temperature(self) -> bool:
+        """Most do; what stands behind a server may be a model that takes none."""
+        return self._temperature.is_taken
+
     def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
         """One call. See `ChatBackend.complete`."""
+        with in_our_words(self._sdk, self.id):
+            completion = self._temperature.send(request, timeout, self._sdk, self._send)
+        try:
+            return _reply(completion)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise MalformedReply(f"{self.id} answered with something unexpected.") from error
+
+    def _send(self, request: ChatRequest, timeout: float) -> Any:
         options: dict[str, Any] = {}
         if request.schema is not None:
             options["response_format"] = {
@@ -77,25 +91,17 @@ class CompatibleChat:
             }
         if request.temperature is not None:
             options["temperature"] = request.temperature
-        with in_our_words(self._sdk, self.id):
-            completion = self._client.chat.completions.create(
-                model=self._model,
-                messages=[
-                    {"role": "system", "content": request.system},
-                    *(
-                        {"role": turn.role.value, "content": _content(turn)}
-                        for turn in request.turns
-                    ),
-                ],
-                # The older name of the setting is the one that all these servers know.
-                max_tokens=request.max_output_tokens,
-                timeout=timeouts(timeout),
-                **options,
-            )
-        try:
-            return _reply(completion)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise MalformedReply(f"{self.id} answered with something unexpected.") from error
+        return self._client.chat.completions.create(
+            model=self._model,
+            messages=[
+                {"role": "system", "content": request.system},
+                *({"role": turn.role.value, "content": _content(turn)} for turn in request.turns),
+            ],
+            # The older name of the setting is the one that all these servers know.
+            max_tokens=request.max_output_tokens,
+            timeout=timeouts(timeout),
+            **options,
+        )
 
 
 def _content(turn: Turn) -> str | list[dict[str, Any]]:

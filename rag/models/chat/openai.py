@@ -8,6 +8,7 @@ from rag.errors import MalformedReply
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
 from rag.models.chat.failures import in_our_words
 from rag.models.chat.sdk import HostedChat
+from rag.models.chat.temperature import Temperature
 from rag.models.chat.transport import timeouts
 from rag.models.schema import for_openai
 
@@ -20,16 +21,26 @@ class OpenAIChat(HostedChat):
     provider = "openai"
     _kind = "OpenAI"
     _base_url = "https://api.openai.com/v1"
-    takes_temperature = True
     takes_images = True
+
+    def __init__(self, model: str, **options: Any) -> None:
+        """See `HostedChat`."""
+        super().__init__(model, **options)
+        self._temperature = Temperature(model)
+
+    @property
+    def takes_temperature(self) -> bool:
+        """Models that reason take none."""
+        return self._temperature.is_taken
 
     def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
         """One call; nothing of it is kept by the provider. See `ChatBackend.complete`."""
         with in_our_words(self._sdk, self.id):
-            response = self._client.responses.create(
-                **self.body(request), timeout=timeouts(timeout)
-            )
+            response = self._temperature.send(request, timeout, self._sdk, self._send)
         return self.read(response)
+
+    def _send(self, request: ChatRequest, timeout: float) -> Any:
+        return self._client.responses.create(**self.body(request), timeout=timeouts(timeout))
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """A request as the provider takes it."""

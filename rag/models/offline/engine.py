@@ -49,7 +49,7 @@ class OfflineEngine:
         """Whether this engine can run tasks of a type."""
         return task in self._tasks
 
-    def check(self) -> Mapping[str, str]:
+    def check(self, context: Context) -> Mapping[str, str]:
         """Always ``ok``: there is nobody to be asked."""
         return {self.id: "ok"}
 

@@ -43,9 +43,9 @@ class VotingEngine:
         """Whether the engine can run tasks of a type."""
         return self._engine.supports(task)
 
-    def check(self) -> Mapping[str, str]:
+    def check(self, context: Context) -> Mapping[str, str]:
         """What the engine says of itself."""
-        return self._engine.check()
+        return self._engine.check(context)
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task; the confidence is the share of the samples that agree.

@@ -77,9 +77,9 @@ class RoutingEngine:
         """Whether any of the engines can run tasks of a type."""
         return any(one.engine.supports(task) for one in self._candidates)
 
-    def check(self) -> Mapping[str, str]:
+    def check(self, context: Context) -> Mapping[str, str]:
         """What each of the engines says of itself."""
-        said = [one.engine.check() for one in self._candidates]
+        said = [one.engine.check(context) for one in self._candidates]
         return {name: status for one in said for name, status in one.items()}
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
