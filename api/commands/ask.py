@@ -66,6 +66,8 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
             show_json(answer)
         else:
             show_answer(client, answer)
+            for line in _what_to_know(answer):
+                click.echo(line, err=True)
             if not answer["found"]:
                 _say_where_nothing_is(client, collection)
 
@@ -148,6 +150,15 @@ def show_answer(client: Client, answer: Json) -> None:
         click.secho(f"[{number}] {_source(citation)}", bold=True)
         click.echo(f'    "{plain(citation["cited_text"])}"')
         click.echo(f"    {_way_to(client, citation)}")
+
+
+def _what_to_know(answer: Json) -> list[str]:
+    """What a reader of the answer should know of how it came about, a line each."""
+    lines = [f"note: {plain(note)}" for note in answer["notes"]]
+    if dropped := answer["dropped_citations"]:
+        count = "A quote was" if dropped == 1 else f"{dropped} quotes were"
+        lines.append(f"note: {count} dropped: not in the documents.")
+    return lines
 
 
 def _source(place: Json) -> str:

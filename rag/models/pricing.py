@@ -15,7 +15,10 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """US dollars for a million tokens, of the models whose id begins with ``model``."""
+    """US dollars for a million tokens, of the models whose id begins with ``model``.
+
+    The id's first part may be left out: ``gpt-5`` is ``openai:gpt-5`` and what begins with it.
+    """
 
     model: str
     input: float
@@ -36,8 +39,9 @@ class Pricing:
 
     def cost(self, model_id: str, tokens: Tokens, *, batch: bool = False) -> float | None:
         """US dollars for what a call of ``openai:MODEL`` and the like read and wrote."""
+        names = (model_id, model_id.partition(":")[2])
         for price in self._prices:
-            if model_id.startswith(price.model):
+            if any(name.startswith(price.model) for name in names):
                 cached = price.input if price.cached is None else price.cached
                 spent = (tokens.input - tokens.cached) * price.input + tokens.cached * cached
                 whole = (spent + tokens.output * price.output) / _MILLION
@@ -54,8 +58,12 @@ def load_pricing(path: Path) -> Pricing:
     try:
         rows = tomllib.loads(path.read_text(encoding="utf-8"))["price"]
         return Pricing([Price(**row) for row in rows])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}.") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{path} is no list of prices ({type(error).__name__}); it needs [[price]] tables "
-            "with model, input, output and, if it differs, cached."
+            f"{path} is no list of prices; each [[price]] table needs model, input and output, "
+            "and may have cached and batch."
         ) from error

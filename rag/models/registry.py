@@ -25,6 +25,7 @@ from rag.models.offline.engine import OfflineEngine
 from rag.models.pages import Look
 from rag.models.pricing import Pricing
 from rag.models.replies import NoReplies, ReplyStore
+from rag.redact import masked_url
 from rag.trace import NoTracer, Tracer
 
 if TYPE_CHECKING:
@@ -166,6 +167,11 @@ def _window(name: str) -> tuple[str, int | None]:
     """A model's name without its window, and that, if it is told."""
     match = _WINDOW.fullmatch(name)
     if match is None or match["tokens"] is None:
+        if "#window" in name:
+            raise ConfigurationError(
+                f"No engine {masked_url(name)!r}: #window= takes a whole number of tokens at its "
+                f"end; there are: {KNOWN}."
+            )
         return name, None
     if (tokens := int(match["tokens"])) < _SMALLEST_WINDOW:
         raise ConfigurationError(f"{name}: a window has at least {_SMALLEST_WINDOW} tokens.")

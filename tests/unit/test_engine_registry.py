@@ -55,6 +55,7 @@ def test_names_open_models(name: str, expected: str) -> None:
         "vote:3:gpt",
         "revise:gpt",
         "openai:big#window=x@y",
+        "compatible:big@http://127.0.0.1:1/v1#window=many",
     ],
 )
 def test_an_unknown_name_lists_what_there_is(name: str) -> None:
