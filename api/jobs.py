@@ -208,6 +208,7 @@ class JobStore:
         while not self._stopping.wait(_RECONCILE_S):
             try:
                 self._reconcile()
+                line.finish_deletions(self._pipeline)
                 if time.monotonic() - self._swept > _SWEEP_S:
                     self._swept = time.monotonic()
                     self._workflows.sweep(kept_s=_KEPT_S)

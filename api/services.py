@@ -13,6 +13,7 @@ from api.home import Home
 from api.page_images import PageRenderer
 from api.settings import Settings
 from api.tracing import open_tracer
+from ingest import pipeline as line
 from ingest.chunk import complete
 from ingest.intake import Incoming, display_name, receive
 from ingest.originals import Originals
@@ -136,7 +137,11 @@ class Services:
             NotFound: the tenant has no such document.
         """
         with self._forgetting([document_id]):
-            self.catalog.versions.delete(tenant, document_id)
+            try:
+                self.catalog.versions.delete(tenant, document_id)
+            except NotFound:
+                line.finish_deletions(self.pipeline)  # it may be gone, and not all that was in it
+                raise
         self.catalog.garbage.collect(self.originals.discard)
 
     def settle(self, collection: Collection, source: str, removed: Sequence[str]) -> list[str]:

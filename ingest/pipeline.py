@@ -150,6 +150,12 @@ def fail(pipeline: Pipeline, job: Job, error: Mapping[str, Any]) -> None:
     pipeline.catalog.garbage.collect(pipeline.originals.discard)
 
 
+def finish_deletions(pipeline: Pipeline) -> None:
+    """Go on with deletions that an error has ended, as when the disk was full."""
+    pipeline.catalog.versions.finish_deletions()
+    pipeline.catalog.garbage.collect(pipeline.originals.discard)
+
+
 def ingest(pipeline: Pipeline, job: Job) -> None:
     """The whole line, without a job store."""
     try:

@@ -189,8 +189,8 @@ class Sources:
                 document = document_by_id(connection, document_id)
             except NotFound:  # deleted by other means
                 return False
-            inside = delete_document(connection, document)
-        self._versions.delete_orphans(inside)
+            left = delete_document(connection, document)
+        self._versions.delete_orphans(left)
         return True
 
 

@@ -1,8 +1,9 @@
 """Versions of documents: staged under a generation, made visible at once, deleted at once.
 
 A deletion commits in SQL first and writes down what lies outside (vectors, the original) as
-garbage, for `rag.catalog.garbage` to collect. The files inside a document go after it, some in
-each transaction: one that belongs to nothing any more is known by that, also after a crash.
+garbage, for `rag.catalog.garbage` to collect. The files inside a document go with it, and of
+very many the rest after it, some in each transaction: one that belongs to nothing any more is
+known by that, also after a crash.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Versions:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._has_unfinished = False
 
     @contextmanager
     def writing(
@@ -155,33 +157,42 @@ class Versions:
             NotFound: the tenant has no such document.
         """
         with self._db.write() as connection:
-            inside = delete_document(connection, document_by_id(connection, document_id, tenant))
-        self.delete_orphans(inside)
+            left = delete_document(connection, document_by_id(connection, document_id, tenant))
+        self.delete_orphans(left)
 
     def delete_orphans(self, candidates: Collection[str] | None = None) -> None:
         """Remove files that came only inside documents which are gone; by default, look for all.
 
-        Others can write between transactions of some documents each.
+        Others can write between transactions of some documents each. What an error leaves is
+        for `finish_deletions`.
         """
-        if candidates is None:
-            with self._db.read() as connection:
-                candidates = orphans(connection)
-        waiting = set(candidates)
-        while waiting:
-            batch = [waiting.pop() for _ in range(min(len(waiting), _DELETED_AT_ONCE))]
-            with self._db.write() as connection:
-                for one in orphans(connection, batch):
-                    waiting |= delete_document(connection, document_by_id(connection, one))
+        try:
+            left = self._orphans() if candidates is None else set(candidates)
+            while left:
+                with self._db.write() as connection:
+                    left = _delete_some(connection, left)
+        except BaseException:
+            self._has_unfinished = True
+            raise
+
+    def finish_deletions(self) -> None:
+        """Remove what deletions left that an error has ended; a crash's is found at the start."""
+        if self._has_unfinished:
+            self._has_unfinished = False
+            self.delete_orphans()
+
+    def _orphans(self) -> set[str]:
+        with self._db.read() as connection:
+            return orphans(connection)
 
 
 def delete_document(connection: sa.Connection, document: Document) -> set[str]:
-    """Remove one document within the caller's write transaction; what was inside it stays.
+    """Remove one document within the caller's write transaction, and some of what was inside it.
 
-    Returns the ids of that, for `Versions.delete_orphans` when the transaction has ended.
+    Returns the ids of the rest, for `Versions.delete_orphans` when the transaction has ended:
+    few documents hold so many files that not all go at once.
     """
-    inside = children(connection, [document.id])
-    _delete(connection, document)
-    return inside
+    return _delete_some(connection, _delete(connection, document))
 
 
 def delete_rows(
@@ -209,8 +220,23 @@ def _delete_from(table: sa.Table, but_one: bool, only_one: bool) -> sa.Delete:
     return sa.delete(table).where(where)
 
 
-def _delete(connection: sa.Connection, document: Document) -> None:
-    """Remove one document within the caller's write transaction."""
+def _delete_some(connection: sa.Connection, candidates: Collection[str]) -> set[str]:
+    """Remove as many orphans as one transaction should; returns the ids that are left to look at.
+
+    What is inside an orphan may be one with it.
+    """
+    left, room = set(candidates), _DELETED_AT_ONCE
+    while left and room:
+        batch = [left.pop() for _ in range(min(len(left), room))]
+        room -= len(batch)
+        for one in orphans(connection, batch):
+            left |= _delete(connection, document_by_id(connection, one))
+    return left
+
+
+def _delete(connection: sa.Connection, document: Document) -> set[str]:
+    """Remove one document alone; returns the ids of those inside it."""
+    inside = children(connection, [document.id])
     if document.generation is not None:
         log_change(connection, "remove", document)
     _drop(connection, document, keep=None)
@@ -220,6 +246,7 @@ def _delete(connection: sa.Connection, document: Document) -> None:
     connection.execute(sa.delete(t.documents).where(t.documents.c.id == document.id))
     cancel_job(connection, document.job_id)
     discard(connection, document.tenant, ORIGINAL, [bytes.fromhex(document.sha256)])
+    return inside
 
 
 def _drop(connection: sa.Connection, document: Document, *, keep: int | None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -20,7 +21,8 @@ from ingest.audit import run_audit
 from ingest.intake import Incoming
 from ingest.pipeline import begin, ingest
 from rag.catalog import schema as t
-from rag.errors import NotFound
+from rag.catalog import versions
+from rag.errors import NotFound, StorageFull
 from rag.retrieve import SearchRequest
 from rag.types import Attachment, Document, DocumentStatus, ParsedDocument
 from tests.locked import locked_pdf
@@ -142,6 +144,54 @@ def test_what_came_only_with_a_document_goes_with_it(services: Services) -> None
     assert sound(services)
     services.delete(TENANT, names(services)["own.txt"].id)
     assert list(services.originals.all()) == []
+
+
+def failing_deletions(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
+    """Fail as on a full disk from some transactions of a deletion on."""
+    real, calls = versions.orphans, itertools.count(1)
+
+    def failing(*arguments: Any) -> set[str]:
+        if next(calls) > after:
+            raise StorageFull
+        return real(*arguments)
+
+    monkeypatch.setattr(versions, "orphans", failing)
+
+
+def test_a_document_goes_at_once_with_what_is_inside(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = upload(services, "m.eml", mail("a", a_txt=b"one", b_txt=b"two"))
+    run_jobs(services)
+    with monkeypatch.context() as patch:
+        failing_deletions(patch, after=0)
+        with pytest.raises(StorageFull):
+            services.delete(TENANT, document.id)
+        assert set(names(services)) == {"m.eml", "a.txt", "b.txt"}
+    failing_deletions(monkeypatch, after=1)
+    services.delete(TENANT, document.id)
+    assert names(services) == {}
+
+
+def test_a_deletion_that_fails_on_the_way_is_finished(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "_DELETED_AT_ONCE", 2)
+    files = {f"f{number}_txt": b"word %d" % number for number in range(9)}
+    document = upload(services, "m.eml", mail("a", **files))
+    run_jobs(services)
+    with monkeypatch.context() as patch:
+        failing_deletions(patch, after=2)
+        with pytest.raises(StorageFull):
+            services.delete(TENANT, document.id)
+        assert len(names(services)) == 5
+        with pytest.raises(StorageFull):
+            services.delete(TENANT, document.id)
+    with pytest.raises(NotFound):
+        services.delete(TENANT, document.id)
+    assert names(services) == {}
+    assert list(services.originals.all()) == []
+    assert sound(services)
 
 
 def test_an_attachment_that_is_uploaded_later_stays(services: Services) -> None:

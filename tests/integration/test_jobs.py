@@ -21,6 +21,7 @@ from api.services import Services, open_services
 from api.settings import Settings
 from ingest import pipeline as line
 from ingest.intake import Incoming
+from ingest.originals import Originals
 from ingest.parse import Limits
 from ingest.parse.reading import Batch
 from ingest.pipeline import Pipeline
@@ -381,6 +382,19 @@ def test_a_job_whose_document_is_gone_ends(
     with working(services):
         wait_until_idle(services)
     assert services.catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED
+
+
+def test_a_deletion_that_failed_is_finished_by_itself(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = upload(services)
+    with working(services):
+        wait_until_idle(services)
+        with monkeypatch.context() as patch:
+            patch.setattr(Originals, "discard", lambda *_: (_ for _ in ()).throw(StorageFull()))
+            with pytest.raises(StorageFull):
+                services.delete(TENANT, document.id)
+        wait_for(lambda: not list(services.originals.all()))
 
 
 def test_another_model_embeds_nothing_into_a_collection(
