@@ -15,10 +15,10 @@ from rag.catalog.document_rows import document_by_id
 from rag.catalog.jobs import insert_job
 from rag.catalog.links import locked
 from rag.catalog.statements import changing
-from rag.errors import NotFound
+from rag.errors import EncryptedDocument, NotFound
 from rag.types import Collection, Document, DocumentStatus
 
-_KNOWN = sa.select(t.documents.c.status, t.documents.c.uploaded).where(
+_KNOWN = sa.select(t.documents.c.status, t.documents.c.error, t.documents.c.uploaded).where(
     t.documents.c.id == sa.bindparam("document")
 )
 _INSERT = sa.insert(t.documents)
@@ -68,7 +68,7 @@ def add_document(
     if known is not None and uploaded and not known.uploaded:
         statement = changing(t.documents.c.id, "uploaded")
         connection.execute(statement, {"key_": new.id, "uploaded": True})
-    if known is not None and not _is_worth_reading(connection, new.id, known.status, unlocks):
+    if known is not None and not _is_worth_reading(connection, new.id, known, unlocks):
         return document_by_id(connection, new.id), False
     job_id = insert_job(
         connection,
@@ -95,12 +95,18 @@ def add_document(
 
 
 def _is_worth_reading(
-    connection: sa.Connection, document_id: str, status: str, unlocks: bool
+    connection: sa.Connection, document_id: str, known: sa.Row[Any, Any, Any], unlocks: bool
 ) -> bool:
-    """Whether a document that is there should be read once more."""
-    if status == DocumentStatus.READY and unlocks:
-        return bool(locked(connection, [document_id]))
-    return status == DocumentStatus.FAILED
+    """Whether a document that is there should be read once more.
+
+    One that is ready with an error could not be: it may be this time.
+    """
+    if known.status != DocumentStatus.READY:
+        return bool(known.status == DocumentStatus.FAILED)
+    wants_password = known.error is not None and known.error["code"] == EncryptedDocument.code
+    if known.error is not None and not wants_password:
+        return True
+    return unlocks and (wants_password or bool(locked(connection, [document_id])))
 
 
 def _row(new: NewDocument, job_id: str) -> dict[str, Any]:

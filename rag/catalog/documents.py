@@ -41,8 +41,9 @@ class Documents:
     ) -> tuple[Document, bool]:
         """Add a document and the job that will ingest it; true when there is new work.
 
-        The same bytes again are a no-op, except that a failed document is tried once more, and
-        one with locked parts if the upload ``unlocks``: it came with a password.
+        The same bytes again are a no-op, except that a document that failed, also when it was
+        read anew, is tried once more, and one with locked parts if the upload ``unlocks``: it
+        came with a password.
         Unless they come ``from_source``, no folder removes them any more. ``store`` makes sure
         of the original within the transaction, after deletions that might have removed it.
 

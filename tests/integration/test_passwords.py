@@ -138,9 +138,20 @@ def test_what_cannot_be_read_once_more_stays_as_it_was(
     assert document_id in {one["document_id"] for one in found}
 
     monkeypatch.undo()  # the next time it works
-    reply = rest.upload("again.zip", content, collection="again", password=PASSWORD)
-    assert ended(rest, reply) == (document_id, "")
+    assert ended(rest, rest.upload("again.zip", content, collection="again")) == (document_id, "")
     assert rest.client.get(f"/v1/documents/{document_id}").json()["error"] is None
+
+
+def test_what_was_read_once_and_is_locked_now_waits_for_its_password(rest: Rest) -> None:
+    book = locked_pdf("The locked page names the Wagtail pump.", PASSWORD)
+    document_id, _ = ended(rest, rest.upload("once.pdf", book, password=PASSWORD))
+    rest.services.catalog.inspection.ingest_again(document_id)
+    job_id = rest.client.get(f"/v1/documents/{document_id}").json()["job_id"]
+    assert rest.wait(job_id)["error"]["code"] == "encrypted_document"
+    assert rest.upload("once.pdf", book).status_code == 200  # it would fail again
+    reply = rest.upload("once.pdf", book, password=PASSWORD)
+    assert reply.status_code == 202
+    assert ended(rest, reply) == (document_id, "")
 
 
 def test_a_preview_with_a_password(rest: Rest) -> None:
