@@ -73,6 +73,7 @@ STATUS: Mapping[type[e.IbidemError], tuple[int, str]] = {
     e.ParserLimit: (422, "document_error"),
     e.OcrUnavailable: (422, "document_error"),
     e.ChunkingFailed: (422, "document_error"),
+    e.OriginalMissing: (422, "document_error"),
     e.StorageError: (500, "storage_error"),
     e.StorageFull: (507, "storage_error"),
     e.StoreDamaged: (500, "storage_error"),

@@ -26,7 +26,14 @@ from api.turns import Turns
 from api.workflows import State, Workflows
 from ingest import pipeline as line
 from ingest.pipeline import Pipeline, Prepared
-from rag.errors import Conflict, DocumentError, EmbeddingFailed, NotFound, StorageError
+from rag.errors import (
+    Conflict,
+    DocumentError,
+    EmbeddingFailed,
+    IbidemError,
+    NotFound,
+    StorageError,
+)
 from rag.priority import give_way
 from rag.types import Job
 
@@ -42,6 +49,11 @@ _AT_ONCE = 2
 """Batches under way at once: while one is written, another is embedded."""
 
 _NOT_THE_DOCUMENT = (StorageError, EmbeddingFailed, Conflict, OSError, sa.exc.OperationalError)
+
+_UNFORESEEN = {
+    "code": "attempt_failed",
+    "message": "Reading it failed and is tried again; the log says why.",
+}
 
 
 class JobStore:
@@ -192,7 +204,8 @@ class JobStore:
         self._pauses.add(job_id)
         jobs = self._pipeline.catalog.jobs
         with suppress(sa.exc.SQLAlchemyError, StorageError):  # the disk may be full
-            (jobs.forgive if isinstance(error, _NOT_THE_DOCUMENT) else jobs.blame)(job_id)
+            record = jobs.forgive if isinstance(error, _NOT_THE_DOCUMENT) else jobs.blame
+            record(job_id, error.as_dict() if isinstance(error, IbidemError) else _UNFORESEEN)
 
     def _job(self, job_id: str) -> Job:
         job = self._pipeline.catalog.jobs.find(job_id)

@@ -94,6 +94,11 @@ class Originals:
         """Where the bytes with this hash lie."""
         return self.folder / sha256[:2] / sha256
 
+    def is_gone(self, sha256: str) -> bool:
+        """Whether there is no such file, though its folder can be seen."""
+        path = self.path(sha256)
+        return path.parent.is_dir() and not path.exists()
+
     def all(self) -> Iterator[str]:
         """The hashes of every file kept, for the audit."""
         for path in self.folder.glob("??/*"):

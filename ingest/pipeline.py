@@ -22,7 +22,14 @@ from ingest.passwords import Passwords
 from rag.catalog import Catalog
 from rag.catalog.texts import ChunkText, hashed
 from rag.embedding import Embedder
-from rag.errors import Conflict, DocumentError, EmptyDocument, NotFound, ParserLimit
+from rag.errors import (
+    Conflict,
+    DocumentError,
+    EmptyDocument,
+    NotFound,
+    OriginalMissing,
+    ParserLimit,
+)
 from rag.types import Collection, Document, Job, ParsedDocument
 
 EMBED_BATCH = 128
@@ -76,6 +83,8 @@ def begin(
             "Reading the document was begun again and again and never came to an end; the log "
             "says why. Upload it again to try once more."
         )
+    if pipeline.originals.is_gone(document.sha256):
+        raise OriginalMissing
     parsed, in_batches = _read(pipeline, document, job, between)
     parsed = adopt_attachments(pipeline, collection, document, job.number, parsed)
     chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder)

@@ -15,6 +15,7 @@ IbidemError
 |   +-- ParserLimit
 |   +-- OcrUnavailable
 |   +-- ChunkingFailed
+|   +-- OriginalMissing
 +-- StorageError
 |   +-- StorageFull
 |   +-- StoreDamaged
@@ -124,6 +125,10 @@ class OcrUnavailable(DocumentError):
 
 class ChunkingFailed(DocumentError):
     """The collection's chunking cannot cut the text of this document."""
+
+
+class OriginalMissing(DocumentError):
+    """The stored file is gone; upload it again."""
 
 
 class StorageError(IbidemError):

@@ -201,12 +201,13 @@ def show_job(job_id: str, url: str | None, as_json: bool) -> None:
 def watch_jobs(job_id: str | None, url: str | None, as_json: bool) -> int:
     """Wait until a job, or all, are finished; without a service, do the work here.
 
-    The exit code is 1 when one of them failed.
+    Then work that fails and fails again is left for the next time. The exit code is 1 when a job
+    failed or was left.
     """
     failed = False
     with connected(url, work=True) as client:
         for job in _watched(client, job_id):
-            failed |= job["status"] == "failed"
+            failed |= job["status"] in ("failed", *_UNFINISHED)
             if as_json:
                 show_json(job)
                 continue
@@ -217,7 +218,7 @@ def watch_jobs(job_id: str | None, url: str | None, as_json: bool) -> int:
 
 
 def _watched(client: Client, job_id: str | None) -> Iterator[Json]:
-    """Each job once when it has ended: the one, or all, and those on files found inside."""
+    """Each job once when it has ended or is left: the one, or all, and those on inner files."""
     waiting = [client.get(f"/v1/jobs/{job_id}")] if job_id else _unfinished(client)
     seen = {job["id"] for job in waiting}
     while waiting:
@@ -251,7 +252,13 @@ def _inside(client: Client, job: Json) -> list[Json]:
 
 
 def _ended(client: Client, job: Json) -> Json:
+    from api.client import IN_PROCESS
+    from api.commands.patience import Patience
+
+    patience = Patience()
     while job["status"] in _UNFINISHED:
+        if client.address == IN_PROCESS and patience.is_over([job]):
+            break
         time.sleep(_LOOK_S)
         job = client.get(f"/v1/jobs/{job['id']}")
     return job

@@ -113,16 +113,23 @@ def ingest(
 def _finish_what_was_left(client: Client) -> None:
     """Without a service, read what an earlier command was stopped from reading."""
     from api.client import IN_PROCESS
+    from api.commands.patience import Patience
 
     if client.address != IN_PROCESS:
         return
-    told = False
+    told, patience = False, Patience()
     while left := client.listed("/v1/jobs", 100, status="queued") + client.listed(
         "/v1/jobs", 100, status="in_progress"
     ):
         if not told:
             note(f"Reading {len(left)} documents that an earlier command left.")
             told = True
+        if patience.is_over(left):
+            note(f"{len(left)} of them cannot be read now; they are tried again the next time:")
+            for job in left:
+                name, why = job["document_name"] or job["id"], job["error"]["message"]
+                note(f"{plain(name)}: {plain(why)}")
+            return
         time.sleep(_LOOK_S)
 
 

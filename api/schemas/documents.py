@@ -111,7 +111,9 @@ class JobOut(BaseModel):
     collection_id: str | None
     attempt: int
     progress: Progress
-    error: StoredError | None
+    error: StoredError | None = Field(
+        description="Why it failed; of one that is not finished, why it had to be tried again."
+    )
     created_at: int = Field(description="Unix seconds.")
     updated_at: int = Field(description="Unix seconds.")
 

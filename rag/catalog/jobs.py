@@ -86,16 +86,18 @@ class Jobs:
         with self._db.write() as connection:
             cancel_job(connection, job_id)
 
-    def blame(self, job_id: str) -> None:
-        """Count a fault that nobody foresaw against the document."""
-        worse = sa.update(t.jobs).where(t.jobs.c.id == job_id).values(begun=t.jobs.c.begun + 1)
+    def blame(self, job_id: str, error: Mapping[str, Any]) -> None:
+        """Count a fault that nobody foresaw against the document; ``error`` says what happened."""
         with self._db.write() as connection:
-            connection.execute(worse)
+            _update(connection, t.jobs.c.id, job_id, {"error": dict(error)})
+            connection.execute(
+                sa.update(t.jobs).where(t.jobs.c.id == job_id).values(begun=t.jobs.c.begun + 1)
+            )
 
-    def forgive(self, job_id: str) -> None:
+    def forgive(self, job_id: str, error: Mapping[str, Any]) -> None:
         """Do not count the last beginning: that it failed was not the document's fault."""
         with self._db.write() as connection:
-            _update(connection, t.jobs.c.id, job_id, {"begun": 0})
+            _update(connection, t.jobs.c.id, job_id, {"begun": 0, "error": dict(error)})
 
     def next_attempt(self, job_id: str) -> int:
         """Count another attempt, so that its workflow gets an id of its own."""

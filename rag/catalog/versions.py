@@ -132,7 +132,8 @@ class Versions:
                 **place,
             )
             log_change(connection, "add", replace(before, **place))
-            update_job(connection, generation, done=chunks, status=JobStatus.COMPLETED)
+            ended = {"status": JobStatus.COMPLETED, "error": None}
+            update_job(connection, generation, done=chunks, **ended)
 
     def fail(self, document_id: str, generation: int, error: Mapping[str, Any]) -> None:
         """Give a document up: what was staged is removed, the reason is kept.

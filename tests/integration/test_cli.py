@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api import cli
+from api.commands import patience
 from api.services import open_services
 from api.settings import Settings
+from ingest import pipeline as line
 from ingest.intake import Incoming
-from rag.errors import StorageFull
+from ingest.pipeline import Pipeline
+from rag.catalog.texts import ChunkText
+from rag.errors import EmbeddingFailed, StorageFull
+from rag.types import Collection
 from tests.bombs import zipped
 from tests.conftest import make_home
 from tests.pdfs import pdf, prose
@@ -339,6 +345,35 @@ def test_a_folder_without_files_says_so(terminal: Terminal, tmp_path: Path) -> N
     (tmp_path / "empty").mkdir()
     assert terminal.run("ingest", str(tmp_path / "empty")) == 1
     assert "There is no file in this folder." in terminal.out
+
+
+def test_no_command_waits_for_ever_for_what_an_earlier_one_left(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, terminal: Terminal
+) -> None:
+    home = make_home(tmp_path / "home", models)
+    monkeypatch.setenv("IBIDEM_HOME", str(home))
+    with open_services(Settings(home=home)) as services:
+        stuck, _ = services.upload(
+            services.collection("default", None),
+            Incoming(name="stuck.txt", metadata={}),
+            [b"The wedge is stuck."],
+        )
+    (tmp_path / "b.txt").write_text("Valves.")
+    real = line.missing_vectors
+
+    def failing(pipeline: Pipeline, collection: Collection, chunks: Sequence[ChunkText]) -> Any:
+        if "stuck" in chunks[0].text:
+            raise EmbeddingFailed
+        return real(pipeline, collection, chunks)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(patience, "_PATIENCE_S", 0.5)
+        patched.setattr(line, "missing_vectors", failing)
+        assert terminal.run("ingest", str(tmp_path / "b.txt")) == 0
+        assert f"stuck.txt: {EmbeddingFailed().message}" in terminal.err
+        assert terminal.run("jobs", "watch") == 1
+        assert EmbeddingFailed().message in terminal.out
+    assert terminal.run("jobs", "watch", stuck.job_id) == 0
 
 
 def test_watching_tells_of_each_job_once_also_of_files_inside(

@@ -27,7 +27,14 @@ from ingest.parse.reading import Batch
 from ingest.pipeline import Pipeline
 from rag.catalog.jobs import Jobs
 from rag.catalog.texts import ChunkText
-from rag.errors import Conflict, CorruptDocument, EmbeddingFailed, NotFound, StorageFull
+from rag.errors import (
+    Conflict,
+    CorruptDocument,
+    EmbeddingFailed,
+    NotFound,
+    OriginalMissing,
+    StorageFull,
+)
 from rag.types import Collection, Document, DocumentStatus, JobStatus, ReadSoFar
 from tests.conftest import on_sqlite
 from tests.pdfs import pdf, prose
@@ -100,9 +107,41 @@ def test_what_is_not_the_documents_fault_is_tried_until_it_works(
     monkeypatch.setattr(line, "missing_vectors", failing)
     document = upload(services)
     with working(services):
+        wait_for(lambda: services.catalog.jobs.get(TENANT, document.job_id).error is not None)
         wait_until_idle(services)
     assert status(services, document) is DocumentStatus.READY
+    assert services.catalog.jobs.get(TENANT, document.job_id).error is None
     assert calls == line.MOST_BEGINNINGS + 3
+
+
+def test_a_document_whose_original_is_gone_fails(services: Services) -> None:
+    document = upload(services)
+    services.originals.discard(document.sha256)
+    with working(services):
+        wait_until_idle(services)
+    failed = services.catalog.documents.get(TENANT, document.id)
+    assert failed.status is DocumentStatus.FAILED
+    assert failed.error == OriginalMissing().as_dict()
+    again = upload(services)
+    with working(services):
+        wait_until_idle(services)
+    assert (again.id, status(services, again)) == (document.id, DocumentStatus.READY)
+
+
+def test_documents_are_waited_for_while_the_originals_cannot_be_seen(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = upload(services)
+    shard = services.originals.path(document.sha256).parent
+    away = shard.rename(shard.with_name("away"))
+    with working(services):
+        wait_for(lambda: caplog.text.count("attempt 1 failed") > 2)
+        error = services.catalog.jobs.get(TENANT, document.job_id).error
+        away.rename(shard)
+        wait_until_idle(services)
+    assert error is not None
+    assert "the log says why" in error["message"]
+    assert status(services, document) is DocumentStatus.READY
 
 
 def test_what_always_fails_is_given_up(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

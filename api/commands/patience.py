@@ -1,0 +1,25 @@
+"""When to wait no longer for work that only pauses and is tried again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+_PATIENCE_S = 15.0
+"""Some attempts, with the pauses between them."""
+
+
+class Patience:
+    """Looks at jobs again and again, until they have ended or there is no use in waiting."""
+
+    def __init__(self) -> None:
+        self._last: list[Any] = []
+        self._since = time.monotonic()
+
+    def is_over(self, jobs: Sequence[dict[str, Any]]) -> bool:
+        """Whether each of these failed at its last attempt, and none has come on for a while."""
+        now = [(job["id"], job["status"], job["progress"]) for job in jobs]
+        if now != self._last or not all(job["error"] for job in jobs):
+            self._last, self._since = now, time.monotonic()
+        return time.monotonic() - self._since > _PATIENCE_S
