@@ -40,6 +40,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.replies: dict[tuple[str, str], ChatReply] = {}
+        self.failed: dict[tuple[str, str], int] = {}
 
     def get(self, tenant: str, key: str) -> ChatReply | None:
         return self.replies.get((tenant, key))
@@ -47,6 +48,13 @@ class Kept:
     def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
         assert documents == {"d1"}
         self.replies[tenant, key] = reply
+
+    def last_failed(self, tenant: str, task: str) -> int:
+        return self.failed.get((tenant, task), 0)
+
+    def fail(self, tenant: str, task: str, attempt: int, *, documents: Set[str]) -> None:
+        assert documents == {"d1"}
+        self.failed[tenant, task] = attempt
 
 
 def engine(model: Model, kept: Kept | None = None, **options: Any) -> PromptedEngine:

@@ -296,6 +296,19 @@ reply_documents = sa.Table(
     comment="Whose text a call held; its reply goes with the first of them.",
 )
 
+failed_tasks = sa.Table(
+    "failed_tasks",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column(
+        "document_id", sa.Text, primary_key=True, comment="Empty for a task with no document."
+    ),
+    sa.Index("failed_tasks_document_id", "document_id"),
+    comment="Attempts at tasks that language models failed, by the content key of the task.",
+)
+
 usage = sa.Table(
     "usage",
     metadata,

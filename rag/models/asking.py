@@ -70,7 +70,7 @@ class Asking:
     """One task being asked for: of whom, for whom, and from which passages.
 
     ``window`` is how many tokens the model can read and write together; ``pages`` are shown to
-    it beside the passages.
+    it beside the passages. Each ``attempt`` at the task makes calls of its own.
     """
 
     calls: Calls
@@ -81,6 +81,7 @@ class Asking:
     window: int
     output_tokens: int
     pages: tuple[PageShown, ...] = ()
+    attempt: int = 1
     spent: Spent = field(default_factory=Spent)
 
     def ask(self, prompt: Prompt, schema: Schema, inputs: Mapping[str, Any]) -> Asked:
@@ -119,12 +120,13 @@ class Asking:
         )
         said: tuple[Turn, ...] = ()
         wrong: list[str] = []
-        for _ in range(1 + MOST_REPAIRS):
+        for repair in range(1 + MOST_REPAIRS):
             request = replace(request, turns=(*asked, *said))
             if said and self._overflows(request):
                 break
             purpose = self.context.purpose(prompt.used, repair=bool(said))
-            parts = {**base, "said": [asdict(one) for one in said]}
+            turn = {"said": [asdict(one) for one in said], "repair": repair}
+            parts = {**base, **turn, "attempt": self.attempt}
             reply, request = self._whole(request, parts, purpose)
             value, wrong = parse(reply.text, schema)
             if not wrong:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rag.errors import InvalidOutput, ModelError, ModelRejected, OutputTruncated
+from rag.errors import InvalidOutput, ModelError, ModelRefused, ModelRejected, OutputTruncated
 from rag.models import prompts
 from rag.models.asking import Asked, Asking
 from rag.models.calls import Calls
@@ -16,11 +16,12 @@ from rag.models.engine import Context
 from rag.models.observe import Purpose
 from rag.models.packing import left_out
 from rag.models.pages import Look
-from rag.models.replies import ReplyStore
+from rag.models.replies import ReplyStore, content_key, documents_of
 from rag.models.revising import revised
 from rag.models.tasks import Outcome, Task, Value
 from rag.models.windows import known_window
 from rag.models.wording import WORDINGS, Read, Wording, inputs_of
+from rag.models.wording.base import passage_input
 
 FORMS = ("chain-of-thought", "strict")
 """Tried in this order: a shorter, stricter prompt before another model."""
@@ -35,6 +36,8 @@ _CHECK_SCHEMA = {
     "required": ["word"],
     "additionalProperties": False,
 }
+# How an attempt at a task fails: with recorded replies, which the next must not be given.
+_ENDS = (InvalidOutput, OutputTruncated, ModelRefused)
 
 
 class PromptedEngine:
@@ -103,6 +106,7 @@ class PromptedEngine:
         """
         started = time.perf_counter()
         wording = WORDINGS[type(task)]
+        key, tenant = self._key(wording.name, task, context), context.tenant
         asking = Asking(
             calls=self._calls,
             replies=self._replies,
@@ -111,12 +115,16 @@ class PromptedEngine:
             passages=task.passages,
             window=self._window,
             output_tokens=wording.output_tokens,
-            pages=self._look.at(task.passages, context.tenant) if self._look else (),
+            pages=self._look.at(task.passages, tenant) if self._look else (),
+            attempt=self._replies.last_failed(tenant, key) + 1,
         )
         try:
             asking, asked, notes = self._looking(asking, wording, task)
         except ModelError as error:
             error.usage = asking.spent.usage
+            if isinstance(error, _ENDS):
+                documents = documents_of(task.passages)
+                self._replies.fail(tenant, key, asking.attempt, documents=documents)
             raise
         if self._revise:
             asked, note = revised(asked, asking, wording, task)
@@ -172,6 +180,20 @@ class PromptedEngine:
             else:
                 return asked, tuple(notes)
         raise InvalidOutput("There is no prompt to ask with.")
+
+    def _key(self, name: str, task: Task[Any], context: Context) -> str:
+        """What tells a task from all others, however it is packed and whatever is replied."""
+        passages = [passage_input(number, one) for number, one in enumerate(task.passages, start=1)]
+        return content_key(
+            {
+                "engine": [self._calls.backend.id, self._calls.backend.revision, self._window],
+                "prompts": [[one.name, one.sha256] for one in self._ways(name, context)],
+                "inputs": inputs_of(task),
+                "passages": passages,
+                "tenant": context.tenant,
+                "sample": context.sample,
+            }
+        )
 
     def _ways(self, task: str, context: Context) -> Sequence[prompts.Prompt]:
         """The prompts to try: the one that was asked for, and else the engine's own."""

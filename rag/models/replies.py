@@ -1,4 +1,9 @@
-"""Replies of language models under their content keys: no recorded reply is bought again."""
+"""Replies of language models under their content keys: no recorded reply is bought again.
+
+Within an attempt at a task every reply is found known, bad ones too, so that a crash costs nothing.
+An attempt that has ended in failure is written down, and the next one makes calls of its own:
+what failed once need not fail for ever.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +28,14 @@ class ReplyStore(Protocol):
         """Keep a reply that may repeat text of these documents; durable on return."""
         ...
 
+    def last_failed(self, tenant: str, task: str) -> int:
+        """The last attempt at a task that ended in failure, counted from 1; 0 if none did."""
+        ...
+
+    def fail(self, tenant: str, task: str, attempt: int, *, documents: Set[str]) -> None:
+        """Keep that an attempt at a task with these documents failed; durable on return."""
+        ...
+
 
 class NoReplies:
     """Keeps nothing."""
@@ -32,6 +45,13 @@ class NoReplies:
         return None
 
     def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
+        """Forget it."""
+
+    def last_failed(self, tenant: str, task: str) -> int:
+        """Never any."""
+        return 0
+
+    def fail(self, tenant: str, task: str, attempt: int, *, documents: Set[str]) -> None:
         """Forget it."""
 
 

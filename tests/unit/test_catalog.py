@@ -389,6 +389,23 @@ def test_an_answer_from_a_document_deleted_meanwhile_is_not_kept(catalog: Catalo
     assert catalog.requests.claim(TENANT, "k", "f") is None
 
 
+def test_failed_attempts_are_counted_until_a_document_is_deleted(catalog: Catalog) -> None:
+    collection = make_collection(catalog)
+    first, second = (add(catalog, collection, name).id for name in "ab")
+    catalog.replies.fail(TENANT, "both", 1, documents={first, second})
+    catalog.replies.fail(TENANT, "both", 1, documents={first, second})
+    catalog.replies.fail(TENANT, "both", 2, documents={first, second})
+    catalog.replies.fail(TENANT, "none", 1, documents=set())
+    other = reopened(catalog)
+    again = other.replies
+    assert [again.last_failed(TENANT, one) for one in ("both", "none", "other")] == [2, 1, 0]
+    assert again.last_failed("another", "both") == 0
+    catalog.versions.delete(TENANT, first)
+    catalog.replies.fail(TENANT, "late", 1, documents={first})
+    assert [again.last_failed(TENANT, one) for one in ("both", "none", "late")] == [0, 1, 0]
+    other.close()
+
+
 def test_answers_are_kept_for_a_month(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     document = add(catalog, make_collection(catalog), "a").id
     catalog.answers.put(TENANT, "old", {"text": "old"}, documents={document})

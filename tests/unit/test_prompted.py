@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from rag.errors import InvalidOutput, ModelRefused, ModelUnavailable, OutputTruncated
+from rag.errors import (
+    InvalidOutput,
+    ModelError,
+    ModelRefused,
+    ModelUnavailable,
+    OutputTruncated,
+)
 from rag.models.chat import Finish
 from rag.models.engine import Context
 from rag.models.fallback import FallbackEngine
@@ -128,6 +134,45 @@ def test_the_same_call_twice_is_one_call() -> None:
     assert len(model.requests) == 3
 
 
+FAILURES: list[tuple[str | Finish, type[ModelError], int]] = [
+    ("no", InvalidOutput, 6),
+    (Finish.LENGTH, OutputTruncated, 4),
+    (Finish.FILTERED, ModelRefused, 1),
+]
+
+
+@pytest.mark.parametrize(("bad", "error", "calls"), FAILURES)
+def test_a_task_that_failed_is_a_new_attempt_when_it_is_run_again(
+    bad: str | Finish, error: type[ModelError], calls: int
+) -> None:
+    kept = Kept()
+    model = Model(*[bad] * (2 * calls), json.dumps(GOOD))
+    one = engine(model, kept)
+    for attempt in (1, 2):
+        with pytest.raises(error):
+            run(one)
+        assert len(model.requests) == attempt * calls
+    first, second = model.requests[0], model.requests[calls]
+    assert first.turns == second.turns, "marks are the same, whatever the attempt"
+    assert (run(one).attempts, run(engine(model, kept)).attempts) == (1, 0)
+    assert len(model.requests) == 2 * calls + 1
+
+
+@pytest.mark.parametrize(("bad", "error", "calls"), FAILURES[:2])
+def test_what_was_replied_before_a_crash_is_not_bought_again(
+    bad: str | Finish, error: type[ModelError], calls: int
+) -> None:
+    for crash in range(calls):
+        kept = Kept()
+        dying = Model(*[bad] * crash, ModelUnavailable("test:model is out of order."))
+        with pytest.raises(ModelUnavailable):
+            run(engine(dying, kept))
+        model = Model(bad)
+        with pytest.raises(error):
+            run(engine(model, kept))
+        assert len(model.requests) == calls - crash
+
+
 def sample(one: Any, number: int) -> Outcome[tuple[Statement, ...]]:
     outcome: Outcome[tuple[Statement, ...]] = one.run(TASK, Context(tenant="t", sample=number))
     return outcome
@@ -164,9 +209,9 @@ def test_another_engine_steps_in_and_it_is_said() -> None:
 def test_what_a_failing_engine_spent_is_counted() -> None:
     failing = engine(Model("no"))
     outcome = run(FallbackEngine([failing, engine(Model(json.dumps(GOOD)))]))
-    # Two of each prompt (a third would be the same call as the second), and the one that helped.
-    assert outcome.usage.input_tokens == 5 * 100
-    assert outcome.usage.cost_usd == pytest.approx(5 * 0.002)
+    # Three of each prompt, and the one that helped.
+    assert outcome.usage.input_tokens == 7 * 100
+    assert outcome.usage.cost_usd == pytest.approx(7 * 0.002)
 
 
 def test_evidence_from_nowhere_stays_a_claim() -> None:

@@ -186,6 +186,21 @@ def upgrade() -> None:
     )
     op.create_index("reply_documents_document_id", "reply_documents", ["document_id"], unique=False)
     op.create_table(
+        "failed_tasks",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column(
+            "document_id",
+            sa.Text(),
+            nullable=False,
+            comment="Empty for a task with no document.",
+        ),
+        sa.PrimaryKeyConstraint("tenant", "key", "attempt", "document_id"),
+        comment="Attempts at tasks that language models failed, by the content key of the task.",
+    )
+    op.create_index("failed_tasks_document_id", "failed_tasks", ["document_id"], unique=False)
+    op.create_table(
         "model_batches",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("provider_id", sa.Text(), nullable=True),
