@@ -122,7 +122,8 @@ def stream(
             text=" ".join(sentence.text for sentence in sentences) or NOT_FOUND,
             sentences=tuple(sentences),
             found=bool(sentences),
-            confidence=outcome.confidence,
+            # What was sure of statements that did not hold is not sure that there are none.
+            confidence=outcome.confidence if sentences or not outcome.value else None,
             engine=outcome.engine,
             usage=outcome.usage,
             dropped_citations=dropped,

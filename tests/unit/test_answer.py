@@ -114,6 +114,8 @@ def test_nothing_left_means_not_found(statements: list[Statement]) -> None:
     assert not found.found
     assert found.text == NOT_FOUND == "Not found in these documents."
     assert found.sentences == ()
+    # That the engine was sure of what did not hold says nothing of there being nothing.
+    assert found.confidence == (None if statements else 0.8)
 
 
 def test_no_passages_no_answer() -> None:
