@@ -33,6 +33,7 @@ from rag.models.tasks import (
     VerifyTask,
 )
 from rag.models.wording import WORDINGS
+from rag.models.wording.base import evidence
 from rag.models.wording.gaps import with_gaps
 from rag.types import Passage
 from tests.providers import PROVIDERS, Ledger, Provider
@@ -247,6 +248,12 @@ def test_providers_are_asked_for_every_task(provider: Provider) -> None:
         assert SECRET_THOUGHT not in str(outcome)
 
 
+@pytest.mark.parametrize("digits", [7, 100, 4_400])
+def test_a_passage_that_is_not_there_is_none(digits: int) -> None:
+    said = [{**QUOTE[0], "passage": "P" + "9" * digits}]
+    assert [one.passage for one in evidence(said, TASKS["verify"].passages)] == [-1]
+
+
 def test_every_task_has_every_form() -> None:
     known = set(prompts.load())
     assert known == {f"{name}/{form}" for name in TASKS for form in (*FORMS, "revise")}
@@ -295,7 +302,7 @@ def test_a_record_says_of_each_value_what_it_rests_on() -> None:
     assert fields["/rent"].evidence[0].quote == "400 a month"
     assert (fields["/parties/0/name"].evidence[0].passage, outcome.confidence) == (1, 0.7)
     assert outcome.notes == (
-        "Evidence for what is not in the record was left aside: /parties/1/name.",
+        "Evidence was left aside for what is not in the record: 1.",
         "The model gave no evidence for: /place.",
     )
     assert '"minimum": 0' in model.requests[0].turns[0].text

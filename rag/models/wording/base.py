@@ -11,6 +11,7 @@ from rag.models.tasks import Evidence, Statement, Task, Value
 from rag.types import Passage
 
 _LONGEST_TITLE = 200
+_LONGEST_NAME = len("P999999")
 
 AnyTask = TypeVar("AnyTask", bound=Task[Any])
 Said = Mapping[str, Any]
@@ -90,7 +91,7 @@ def evidence(said: Sequence[Said], passages: Sequence[Passage]) -> tuple[Evidenc
 
 
 def _quote(name: str, quote: str, passages: Sequence[Passage]) -> Evidence:
-    number = int(name[1:]) - 1
+    number = int(name[1:]) - 1 if len(name) <= _LONGEST_NAME else -1
     known = 0 <= number < len(passages)
     hint = max(0, passages[number].text.find(quote)) if known else 0
     return Evidence(passage=number if known else -1, quote=quote, hint=hint)

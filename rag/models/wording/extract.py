@@ -49,8 +49,9 @@ def _read(said: Said, task: ExtractTask) -> Read[Extraction]:
         else:
             bare.append(leaf)
     known = [one.confidence for one in fields.values() if one.confidence is not None]
+    aside = len(set(told) - covering)  # by names that the model gave
     notes = (
-        _note("Evidence for what is not in the record was left aside", set(told) - covering),
+        f"Evidence was left aside for what is not in the record: {aside}." if aside else "",
         _note("The model gave no evidence for", bare),
     )
     return Read(
@@ -95,9 +96,9 @@ def _upwards(pointer: str) -> Iterator[str]:
         pointer = pointer.rpartition("/")[0]
 
 
-def _note(what: str, pointers: Sequence[str] | set[str]) -> str | None:
+def _note(what: str, pointers: Sequence[str]) -> str:
     if not pointers:
-        return None
+        return ""
     named = ", ".join(sorted(pointers)[:_MOST_NAMED])
     more = len(pointers) - _MOST_NAMED
     return f"{what}: {named}{f' and {more} more' if more > 0 else ''}."
