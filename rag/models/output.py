@@ -12,6 +12,10 @@ from rag.models.schema import Schema, problems, without_nulls
 
 _NONE = "The output is not JSON{}; reply with one JSON object and nothing else."
 _SEVERAL = "The output holds JSON objects that differ; reply with one of them and nothing else."
+_IN_A_SENTENCE = (
+    "The output says something about a JSON object; reply with one JSON object and nothing else."
+)
+_DEEP = "The output is nested too deeply."
 _ECHO = "The output is the schema itself; reply with an object that the schema describes."
 _THOUGHT, _THOUGHT_OUT = "<think>", "</think>"
 # Strings may hold line breaks here, and stand between single quotes, as Python writes them.
@@ -25,6 +29,12 @@ _IN_SINGLE_QUOTES = re.compile(r'\\.|"', re.DOTALL)
 _PART_BEFORE = re.compile(r'(?:"\s*:|[\[,])\s*\Z')
 _PART_AFTER = re.compile(r"\s*[\]},:]")
 _BEFORE = 100
+# An answer begins a line or comes after a colon, and ends its line; fences may be around it. One
+# that stands inside of a sentence may be what the sentence denies.
+_ALONE_BEFORE = re.compile(r"(?:\A|[\n:>\ufeff])[^\S\n]*(?:`{3}\w*\s*|`)?\Z")
+_ALONE_AFTER = re.compile(r"[^\S\n]*`*[^\S\n]*(?:\n|\Z)")
+# Of whole numbers; those that are longer are none to what computes with fractions.
+_MOST_DIGITS = 300
 _PYTHON = {"True": "true", "False": "false", "None": "null"}
 
 
@@ -36,16 +46,19 @@ def parse(text: str, schema: Schema) -> tuple[Any, list[str]]:
     """The value that a text holds, and what is wrong with it; nothing is, when it is valid.
 
     What servers add that do not constrain their models is no fault: words and fences around
-    the object, thoughts before it, the object twice. Nor is what can be read in one way only:
-    line breaks within strings, a comma before a closing bracket, Python's quotes and constants.
-    No value is guessed: for everything else the model is asked again.
+    the object, on lines of their own; thoughts before it; the object twice. Nor is what can be
+    read in one way only: line breaks within strings, a comma before a closing bracket, Python's
+    quotes and constants. No value is guessed: for everything else the model is asked again.
     """
     found, why = _read(text)
     if why:
         return None, [why]
     if _is_echo(found, schema):
         return None, [_ECHO]
-    value = without_nulls(found, schema)
+    try:
+        value = without_nulls(found, schema)
+    except RecursionError:
+        return None, [_DEEP]
     return value, problems(value, schema)
 
 
@@ -71,13 +84,15 @@ def _one_object(text: str) -> tuple[Any, str | None]:
         return None, _NONE.format("")
     if not found:
         return None, _NONE.format("")
-    if len({json.dumps(one, sort_keys=True) for one in found}) > 1:
+    if len({json.dumps(one, sort_keys=True) for one, _ in found}) > 1:
         return None, _SEVERAL
-    return found[0], None
+    if not all(alone for _, alone in found):
+        return None, _IN_A_SENTENCE
+    return found[0][0], None
 
 
-def _objects(text: str) -> Iterator[Any]:
-    """The objects of a text that are not part of another.
+def _objects(text: str) -> Iterator[tuple[Any, bool]]:
+    """The objects of a text that are not part of another, and whether each stands alone.
 
     Raises:
         ValueError: One of them does not end, or cannot be read, or all is cut so that only a
@@ -92,7 +107,8 @@ def _objects(text: str) -> Iterator[Any]:
             before = text[max(0, start - _BEFORE) : start]
             if _PART_BEFORE.search(before) or _PART_AFTER.match(text, end):
                 raise _Unreadable("an object in it is a part of something")
-            yield _loads(" ".join(tokens))
+            alone = _ALONE_BEFORE.search(before) and _ALONE_AFTER.match(text, end)
+            yield _loads(" ".join(tokens)), bool(alone)
         start = text.find("{", end)
 
 
@@ -134,7 +150,13 @@ def _loads(text: str) -> Any:
     Raises:
         ValueError: The text is none.
     """
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object)
+    return json.loads(
+        text,
+        parse_constant=_refuse,
+        parse_float=_finite,
+        parse_int=_whole,
+        object_pairs_hook=_object,
+    )
 
 
 def _refuse(constant: str) -> Any:
@@ -144,8 +166,14 @@ def _refuse(constant: str) -> Any:
 def _finite(number: str) -> float:
     value = float(number)
     if math.isinf(value):
-        raise _Unreadable(f"{number} is no number")
+        raise _Unreadable("a number is too large")
     return value
+
+
+def _whole(number: str) -> int:
+    if len(number) > _MOST_DIGITS:
+        raise _Unreadable("a number is too large")
+    return int(number)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def test_no_spoilt_reply_is_taken_for_another() -> None:
         '{"a": 1}',
         ' \n{"a": 1}\n',
         '```json\n{"a": 1}\n```',
-        'Here it is: {"a": 1} I hope it helps.',
+        'Here it is: {"a": 1}\nI hope it helps.',
+        'Sure:\n```json\n{"a": 1}\n```\nI hope it helps.',
+        '`{"a": 1}`',
         '{"a": 1, "b": null}',
         'Set {x}: {"a": 1}',
         '<think>Is it {"a": 2}?</think>{"a": 1}',
@@ -72,6 +74,7 @@ def test_strings_stay_what_they_are(text: str, value: str) -> None:
         '{"a": 1',
         '{"a": NaN}',
         '{"a": 1e999}',
+        f'{{"a": {"9" * 400}}}',
         '{"a": "1"}',
         '{"a": 1.5}',
         "[1]",
@@ -89,6 +92,10 @@ def test_what_is_not_valid_is_told(text: str) -> None:
     ("text", "why"),
     [
         ('{"a": 1} or rather {"a": 2}', "differ"),
+        ('The first guess {"a": 1} was wrong, so a = 2.', "says something about"),
+        ('not {"a": 5}? I cannot answer.', "says something about"),
+        ('It is not the case that {"a": 5}', "says something about"),
+        ('{"a": 5} would be wrong.', "says something about"),
         ('{"a": 1, "a": 2}', "two values"),
         ('{"a": {"b": 1}, "b": ', "does not end"),
         ('{"a": [{"b": 1}, {"b', "does not end"),
@@ -106,3 +113,17 @@ def test_what_is_not_valid_is_told(text: str) -> None:
 def test_what_may_mean_something_else_is_asked_for_again(text: str, why: str) -> None:
     (told,) = parse(text, LOOSE)[1]
     assert why in told
+
+
+def test_what_is_nested_too_deeply_is_told() -> None:
+    tree: dict[str, Any] = {"type": "object", "properties": {"a": {"$ref": "#"}}}
+    for depth in range(100, 1_000, 100):
+        value, told = parse('{"a":' * depth + "{}" + "}" * depth, tree)
+        assert told or value is not None
+    assert told
+
+
+def test_numbers_can_be_computed_with() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer", "multipleOf": 0.5}}}
+    assert parse(f'{{"a": {"9" * 299}}}', schema)[1] == []
+    assert "too large" in parse(f'{{"a": {"9" * 400}}}', schema)[1][0]
