@@ -105,6 +105,18 @@ def test_a_prompt_of_ones_own_may_be_like_those_that_come_along(task: str) -> No
         ({'"labels"]': '"labels", "draft"]'}, "draft: no input"),
         ({"# user\n": "# user\n{{ weather }}"}, "weather: used"),
         ({"marker": "here"}, "needs marker"),
+        ({"# system\n": "# system\n{{ marker }}{% for p in passages %}{{ p.text }}{% endfor %}\n"},
+         "into the last section"),
+        ({"# user\n": "# user\n{% for p in passages %}{{ p.text }}{% endfor %}\n"},
+         "lines of its own"),
+        ({"# user\n": "# user\n{% for p in passages %}{{ p.document }}{% endfor %}\n"},
+         "lines of its own"),
+        ({"# user\n": "# user\n{% if not instructions %}{% for p in passages %}{{ p.text }}"
+          "{% endfor %}{% endif %}\n"}, "lines of its own"),
+        ({"{{ passage.text }}\n": ""}, "lines of its own"),
+        ({"[{{ marker }} end": "{{ passage.text }} [{{ marker }} end"}, "lines of its own"),
+        ({"[{{ marker }} end of {{ passage.name }}]": ""}, "lines of its own"),
+        ({"[{{ marker }} {{": "{{ marker }} [{{"}, "lines of its own"),
         ({"# user\n": "# user\n{% for i in range(9) %}{% endfor %}"}, "Call"),
         ({"# user\n": "# user\n{% for a in passages.x %}{% endfor %}"}, "A loop goes"),
         ({"# user\n": "# user\n{{ passages.__class__ }}"}, "cannot be rendered"),
@@ -118,7 +130,7 @@ def test_a_prompt_of_ones_own_may_be_like_those_that_come_along(task: str) -> No
         ({'"features": {\n      "type": "array"': '"features": {"type": "string"'}, "schema must"),
         ({'"required": ["reasoning", "features",': '"required": ["reasoning",'}, "schema must"),
     ],
-)
+)  # fmt: skip
 def test_a_prompt_that_its_task_cannot_be_asked_with_is_refused(
     changes: dict[str, str], why: str
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from jinja2 import TemplateSyntaxError, nodes
@@ -32,10 +33,21 @@ _FORM = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _PATTERN = "zero-shot"
 _MARKER = "0" * 16
 _NEEDED = frozenset({"marker", "passages"})
+# Words that no template has, where documents' words will be.
+_TEXT, _TITLE = "canary-text", "canary-title"
 _PASSAGE = Passage(
-    document_id="", document_title="Lease", start=0, end=4, text="Rent", score=1.0, start_page=1
+    document_id="",
+    document_title=_TITLE,
+    start=0,
+    end=23,
+    text=f"{_TEXT}\n{_TEXT}",
+    score=1.0,
+    start_page=1,
 )
-_GIVEN: dict[str, Any] = {"passages": (_PASSAGE,), "instructions": "In a word."}
+_GIVEN: dict[str, Any] = {
+    "passages": (_PASSAGE, replace(_PASSAGE, start_page=None)),
+    "instructions": "In a word.",
+}
 _LABEL = Label(name="rent", description="What is paid.", examples=("400 a month",))
 _SAMPLES: Mapping[str, Task[Any]] = {
     "answer": AnswerTask(question="How much?", **_GIVEN),
@@ -89,10 +101,35 @@ def check_own(prompt: Prompt) -> None:
             "that begin with the marker."
         )
     _check_schema(prompt, pattern)
-    try:
-        preview(prompt, _SAMPLES[prompt.task])
-    except ConfigurationError as error:
-        raise _wrong(error.message) from error
+    sample = _SAMPLES[prompt.task]
+    for task in (sample, replace(sample, instructions=None)):
+        try:
+            rendered = preview(prompt, task)
+        except ConfigurationError as error:
+            raise _wrong(error.message) from error
+        _check_enclosed(rendered)
+
+
+def _check_enclosed(rendered: Rendered) -> None:
+    """Refuse a prompt in which documents' words could be taken for its own."""
+    *before, last = (rendered.system, *(turn.text for turn in rendered.turns))
+    if any(one in text for text in before for one in (_TEXT, _TITLE)):
+        raise _wrong("Passages belong into the last section, and into no other.")
+    inside, shown = False, 0
+    for line in last.splitlines():
+        ends = line.startswith(f"[{_MARKER} end")
+        begins = line.startswith(f"[{_MARKER} ") and not ends
+        bare = not inside or begins or ends
+        if (bare and _TEXT in line) or (_TITLE in line and bare and not begins):
+            shown = 0
+            break
+        shown += _TEXT in line
+        inside = begins or (inside and not ends)
+    if inside or not shown:
+        raise _wrong(
+            "The text of each passage stands on lines of its own, between one that begins with "
+            "[{{ marker }} {{ passage.name }}] and one that begins with [{{ marker }} end."
+        )
 
 
 def preview(prompt: Prompt, task: Task[Any]) -> Rendered:
