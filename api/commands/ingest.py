@@ -232,18 +232,19 @@ def _drive(
             _look(intake, display)
             looked = time.monotonic()
     while intake.waiting:
-        _look(intake, display)
-        if intake.waiting:
+        if not _look(intake, display) and intake.waiting:
             time.sleep(_LOOK_S)
 
 
-def _look(intake: Intake, display: _Display) -> None:
+def _look(intake: Intake, display: _Display) -> bool:
+    """Show what has come on; whether a file came to its end."""
     before = len(intake.outcomes)
     ended = intake.look()
     display.found(len(intake.outcomes) - before)
     for outcome in ended:
         display.finished(outcome)
     display.chunks(intake.outcomes)
+    return bool(ended)
 
 
 class _Display(Protocol):

@@ -16,7 +16,9 @@ from ingest.parse import detect
 from rag.errors import DocumentError, IbidemError, InvalidRequest, NotFound, UnsupportedType
 
 _ASKED_AT_ONCE = 16
-"""Jobs asked about in one round: they are done in order, so the first few tell enough."""
+"""Jobs under way, and as many that wait, asked about in one round: these are begun in order."""
+_MOST_ASKED = 256
+"""In one round, of jobs that turn out to have ended: so that progress is shown between."""
 
 
 def find_files(
@@ -63,28 +65,40 @@ class Intake:
     metadata: Mapping[str, Any]
     password: str | None = field(default=None, repr=False)
     outcomes: list[Outcome] = field(default_factory=list)
-    _open: list[int] = field(default_factory=list)
+    _waiting: list[int] = field(default_factory=list)
+    _begun: list[int] = field(default_factory=list)
 
     def send(self, file: Path, source: Mapping[str, Any] | None = None) -> Outcome:
         """Upload one file, of a folder if ``source`` says so; what is wrong is its outcome."""
         outcome = self._send(file, source)
         if not outcome.finished:
-            self._open.append(len(self.outcomes))
+            self._waiting.append(len(self.outcomes))
         self.outcomes.append(outcome)
         return outcome
 
     @property
     def waiting(self) -> bool:
         """Whether a document is still being read."""
-        return bool(self._open)
+        return bool(self._waiting or self._begun)
 
     def look(self) -> Sequence[Outcome]:
-        """Ask about the oldest jobs that are under way; returns what has finished."""
-        asked = self._open[:_ASKED_AT_ONCE]
-        for place in asked:
-            self.outcomes[place] = self._follow(self.outcomes[place])
+        """Ask about jobs; returns what has finished.
+
+        They are begun in order and end in any: those under way are asked about in turn, and of
+        the others the oldest.
+        """
+        again, self._begun = self._begun[:_ASKED_AT_ONCE], self._begun[_ASKED_AT_ONCE:]
+        asked, waiting = list[int](), list[int]()
+        for place in [*again, *self._waiting[:_MOST_ASKED]]:
+            if len(waiting) == _ASKED_AT_ONCE:
+                break
+            outcome = self.outcomes[place] = self._follow(self.outcomes[place])
+            asked.append(place)
+            if outcome.finished:
+                continue
+            (waiting if outcome.chunks_total is None else self._begun).append(place)
+        self._waiting = waiting + self._waiting[len(asked) - len(again) :]
         ended = [place for place in asked if self.outcomes[place].finished]
-        self._open = [place for place in self._open if place not in ended]
         for place in ended:
             if self.outcomes[place].may_hold_files:
                 self._look_inside(place)
@@ -130,7 +144,7 @@ class Intake:
             known = {one.document_id for one in self.outcomes}
             for document_id in document["attachment_ids"]:
                 if document_id not in known:
-                    self._open.append(len(self.outcomes))
+                    self._waiting.append(len(self.outcomes))
                     self.outcomes.append(self._inner(outer, document_id))
 
     def _inner(self, outer: Outcome, document_id: str) -> Outcome:

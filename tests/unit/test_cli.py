@@ -269,6 +269,35 @@ def test_jobs_are_followed_to_their_end(
     assert [one.status for one in intake.outcomes] == [status]
 
 
+def test_small_files_are_seen_to_be_ready_behind_any_number_of_long_ones(tmp_path: Path) -> None:
+    long, small = 40, 400
+    asked: list[int] = []
+    ended = set(range(long, long + small))
+
+    def reply(request: httpx2.Request) -> httpx2.Response:
+        number = len(intake.outcomes)
+        if request.method == "POST":
+            document = {"id": f"doc_{number}", "status": "queued", "media_type": "text/plain"}
+            body = {"document": document, "job": {"id": f"job_{number}"}}
+            return httpx2.Response(202, json=body)
+        asked.append(int(request.url.path.rpartition("_")[2]))
+        status = "completed" if asked[-1] in ended else "in_progress"
+        progress = {"done": 1, "total": 9}
+        return httpx2.Response(200, json={"status": status, "progress": progress, "error": None})
+
+    client = Client("http://service", key=None, transport=httpx2.MockTransport(reply))
+    intake = Intake(client=client, collection=None, metadata={})
+    files_below(tmp_path, "a.txt")
+    for _ in range(long + small):
+        intake.send(tmp_path / "a.txt")
+    assert sum(len(intake.look()) for _ in range(4)) == small
+    asked.clear()
+    for _ in range(4):
+        assert intake.look() == []
+    assert set(asked) == set(range(long))  # each in its turn
+    assert len(asked) < 2 * long
+
+
 def test_bytes_that_are_there_are_unchanged(tmp_path: Path) -> None:
     client, _ = client_answering(upload_reply("ready"))
     intake = Intake(client=client, collection=None, metadata={})
