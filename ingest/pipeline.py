@@ -56,10 +56,12 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A document that is parsed and chunked, and waits for its vectors."""
+    """A document that is parsed and chunked, and waits for its vectors.
+
+    The job store keeps this for a while: there must be no word of the document in it.
+    """
 
     chunks: int
-    title: str | None
 
 
 def begin(
@@ -93,7 +95,7 @@ def begin(
     catalog.staging.stage(document.id, job.number, parsed, chunks)
     if in_batches:
         catalog.staging.drop_batches(document.id, job.number)
-    prepared = Prepared(chunks=len(chunks), title=parsed.title)
+    prepared = Prepared(chunks=len(chunks))
     # Most of what is endless says the same again and again, and is embedded once.
     distinct = {chunk.text: chunk for chunk in chunks}
     if len(distinct) > EMBED_BATCH:
@@ -213,9 +215,7 @@ def _publish(
     store: Callable[[], None],
 ) -> None:
     versions = pipeline.catalog.versions
-    versions.publish(
-        document_id, generation, title=prepared.title, chunks=prepared.chunks, store=store
-    )
+    versions.publish(document_id, generation, chunks=prepared.chunks, store=store)
     pipeline.passwords.forget(document_id)
     pipeline.catalog.garbage.collect(pipeline.originals.discard)
 

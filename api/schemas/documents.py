@@ -29,7 +29,10 @@ class DocumentOut(BaseModel):
     media_type: str = Field(examples=["application/pdf"])
     size: int = Field(description="Bytes of the original.")
     sha256: str = Field(description="Hash of the original.")
-    status: DocumentStatus = Field(description="Only `ready` documents are searched.")
+    status: DocumentStatus = Field(
+        description="A document is searched from when it is first `ready` on, also while it is "
+        "`queued` or `processing` to be read once more: then as it was read before."
+    )
     error: StoredError | None = Field(
         description="Why it could not be read; of a `ready` document, why not once more."
     )

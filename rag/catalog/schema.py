@@ -135,6 +135,17 @@ blocks = sa.Table(
     sa.Column("cells", Json, nullable=False, comment="A table's: row, column, start, end."),
 )
 
+readings = sa.Table(
+    "readings",
+    metadata,
+    sa.Column("document_id", sa.Text, primary_key=True),
+    sa.Column("generation", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("title", sa.Text),
+    sa.Column("warnings", Json, nullable=False),
+    sa.Column("locked", sa.Boolean, nullable=False),
+    comment="What reading found out about a document, which has it once the text is visible.",
+)
+
 likenesses = sa.Table(
     "likenesses",
     metadata,

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.jobs import count_beginning, update_job
-from rag.catalog.statements import changing
 from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts, hashed
 from rag.catalog.versions import VERSIONED, Versions, delete_rows
 from rag.minhash import likeness, pack
@@ -23,7 +22,6 @@ _BATCH = 1_000
 """Rows in one transaction: a small document is staged in one, a large one blocks no reader."""
 
 _INSERTS = {table: sa.insert(table) for table in VERSIONED}
-_SET_WARNINGS = changing(t.documents.c.id, "warnings", "locked")
 _Row = tuple[sa.Table, dict[str, Any]]
 
 
@@ -53,8 +51,6 @@ class Staging:
                     count_beginning(connection, generation, -1)
                     progress = {"done": 0, "total": len(chunks), "unit": "chunks"}
                     update_job(connection, generation, **progress)
-                    said = {"warnings": list(parsed.warnings), "locked": parsed.locked}
-                    connection.execute(_SET_WARNINGS, {"key_": document_id, **said})
                 _insert(connection, batch)
             first = False
 
@@ -135,6 +131,8 @@ def _insert(connection: sa.Connection, batch: Iterable[_Row]) -> None:
 
 
 def _text_rows(key: Mapping[str, Any], parsed: ParsedDocument) -> Iterator[_Row]:
+    said = {"title": parsed.title, "warnings": list(parsed.warnings), "locked": parsed.locked}
+    yield t.readings, {**key, **said}
     known = likeness(parsed.text)
     sketch = pack(known.sketch)
     yield t.likenesses, {**key, "sketch": sketch, "words_sha256": known.words_sha256}

@@ -30,7 +30,7 @@ from rag.catalog.statements import changing
 from rag.errors import NotFound, StoreDamaged
 from rag.types import Document, DocumentStatus, JobStatus
 
-VERSIONED = (t.segments, t.pages, t.blocks, t.chunks, t.likenesses)
+VERSIONED = (t.readings, t.segments, t.pages, t.blocks, t.chunks, t.likenesses)
 """Tables whose rows belong to one generation of a document and become visible with it."""
 STAGED = (*VERSIONED, t.batches)
 """All tables whose rows belong to one generation."""
@@ -97,7 +97,6 @@ class Versions:
         document_id: str,
         generation: int,
         *,
-        title: str | None,
         chunks: int,
         store: Callable[[], None] = lambda: None,
     ) -> None:
@@ -128,7 +127,7 @@ class Versions:
                 document_id,
                 status=DocumentStatus.READY,
                 error=None,
-                title=title,
+                **_reading(connection, document_id, generation),
                 **place,
             )
             log_change(connection, "add", replace(before, **place))
@@ -274,6 +273,11 @@ def _counts(connection: sa.Connection, document_id: str, generation: int) -> dic
     return dict(connection.execute(_COUNTS, version).one()._mapping)
 
 
+def _reading(connection: sa.Connection, document_id: str, generation: int) -> dict[str, Any]:
+    version = {"document": document_id, "generation_": generation}
+    return dict(connection.execute(_READING, version).one()._mapping)
+
+
 def _of_version(table: sa.Table, value: sa.ColumnElement[Any]) -> Any:
     mine = table.c.document_id == sa.bindparam("document")
     mine &= table.c.generation == sa.bindparam("generation_")
@@ -284,6 +288,12 @@ _COUNTS = sa.select(
     _of_version(t.chunks, sa.func.count()).label("chunk_count"),
     _of_version(t.pages, sa.func.count()).label("page_count"),
     _of_version(t.segments, sa.func.max(t.segments.c.end)).label("text_length"),
+)
+
+
+_READING = sa.select(t.readings.c.title, t.readings.c.warnings, t.readings.c.locked).where(
+    t.readings.c.document_id == sa.bindparam("document"),
+    t.readings.c.generation == sa.bindparam("generation_"),
 )
 
 

@@ -423,6 +423,24 @@ def test_a_job_whose_document_is_gone_ends(
     assert services.catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED
 
 
+@on_sqlite
+def test_the_job_store_holds_no_word_of_a_document(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "EMBED_BATCH", 2)
+    text = "# The Quillback lease\n\n" + "\n\n".join(f"large {k} " * 60 for k in range(30))
+    incoming = Incoming(name="a.md", metadata={})
+    collection = services.collection(TENANT, None)
+    document, _ = services.upload(collection, incoming, [text.encode()])
+    with working(services):
+        wait_until_idle(services)
+    read = services.catalog.documents.get(TENANT, document.id)
+    assert read.title == "The Quillback lease"
+    kept = [file.read_bytes() for file in services.home.path.glob("jobs.db*")]
+    assert kept
+    assert not any(b"Quillback" in content for content in kept)
+
+
 def test_a_deletion_that_failed_is_finished_by_itself(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,7 +82,7 @@ def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
         total=1,
         store=lambda: catalog.vectors.put(TENANT, "test", hashes, vectors),
     )
-    catalog.versions.publish(document.id, job.number, title=None, chunks=len(chunked(text)))
+    catalog.versions.publish(document.id, job.number, chunks=len(chunked(text)))
     return catalog.documents.get(TENANT, document.id)
 
 
@@ -268,8 +268,24 @@ def test_a_worker_whose_document_is_gone_cannot_write(catalog: Catalog) -> None:
     with pytest.raises(NotFound, match="deleted"):
         catalog.staging.stage(document.id, number, parsed, chunked("text"))
     with pytest.raises(NotFound, match="deleted"):
-        catalog.versions.publish(document.id, number, title=None, chunks=1)
+        catalog.versions.publish(document.id, number, chunks=1)
     assert catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED
+
+
+def test_what_a_second_reading_finds_out_is_shown_with_its_text(catalog: Catalog) -> None:
+    document = make_visible(catalog, add(catalog, make_collection(catalog), "a"), "text")
+    catalog.inspection.ingest_again(document.id)
+    job = catalog.jobs.unfinished()[0]
+    parsed = ParsedDocument(
+        text="other", media_type="text/plain", title="New", warnings=("one page is blank",)
+    )
+    catalog.versions.start(document.id, job.number)
+    catalog.staging.stage(document.id, job.number, parsed, chunked("other"))
+    staged = catalog.documents.get(TENANT, document.id)
+    assert (staged.title, staged.warnings, staged.text_length) == (None, (), 4)
+    catalog.versions.publish(document.id, job.number, chunks=1)
+    after = catalog.documents.get(TENANT, document.id)
+    assert (after.title, after.warnings, after.text_length) == ("New", parsed.warnings, 5)
 
 
 def test_an_incomplete_version_is_not_published(catalog: Catalog) -> None:
@@ -278,7 +294,7 @@ def test_an_incomplete_version_is_not_published(catalog: Catalog) -> None:
     parsed = ParsedDocument(text="text", media_type="text/plain")
     catalog.staging.stage(document.id, number, parsed, chunked("text"))
     with pytest.raises(StoreDamaged, match="1 of 2 chunks"):
-        catalog.versions.publish(document.id, number, title=None, chunks=2)
+        catalog.versions.publish(document.id, number, chunks=2)
     assert catalog.documents.get(TENANT, document.id).generation is None
 
 

@@ -142,6 +142,16 @@ def upgrade() -> None:
         comment="What is kept of a text to find others like it; see rag/minhash.py.",
     )
     op.create_table(
+        "readings",
+        sa.Column("document_id", sa.Text(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("title", sa.Text(), nullable=True),
+        sa.Column("warnings", Json, nullable=False),
+        sa.Column("locked", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("document_id", "generation"),
+        comment="What reading found out about a document, which has it once the text is visible.",
+    )
+    op.create_table(
         "pages",
         sa.Column("document_id", sa.Text(), nullable=False),
         sa.Column("generation", sa.BigInteger(), autoincrement=False, nullable=False),
