@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -71,6 +73,12 @@ class FakeBatches:
         ]
 
 
+def written(lines: list[Any]) -> bytes:
+    """A file of results; what is no object is a line as it stands."""
+    texts = [one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in lines]
+    return "\n".join(texts).encode()
+
+
 class FakeOpenAI(FakeBatches):
     def routes(self) -> Mapping[str, Callable[..., Any]]:
         return {
@@ -109,7 +117,7 @@ class FakeOpenAI(FakeBatches):
         return {
             "id": batch_id,
             "object": "batch",
-            "created_at": 4_000_000_000,
+            "created_at": int(time.time()),
             "endpoint": "/v1/responses",
             "completion_window": "24h",
             "input_file_id": batch["input"],
@@ -126,6 +134,9 @@ class FakeOpenAI(FakeBatches):
             failed = isinstance(answer, tuple)
             if failed != (kind == "err") or answer == ("unsaid",):
                 continue
+            if failed and answer[0] == "torn":
+                lines += ['{"custom_id": "', {"custom_id": key, "response": None, "error": None}]
+                continue
             if not failed:
                 response = {"status_code": 200, "body": openai_reply(answer)}
                 lines.append({"custom_id": key, "response": response, "error": None})
@@ -135,7 +146,7 @@ class FakeOpenAI(FakeBatches):
             else:
                 response = {"status_code": answer[1], "body": {"error": {"message": "x"}}}
                 lines.append({"custom_id": key, "response": response, "error": None})
-        return "\n".join(map(json.dumps, lines)).encode()
+        return written(lines)
 
 
 class FakeAnthropic(FakeBatches):
@@ -164,8 +175,8 @@ class FakeAnthropic(FakeBatches):
         return {
             "id": batch_id,
             "type": "message_batch",
-            "created_at": "2096-10-02T07:06:40Z",
-            "expires_at": "2096-10-03T07:06:40Z",
+            "created_at": datetime.now(UTC).isoformat(),
+            "expires_at": datetime.now(UTC).isoformat(),
             "processing_status": "ended" if self.ended else "in_progress",
             "request_counts": {
                 **counts,
@@ -179,6 +190,9 @@ class FakeAnthropic(FakeBatches):
         for key, answer in self.results(batch_id):
             if answer == ("unsaid",):
                 continue
+            if answer == ("torn",):
+                lines += ['{"custom_id": "', {"custom_id": key, "result": {"type": "succeeded"}}]
+                continue
             result: dict[str, Any] = {"type": "succeeded"}
             if not isinstance(answer, tuple):
                 result["message"] = anthropic_reply(answer)
@@ -189,4 +203,4 @@ class FakeAnthropic(FakeBatches):
                 error = {"type": "error", "error": {"type": kind, "message": "x"}}
                 result = {"type": "errored", "error": error}
             lines.append({"custom_id": key, "result": result})
-        return "\n".join(map(json.dumps, lines)).encode()
+        return written(lines)

@@ -37,10 +37,13 @@ class BatchStore:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def begin(self, model: str, purposes: Sequence[Purpose], *, estimate_usd: float | None) -> str:
+    def begin(
+        self, model: str, purposes: Sequence[Purpose], *, estimate_usd: float | None
+    ) -> str | None:
         """Write down a batch of calls of one tenant, key and job; returns its id, durable.
 
         ``estimate_usd`` is what it may cost, which counts as spent until the batch has ended.
+        ``None`` when another batch was begun meanwhile that is to bring one of the replies.
         """
         batch_id = f"bat_{uuid.uuid4().hex[:24]}"
         first = purposes[0]
@@ -64,7 +67,10 @@ class BatchStore:
             }
             for one in purposes
         ]
+        keys = [one.reply_key or "" for one in purposes]
         with self._db.write() as connection:
+            if _waiting(connection, first.tenant, keys):
+                return None
             connection.execute(sa.insert(t.model_batches), row)
             connection.execute(sa.insert(t.model_batch_items), items)
         return batch_id
@@ -90,18 +96,8 @@ class BatchStore:
 
     def waiting(self, tenant: str, reply_keys: Sequence[str]) -> Set[str]:
         """Which of these keys some open batch is to bring a reply for."""
-        b, c = t.model_batches.c, t.model_batch_items.c
-        found: set[str] = set()
         with self._db.read() as connection:
-            for start in range(0, len(reply_keys), _CHUNK):
-                some = reply_keys[start : start + _CHUNK]
-                query = (
-                    sa.select(c.reply_key)
-                    .join(t.model_batches, b.id == c.batch_id)
-                    .where(b.tenant == tenant, c.reply_key.in_(some))
-                )
-                found.update(connection.execute(query).scalars())
-        return found
+            return _waiting(connection, tenant, reply_keys)
 
     def purposes(self, batch_id: str) -> Mapping[str, Purpose]:
         """What the calls of a batch that nothing came of yet were made for, by content key."""
@@ -125,6 +121,19 @@ class BatchStore:
         """Be done with a batch, and with all of it that nothing came of; durable on return."""
         with self._db.write() as connection:
             connection.execute(sa.delete(t.model_batches).where(t.model_batches.c.id == batch_id))
+
+
+def _waiting(connection: sa.Connection, tenant: str, reply_keys: Sequence[str]) -> Set[str]:
+    b, c = t.model_batches.c, t.model_batch_items.c
+    found: set[str] = set()
+    for start in range(0, len(reply_keys), _CHUNK):
+        query = (
+            sa.select(c.reply_key)
+            .join(t.model_batches, b.id == c.batch_id)
+            .where(b.tenant == tenant, c.reply_key.in_(reply_keys[start : start + _CHUNK]))
+        )
+        found.update(connection.execute(query).scalars())
+    return found
 
 
 def _purpose(row: sa.RowMapping) -> Purpose:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from rag.catalog import Catalog
+from rag.catalog.batches import BatchStore
 from rag.catalog.documents import NewDocument
 from rag.errors import (
     BudgetExceeded,
@@ -64,6 +65,7 @@ class Bench:
     monitor: Monitor = field(default_factory=Monitor)
     on_pause: Callable[[], None] | None = None
     pauses: int = 0
+    transport: Callable[[Any], Any] | None = None
 
     def engine(self) -> BatchEngine:
         resources = Resources(
@@ -78,7 +80,7 @@ class Bench:
             resources,
             self.catalog.batches,
             open_chat=lambda *_: self.chat(
-                "m", api_key=KEY, transport=httpx2.MockTransport(self.fake)
+                "m", api_key=KEY, transport=httpx2.MockTransport(self.transport or self.fake)
             ),
             pause=self.pause,
         )
@@ -172,6 +174,28 @@ def test_a_batch_whose_id_was_lost_is_found_again(bench: Bench) -> None:
     assert len(bench.fake.asked) == 2
 
 
+def test_the_batches_of_other_applications_are_let_be(bench: Bench) -> None:
+    other = [{"custom_id": "theirs-1"}, {"custom_id": "theirs-2"}]
+    bench.fake.batches["batch_before"] = theirs = {
+        "id": "batch_before",
+        "requests": other,
+        "metadata": {},
+        "input": "file_theirs",
+    }
+    bench.fake.lose_reply = True
+    with pytest.raises(ModelUnavailable):
+        bench.run("One?", "Two?")
+    bench.fake.batches["batch_after"] = {**theirs, "id": "batch_after"}
+    bench.engine().batches.cancel()
+    cancelled = [name for name, one in bench.fake.batches.items() if one.get("cancelled")]
+    assert cancelled == (["batch_2"] if isinstance(bench.fake, FakeOpenAI) else [])
+    bench.fake.ended = False
+    assert outcomes(bench.run("One?", "Two?")) == ["400."] * 2
+    assert len(bench.fake.asked) == 2
+    assert bench.fake.batches["batch_before"]["requests"] == other
+    assert bench.fake.batches["batch_after"]["requests"] == other
+
+
 def test_what_never_arrived_is_handed_in_again(bench: Bench) -> None:
     begun = bench.fake.begun
     bench.fake.begun = lambda *_: httpx2.Response(503, json={})  # type: ignore[method-assign]
@@ -213,6 +237,85 @@ def test_each_call_fails_alone(bench: Bench) -> None:
         failures |= one.failures
     assert failures == {"model_rejected": 1, "model_unavailable": 1, "batch_expired": 2}
     assert bench.open == 0
+
+
+def test_results_of_any_size_and_with_any_ends_of_lines_are_read(bench: Bench) -> None:
+    said = json.loads(GOOD)
+    said["reasoning"] = "\u2028\u2029\x85" + "x" * (5 << 20)
+    bench.fake.answer = lambda _key, _number: json.dumps(said, ensure_ascii=False)
+    assert outcomes(bench.run("One?", "Two?")) == ["400."] * 2
+    assert (len(bench.fake.asked), bench.open) == (2, 0)
+
+
+def test_a_line_that_cannot_be_read_fails_alone(bench: Bench) -> None:
+    first = lambda: len(bench.fake.batches) == 1  # noqa: E731
+    bench.fake.answer = lambda _key, number: ("torn",) if first() and number == 1 else GOOD
+    assert outcomes(bench.run("One?", "Two?", "Three?")) == ["400."] * 3
+    assert len(bench.fake.asked) == 4
+
+
+class Torn(httpx2.SyncByteStream):
+    """A reply whose connection ends in the middle of it."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b'{"custom_id": "'
+        raise httpx2.ReadError("gone")
+
+
+def test_a_batch_that_cannot_be_read_keeps_no_other_from_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "_MOST_REQUESTS", 1)
+    torn = {"batch_1"}
+
+    def answered(request: Any) -> Any:
+        name = re.search("out-(batch_[0-9]+)|(batch_[0-9]+)/results", request.url.path)
+        if name and (name[1] or name[2]) in torn:
+            return httpx2.Response(200, stream=Torn())
+        return bench.fake(request)
+
+    bench.transport = answered
+    with pytest.raises(ModelUnavailable, match="cannot be reached"):
+        bench.run("One?", "Two?")
+    assert bench.open == 1
+    assert outcomes(bench.run("Two?")) == ["400."]
+    torn.clear()
+    assert outcomes(bench.run("One?")) == ["400."]
+    assert (len(bench.fake.asked), bench.open) == (2, 0)
+
+
+@pytest.mark.parametrize("step", ["waiting", "begin"])
+def test_two_runs_at_once_hand_in_a_call_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    real = getattr(BatchStore, step)
+
+    def overtaken(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(BatchStore, step, real)
+        assert outcomes(bench.run("One?")) == ["400."]
+        return real(*args, **options)
+
+    monkeypatch.setattr(BatchStore, step, overtaken)
+    assert outcomes(bench.run("One?", "Two?")) == ["400."] * 2
+    assert len(bench.fake.asked) == 2
+
+
+def test_a_call_that_another_run_hands_in_meanwhile_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = BatchStore.begin
+
+    def overtaken(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(BatchStore, "begin", real)
+        bench.on_pause = stopped
+        with pytest.raises(KeyboardInterrupt):
+            bench.run("One?")
+        bench.on_pause = None
+        return real(*args, **options)
+
+    monkeypatch.setattr(BatchStore, "begin", overtaken)
+    assert outcomes(bench.run("One?", "Two?")) == ["400."] * 2
+    assert len(bench.fake.asked) == 2
 
 
 def test_what_fails_twice_is_given_up(bench: Bench) -> None:

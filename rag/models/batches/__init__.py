@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from rag.models.chat import ChatReply, ChatRequest
@@ -14,6 +15,14 @@ EXPIRED = "batch_expired"
 CANCELLED = "batch_cancelled"
 LOST = "batch_lost"
 """Codes of requests that no model has read; all others are codes of `ModelError`s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A batch of the provider's account; ``marked`` as ours, or maybe another application's."""
+
+    id: str
+    marked: bool
 
 
 class BatchBackend(Protocol):
@@ -32,12 +41,13 @@ class BatchBackend(Protocol):
         """
         ...
 
-    def find(self, mark: str, *, since: float, count: int) -> str | None:
-        """The id of a batch that was handed in, should that id have been lost.
+    def find(self, mark: str, *, since: float, until: float, count: int) -> Sequence[Found]:
+        """What may be a batch that was handed in, should its id have been lost.
 
         Args:
             mark: What it was handed in with.
-            since: When, by ``time.time()``, or a little before.
+            since: Not before, by ``time.time()``.
+            until: Not after.
             count: Of how many requests.
         """
         ...

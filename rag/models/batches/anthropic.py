@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,13 +13,14 @@ from rag.errors import (
     ModelRejected,
     ModelUnavailable,
 )
-from rag.models.batches import CANCELLED, EXPIRED, Result
-from rag.models.chat import ChatRequest
+from rag.models.batches import CANCELLED, EXPIRED, Found, Result
+from rag.models.batches.lines import read_lines
+from rag.models.chat import ChatReply, ChatRequest
 from rag.models.chat.anthropic import AnthropicChat
 from rag.models.chat.failures import in_our_words
 from rag.models.chat.transport import timeouts
 
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 600.0
 _UNREAD = {"canceled": CANCELLED, "expired": EXPIRED}
 _ERRORS: Mapping[str, type[ModelError]] = {
     "authentication_error": ModelAccessDenied,
@@ -53,39 +54,46 @@ class AnthropicBatches:
             )
         return str(batch.id)
 
-    def find(self, mark: str, *, since: float, count: int) -> str | None:
-        """The latest batch since then of so many requests: more is not known of it.
-
-        Should it be another, then its results have other keys, and are passed over.
-        """
+    def find(self, mark: str, *, since: float, until: float, count: int) -> Sequence[Found]:
+        """All batches of that time with so many requests: more is not known of them."""
+        found = []
         with in_our_words(self._chat.sdk, self.id):
             for batch in self._batches.list(limit=100):
-                if batch.created_at.timestamp() < since:
+                created = batch.created_at.timestamp()
+                if created < since:
                     break
-                if sum(batch.request_counts.to_dict().values()) == count:
-                    return str(batch.id)
-        return None
+                of_so_many = sum(batch.request_counts.to_dict().values()) == count
+                if created <= until and of_so_many:
+                    found.append(Found(id=str(batch.id), marked=False))
+        return found
 
     def results(self, batch_id: str) -> Iterator[Result] | None:
         """Replies and errors; see `BatchBackend.results`."""
         with in_our_words(self._chat.sdk, self.id):
             batch = self._batches.retrieve(batch_id)
-        return self._read(batch_id) if batch.processing_status == "ended" else None
+        if batch.processing_status != "ended":
+            return None
+        if not batch.results_url:
+            raise ModelRejected(f"{self.id} no longer has the results of this batch.")
+        return self._read(batch_id)
 
     def _read(self, batch_id: str) -> Iterator[Result]:
-        with in_our_words(self._chat.sdk, self.id):
-            for one in self._batches.results(batch_id):
-                yield str(one.custom_id), self._result(one.result)
+        results = self._batches.with_streaming_response.results
+        kind = self._chat.sdk.types.messages.MessageBatchIndividualResponse
+        for said in read_lines(lambda: results(batch_id), self._chat.sdk, self.id):
+            one = kind.construct(**said)
+            if (key := getattr(one, "custom_id", None)) is not None:
+                yield str(key), self._result(getattr(one, "result", None))
 
-    def _result(self, result: Any) -> Any:
-        if result.type == "succeeded":
-            try:
+    def _result(self, result: Any) -> ChatReply | str:
+        try:
+            if result.type == "succeeded":
                 return self._chat.read(result.message)
-            except MalformedReply as error:
-                return error.code
-        if result.type == "errored":
-            return _ERRORS.get(result.error.error.type, ModelUnavailable).code
-        return _UNREAD.get(result.type, EXPIRED)
+            if result.type == "errored":
+                return _ERRORS.get(result.error.error.type, ModelUnavailable).code
+            return _UNREAD.get(result.type, EXPIRED)
+        except (AttributeError, MalformedReply):
+            return MalformedReply.code
 
     def cancel(self, batch_id: str) -> None:
         """Have the provider stop."""

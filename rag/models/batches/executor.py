@@ -8,33 +8,33 @@ brings is therefore never bought again, whoever asks, also after a restart.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from rag.catalog.batches import BatchStore, OpenBatch
+from rag.catalog.batches import BatchStore
 from rag.errors import ModelError, ModelRejected, ModelUnavailable
 from rag.models.batches import CANCELLED, EXPIRED, LOST, BatchBackend
+from rag.models.batches.collecting import Collecting
 from rag.models.budget import Budget, reserved
 from rag.models.calls import Called, Calls
-from rag.models.chat import ChatBackend, ChatReply, ChatRequest, Tokens
+from rag.models.chat import ChatBackend, ChatRequest, Tokens
 from rag.models.engine import Context, Engine
 from rag.models.limits import Limits
-from rag.models.observe import Attempt, Observer, Purpose
+from rag.models.observe import Observer, Purpose
 from rag.models.pricing import Pricing
 from rag.models.replies import ReplyStore
 from rag.models.tasks import Outcome, Task, Value
-from rag.models.tokens import TokenEstimate
+from rag.models.tokens import TokenEstimate, request_bytes
 
 _MOST_REQUESTS = 500
-"""In one batch: its replies come as one file, which is bounded like every reply."""
+"""In one batch, so that a part of many is replied to before all are."""
+_MOST_BYTES = 60 << 20
+"""Of texts and images in one batch: JSON takes up to three times that, providers take 200 MB."""
 _MOST_TRIES = 2
 _POLL_S = 30.0
-# A provider's clock may be behind ours.
-_CLOCKS_S = 300.0
 _MESSAGES = {
     EXPIRED: "{} did not get to this call within the time of its batch; ask again.",
     CANCELLED: "The batch with this call of {} was cancelled.",
@@ -95,11 +95,12 @@ class Batches:
         self._backend = backend
         self._store = store
         self._replies = replies
-        self._meter = meter
         self._pricing = pricing
         self._sleep = sleep
         self._tokens = TokenEstimate()
-        self._lock = threading.Lock()
+        self._collecting = Collecting(
+            backend, store=store, replies=replies, meter=meter, pricing=pricing
+        )
 
     def run(
         self,
@@ -145,18 +146,39 @@ class Batches:
                     calls.failed[key] = code
 
     def _submit(self, wanted: Mapping[str, _Wanted], context: Context) -> None:
-        """Hand in what no batch is under way for."""
-        with self._lock:
-            under_way = self._store.waiting(context.tenant, list(wanted))
-            missing = [one for key, one in wanted.items() if key not in under_way]
-            for start in range(0, len(missing), _MOST_REQUESTS):
-                self._begin(missing[start : start + _MOST_REQUESTS], context.budgets)
+        """Hand in what no batch is under way for, and no other run has a reply to by now."""
+        left = list(wanted.values())
+        while left:
+            part = left[: _fitting(left)]
+            free = self._free(part, context.tenant)
+            if not free or self._begin(free, context.budgets):
+                left = left[len(part) :]
 
-    def _begin(self, wanted: Sequence[_Wanted], budgets: Sequence[Budget]) -> None:
+    def _free(self, part: Sequence[_Wanted], tenant: str) -> list[_Wanted]:
+        keys = [one.purpose.reply_key or "" for one in part]
+        # In this order: a reply is kept before its call is no longer waited for.
+        under_way = self._store.waiting(tenant, keys)
+        return [
+            one
+            for key, one in zip(keys, part, strict=True)
+            if key not in under_way and not self._is_known(one)
+        ]
+
+    def _is_known(self, wanted: _Wanted) -> bool:
+        purpose = wanted.purpose
+        return self._replies.get(purpose.tenant, purpose.reply_key or "") is not None
+
+    def _begin(self, wanted: Sequence[_Wanted], budgets: Sequence[Budget]) -> bool:
+        """Hand in a batch; not when another run was faster with some of it."""
         estimate = self._estimate([one.request for one in wanted])
         with reserved(budgets, estimate if budgets else 0.0) as cost:
             purposes = [one.purpose for one in wanted]
             batch_id = self._store.begin(self._backend.id, purposes, estimate_usd=estimate)
+            if batch_id is None or any(map(self._is_known, wanted)):
+                if batch_id is not None:
+                    self._store.close(batch_id)
+                cost.usd = 0.0
+                return False
             requests = {one.purpose.reply_key or "": one.request for one in wanted}
             try:
                 provider_id = self._backend.submit(batch_id, requests)
@@ -166,6 +188,7 @@ class Batches:
             # After any other error it may have arrived all the same; `collect` finds it then.
             self._store.submitted(batch_id, provider_id)
             cost.usd = estimate or 0.0
+        return True
 
     def _estimate(self, requests: Sequence[ChatRequest]) -> float | None:
         most = Tokens()
@@ -177,9 +200,12 @@ class Batches:
         """Wait until no batch is under way for these; returns what failed."""
         failed: dict[str, str] = {}
         while True:
-            failed.update(self.collect())
+            found = self._collecting.collect()
+            failed.update(found.failed)
             if not self._store.waiting(tenant, list(wanted)):
                 return failed
+            for key in found.unreached.keys() & wanted.keys():
+                raise found.unreached[key]
             self._sleep(_POLL_S)
 
     def collect(self) -> Mapping[str, str]:
@@ -189,84 +215,27 @@ class Batches:
             The codes of what failed, by content key.
 
         Raises:
-            ModelError: The provider cannot be asked; nothing is lost.
+            ModelError: The provider cannot be asked for some of them; nothing is lost.
         """
-        failed: dict[str, str] = {}
-        with self._lock:
-            for batch in self._store.open(self._backend.id):
-                failed.update(self._collected(batch))
-        return failed
+        found = self._collecting.collect()
+        for error in found.unreached.values():
+            raise error
+        return found.failed
 
     def cancel(self) -> None:
         """Have the provider stop all that is under way; `collect` keeps what has come of it."""
-        with self._lock:
-            for batch in self._store.open(self._backend.id):
-                if (provider_id := self._found(batch)) is not None:
-                    self._backend.cancel(provider_id)
+        self._collecting.cancel()
 
-    def _collected(self, batch: OpenBatch) -> Mapping[str, str]:
-        purposes = self._store.purposes(batch.id)
-        provider_id = self._found(batch)
-        if provider_id is None:
-            self._store.close(batch.id)
-            return dict.fromkeys(purposes, LOST)
-        try:
-            results = self._backend.results(provider_id)
-        except ModelRejected as error:  # it never began, or is no more
-            self._store.close(batch.id)
-            return dict.fromkeys(purposes, error.code)
-        if results is None:
-            return {}
-        failed = {}
-        unsaid = dict(purposes)
-        for key, result in results:
-            purpose = unsaid.pop(key, None)
-            if purpose is None:  # kept before a crash
-                continue
-            if isinstance(result, ChatReply):
-                self._keep(batch.id, purpose, result)
-            else:
-                failed[key] = result
-        failed.update(dict.fromkeys(unsaid, EXPIRED))
-        for key in failed.keys() & purposes.keys():
-            self._tell(purposes[key], error=failed[key])
-        self._store.close(batch.id)
-        self._backend.forget(provider_id)
-        return failed
 
-    def _found(self, batch: OpenBatch) -> str | None:
-        """The provider's id of a batch, also when a crash came before it was written down."""
-        if batch.provider_id is not None:
-            return batch.provider_id
-        since = batch.created_at - _CLOCKS_S
-        found = self._backend.find(batch.id, since=since, count=batch.count)
-        if found is not None:
-            self._store.submitted(batch.id, found)
-        return found
-
-    def _keep(self, batch_id: str, purpose: Purpose, reply: ChatReply) -> None:
-        # In this order a crash repeats the last step, and counts a reply twice at worst.
-        key = purpose.reply_key or ""
-        self._replies.put(purpose.tenant, key, reply, documents=purpose.documents)
-        self._tell(purpose, reply=reply)
-        self._store.settle(batch_id, key)
-
-    def _tell(
-        self, purpose: Purpose, *, reply: ChatReply | None = None, error: str | None = None
-    ) -> None:
-        tokens = reply.tokens if reply else Tokens()
-        cost = self._pricing.cost(self._backend.id, tokens, batch=True) if reply else 0.0
-        self._meter.tell(
-            Attempt(
-                model=self._backend.id,
-                purpose=purpose,
-                seconds=0.0,
-                finish=reply.finish if reply else None,
-                tokens=tokens,
-                cost_usd=cost,
-                error=error,
-            )
-        )
+def _fitting(wanted: Sequence[_Wanted]) -> int:
+    """How many of the first go into one batch: at least one."""
+    total = 0
+    for number, one in enumerate(wanted[:_MOST_REQUESTS]):
+        images = (len(image.png) for turn in one.request.turns for image in turn.images)
+        total += request_bytes(one.request) + sum(images)
+        if number and total > _MOST_BYTES:
+            return number
+    return min(len(wanted), _MOST_REQUESTS)
 
 
 def _kinds(kind: type[ModelError] = ModelError) -> Iterator[type[ModelError]]:

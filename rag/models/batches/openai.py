@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from rag.errors import (
@@ -14,15 +15,16 @@ from rag.errors import (
     ModelRejected,
     ModelUnavailable,
 )
-from rag.models.batches import CANCELLED, EXPIRED, Result
-from rag.models.chat import ChatRequest
+from rag.models.batches import CANCELLED, EXPIRED, Found, Result
+from rag.models.batches.lines import read_lines
+from rag.models.chat import ChatReply, ChatRequest
 from rag.models.chat.failures import in_our_words
 from rag.models.chat.openai import OpenAIChat
 from rag.models.chat.transport import timeouts
 
 _URL = "/v1/responses"
 _MARK = "ibidem"
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 600.0
 _UNDER_WAY = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
 _UNREAD = {"batch_expired": EXPIRED, "batch_cancelled": CANCELLED}
 
@@ -56,15 +58,15 @@ class OpenAIBatches:
             )
         return str(batch.id)
 
-    def find(self, mark: str, *, since: float, count: int) -> str | None:
+    def find(self, mark: str, *, since: float, until: float, count: int) -> Sequence[Found]:
         """The batch with this mark; see `BatchBackend.find`."""
         with in_our_words(self._chat.sdk, self.id):
             for batch in self._client.batches.list(limit=100):
                 if batch.created_at < since:
                     break
                 if (batch.metadata or {}).get(_MARK) == mark:
-                    return str(batch.id)
-        return None
+                    return [Found(id=str(batch.id), marked=True)]
+        return []
 
     def results(self, batch_id: str) -> Iterator[Result] | None:
         """Replies and errors; see `BatchBackend.results`."""
@@ -77,31 +79,24 @@ class OpenAIBatches:
         return self._read(batch)
 
     def _read(self, batch: Any) -> Iterator[Result]:
+        content = self._client.files.with_streaming_response.content
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id is None:
                 continue
-            with in_our_words(self._chat.sdk, self.id):
-                text = self._client.files.content(file_id).text
-            for line in text.splitlines():
-                if line.strip():
-                    yield self._result(line)
+            for said in read_lines(partial(content, file_id), self._chat.sdk, self.id):
+                if "custom_id" in said:
+                    yield str(said["custom_id"]), self._result(said)
 
-    def _result(self, line: str) -> Result:
+    def _result(self, said: Mapping[str, Any]) -> ChatReply | str:
         try:
-            said = json.loads(line)
-            key = str(said["custom_id"])
             if (code := (said.get("error") or {}).get("code")) is not None:
-                return key, _UNREAD.get(code, ModelRejected.code)
+                return _UNREAD.get(code, ModelRejected.code)
             status, body = said["response"]["status_code"], said["response"]["body"]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise MalformedReply(f"{self.id} sent a line that is no result.") from error
-        if status != 200:
-            return key, _error(status).code
-        try:
-            kind = self._chat.sdk.types.responses.Response
-            return key, self._chat.read(kind.construct(**body))
-        except (MalformedReply, TypeError):
-            return key, MalformedReply.code
+            if status != 200:
+                return _error(status).code
+            return self._chat.read(self._chat.sdk.types.responses.Response.construct(**body))
+        except (AttributeError, KeyError, TypeError, MalformedReply):
+            return MalformedReply.code
 
     def cancel(self, batch_id: str) -> None:
         """Have the provider stop."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx2
+
 from rag.errors import (
     MalformedReply,
     ModelAccessDenied,
@@ -36,6 +38,8 @@ def in_our_words(sdk: Any, model: str) -> Iterator[None]:
         yield
     except base as error:
         raise translate(error, sdk, model) from error
+    except httpx2.RequestError as error:  # while a reply is read piece by piece
+        raise _of_network(error, model) from error
     except ValueError as error:  # a body that says that it is JSON, and is not
         raise MalformedReply(f"{model} answered with something that is not JSON.") from error
 
@@ -49,12 +53,19 @@ def translate(error: Exception, sdk: Any, model: str) -> ModelError:
     if isinstance(error, sdk.APIResponseValidationError):
         return MalformedReply(f"{model} answered with something unexpected.")
     if isinstance(error, sdk.APIConnectionError):
-        if isinstance(error.__cause__, ReplyTooLarge):
-            return ModelRejected(f"{model} sent a reply larger than any model's output.")
-        if isinstance(error.__cause__, EncodedReply):
-            return ModelRejected(f"{model} sent a packed reply, which it was asked not to do.")
-        return ModelUnavailable(f"{model} cannot be reached.")
+        return _of_network(error.__cause__, model)
     return _from_kind(error, model)
+
+
+def _of_network(error: BaseException | None, model: str) -> ModelError:
+    """Errors of the HTTP client, which the SDKs hide behind their own or let through."""
+    if isinstance(error, ReplyTooLarge):
+        return ModelRejected(f"{model} sent a reply larger than any model's output.")
+    if isinstance(error, EncodedReply):
+        return ModelRejected(f"{model} sent a packed reply, which it was asked not to do.")
+    if isinstance(error, httpx2.TimeoutException):
+        return ModelTimeout(f"{model} did not answer in time.")
+    return ModelUnavailable(f"{model} cannot be reached.")
 
 
 def _from_kind(error: Exception, model: str) -> ModelError:

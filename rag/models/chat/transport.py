@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -17,7 +19,7 @@ from rag.models.chat.network import DeadlineTransport
 if TYPE_CHECKING:
     from httpx2 import Request, Response
 
-_MOST_BYTES = 8 << 20
+_MOST_BYTES = ContextVar("most_bytes", default=8 << 20)
 _CONNECT_S = 10.0
 
 
@@ -62,12 +64,13 @@ class _Bounded(httpx2.SyncByteStream):
     def __init__(self, inner: Any, deadline: float) -> None:
         self._inner = inner
         self._deadline = deadline
+        self._most_bytes = _MOST_BYTES.get()
 
     def __iter__(self) -> Iterator[bytes]:
         size = 0
         for piece in self._inner:
             size += len(piece)
-            if size > _MOST_BYTES:
+            if size > self._most_bytes:
                 raise ReplyTooLarge("the reply is larger than any model's output")
             if time.monotonic() > self._deadline:
                 raise httpx2.ReadTimeout("the reply did not end in time")
@@ -75,6 +78,16 @@ class _Bounded(httpx2.SyncByteStream):
 
     def close(self) -> None:
         self._inner.close()
+
+
+@contextmanager
+def replies_up_to(most_bytes: int) -> Iterator[None]:
+    """Let replies to what this thread asks for meanwhile be larger than a model's output."""
+    before = _MOST_BYTES.set(most_bytes)
+    try:
+        yield
+    finally:
+        _MOST_BYTES.reset(before)
 
 
 def bounded_client(transport: httpx2.BaseTransport | None = None) -> httpx2.Client:
