@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.errors import InvalidRequest
 from rag.models.engine import Context
 from rag.models.offline.engine import OfflineEngine
 from rag.models.tasks import (
@@ -318,6 +319,25 @@ def test_a_schema_that_refers_to_itself_is_filled_once() -> None:
     assert run(ExtractTask(passages=passages(text), schema=schema)).value.value == {
         "email": "ann@example.org"
     }
+
+
+def test_fields_keep_to_definitions_too() -> None:
+    text = passages("Contact email: ann@example.org")
+    for pattern, found in (("org$", {"email": "ann@example.org"}), ("^bob", {})):
+        schema = {
+            "type": "object",
+            "$defs": {"own": {"pattern": pattern}},
+            "properties": {
+                "email": {"type": "string", "format": "email", "allOf": [{"$ref": "#/$defs/own"}]}
+            },
+        }
+        assert run(ExtractTask(passages=text, schema=schema)).value.value == found
+
+
+def test_what_cannot_be_checked_is_refused() -> None:
+    schema = {"type": "object", "properties": {"email": {"pattern": "(?=a)"}}}
+    with pytest.raises(InvalidRequest):
+        run(ExtractTask(passages=passages("ann@example.org"), schema=schema))
 
 
 def test_a_sentence_that_states_several_fields_is_an_object() -> None:

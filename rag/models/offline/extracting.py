@@ -21,6 +21,7 @@ from rag.models.offline.leaves import Leaf, Schema, kind_of_node, make_leaf, pla
 from rag.models.offline.mentions import Mention, best_by_words, mentions, vocabulary
 from rag.models.offline.records import records
 from rag.models.offline.words import words
+from rag.models.schema import check_schema
 from rag.models.tasks import Evidence, Extraction, ExtractTask, Field, Outcome
 from rag.types import FloatVector
 
@@ -50,8 +51,13 @@ class Extracting:
         self._embedder = embedder
 
     def run(self, task: ExtractTask) -> Outcome[Extraction]:
-        """Find a value for each field, or leave it out."""
+        """Find a value for each field, or leave it out.
+
+        Raises:
+            InvalidRequest: The schema is none that can be asked for.
+        """
         started = time.perf_counter()
+        check_schema(task.schema)
         found = candidates(task.passages)
         leaves = list(_leaves(task.schema, task.schema, "", "", frozenset()))
         by_leaf = self._score(leaves, found)
@@ -195,6 +201,7 @@ def _leaves(
     """The fields of a schema that are asked for one by one, scalars and lists of scalars."""
     schema = plain(node, root)
     properties = schema.get("properties", {})
+    defined = {key: root[key] for key in ("$defs", "definitions") if key in root}
     for name, own in properties.items() if id(properties) not in above else ():
         at = f"{pointer}/{_escaped(name)}"
         inner = plain(own, root)
@@ -206,9 +213,9 @@ def _leaves(
             items = plain(inner.get("items", {}), root)
             if kind_of_node(items) not in ("object", "array"):
                 told = {key: inner[key] for key in ("title", "description") if key in inner}
-                yield make_leaf(at, name, {**items, **told}, called, many=True)
+                yield make_leaf(at, name, {**items, **told, **defined}, called, many=True)
         else:
-            yield make_leaf(at, name, inner, called)
+            yield make_leaf(at, name, {**inner, **defined}, called)
 
 
 def _field(mention: Mention, score: float | None) -> Field:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from jsonschema.exceptions import SchemaError
+from referencing.exceptions import Unresolvable
 
 from rag.models.offline import cues
 from rag.models.offline.candidates import Candidate
@@ -151,8 +151,8 @@ def converted(leaf: Leaf, found: Found, kind: Kind | None) -> Any:
         return None
     try:
         return None if problems(value, leaf.schema) else value
-    except (SchemaError, re.error, LookupError):
-        return value
+    except Unresolvable:  # what the field refers to is not among the definitions
+        return None
 
 
 def _values(leaf: Leaf, candidate: Candidate, known: Vocabulary) -> Iterator[_Taken]:
