@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import make_home
 from tests.integration.test_cli import Terminal
 from tests.integration.test_cli_service import serving
+from tests.marks import highlight
 from tests.scans import needs_tesseract
 
 _DATA = Path(__file__).resolve().parents[2] / "data"
@@ -35,7 +36,6 @@ SAMPLES = [
 ]
 # The offline engine says of these that the documents do not tell: the passage is opened instead.
 _NOT_ANSWERED = ("q27",)
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Door(Protocol):
@@ -53,8 +53,8 @@ class Door(Protocol):
     def ask(self, question: str, collection: str) -> Any:
         """The answer."""
 
-    def drawn(self, document_id: str, page: int, start: int, end: int) -> bytes:
-        """The page with the place highlighted."""
+    def drawn(self, document_id: str, page: int, span: tuple[int, int] | None) -> bytes:
+        """The page, with this place highlighted."""
 
 
 class Rest:
@@ -84,8 +84,8 @@ class Rest:
             "/ask", json={"question": question, "collection": collection}
         ).json()
 
-    def drawn(self, document_id: str, page: int, start: int, end: int) -> bytes:
-        place = {"highlight": f"{start}-{end}"}
+    def drawn(self, document_id: str, page: int, span: tuple[int, int] | None) -> bytes:
+        place = {"highlight": f"{span[0]}-{span[1]}"} if span else {}
         reply = self._client.get(f"/documents/{document_id}/pages/{page}.png", params=place)
         return reply.raise_for_status().content
 
@@ -114,10 +114,11 @@ class Commands:
     def ask(self, question: str, collection: str) -> Any:
         return self._terminal.json("ask", question, "--collection", collection)
 
-    def drawn(self, document_id: str, page: int, start: int, end: int) -> bytes:
+    def drawn(self, document_id: str, page: int, span: tuple[int, int] | None) -> bytes:
         png = self._folder / "page.png"
-        place = ("--span", f"{start}-{end}", "--page", str(page), "--png", str(png))
-        assert self._terminal.run("docs", "show", document_id, *place) == 0
+        place = ("--page", str(page), "--png", str(png))
+        marked = ("--span", f"{span[0]}-{span[1]}") if span else ()
+        assert self._terminal.run("docs", "show", document_id, *place, *marked) == 0
         return png.read_bytes()
 
 
@@ -178,8 +179,12 @@ def test_a_sample_is_read_found_and_cited(
     assert door.text(document_id, start, end) == place["cited_text" if cited else "text"]
     if file.suffix == ".pdf":
         page = place["start_page_number"]
-        assert place["boxes"][0]["page"] == page
-        assert door.drawn(document_id, page, start, end).startswith(_PNG)
+        boxes = [box for box in place["boxes"] if box["page"] == page]
+        plain, marked = (door.drawn(document_id, page, span) for span in (None, (start, end)))
+        seen = highlight(plain, marked, boxes)
+        assert seen.yellow > 0.95
+        assert seen.ink > 0.02  # the boxes hold text
+        assert seen.elsewhere == 0
 
 
 def test_no_format_of_the_samples_is_left_out() -> None:
