@@ -1,11 +1,12 @@
 """``python -m tests.benchmarks.parsing``: what becomes of files of every format.
 
 One row per file name extension: how many files were tried, read and refused, how long reading
-took, and how alike the text is to a reference. The files are the samples, and, when the public
-data sets are beside the repository, those that docling has rendered as Markdown, real PDFs and
-odd files, of which many are damaged or locked. That
-rendering is another program's output and not the truth: it leaves out what we keep (notes,
-hidden sheets) and writes numbers as stored where we write them as shown.
+took, and how alike the text is to a reference. The files are the samples, the questions on
+them (JSONL), scans and a JSON file that are made here, and, when the public data sets are
+beside the repository, those that docling has rendered as Markdown, real PDFs, and odd and
+hostile files, of which many are damaged or locked. That rendering is another program's output
+and not the truth: it leaves out what we keep (notes, hidden sheets) and writes numbers as
+stored where we write them as shown.
 
 - ``ms/file``, ``ms/page``: processor time of the parsing child over all files read, its start
   (once per extension) included; a document without pages counts as one page.
@@ -20,8 +21,9 @@ import argparse
 import json
 import resource
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -36,8 +38,10 @@ from ingest.parse.sandbox import POOL
 from rag.errors import IbidemError
 from tests.benchmarks.similarity import similarity
 from tests.realdata import REAL_DATA
+from tests.scans import LETTER, encoded, scan
 
-_SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
+_DATA = Path(__file__).resolve().parents[2] / "data"
+_PARTS = ("parsing/docling-pairs", "pdfs", "odd", "security/files")
 _REFERENCE = ".expected.md"
 _WIDTH, _WIDTH_OF_MARKDOWN = 120, 300
 _NUMBERS = ("files", "read", "refused", "pages", "ms/file", "ms/page", "alike", "least")
@@ -70,7 +74,12 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the files, print the table, and say what was refused and why."""
     options = _options(arguments)
-    files = [path for folder in options.folders or _folders() for path in _files(folder)]
+    with tempfile.TemporaryDirectory(prefix="ibidem-parsing-") as made:
+        return _run(options, options.folders or _folders(Path(made)))
+
+
+def _run(options: argparse.Namespace, folders: Iterable[Path]) -> int:
+    files = [path for folder in folders for path in _files(folder)]
     if options.only:
         files = [path for path in files if _extension(path) in options.only]
     rows = [_row(extension, files) for extension in sorted({_extension(path) for path in files})]
@@ -120,17 +129,33 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _folders() -> Iterator[Path]:
-    yield _SAMPLES
+def _folders(made: Path) -> Iterator[Path]:
+    _make_files(made)
+    yield from (_DATA / "samples", _DATA / "eval", made)
     if REAL_DATA is None:
         _say("The public data sets are not beside the repository (../shared/data): samples only.")
     else:
-        yield from (REAL_DATA / part for part in ("parsing/docling-pairs", "pdfs", "odd"))
+        yield from (REAL_DATA / part for part in _PARTS)
+
+
+def _make_files(folder: Path) -> None:
+    """Of formats of which no public file has text, one with its text as reference."""
+    page, text = scan(), "\n".join(LETTER)
+    pages = {"save_all": True, "append_images": [scan(turn=90)]}
+    made = {
+        "letter.png": (encoded(page, "PNG"), text),
+        "letter.jpg": (encoded(page, "JPEG"), text),
+        "letter.tiff": (encoded(page, "TIFF", **pages), f"{text}\n{text}"),
+        "letter.json": (json.dumps(LETTER).encode(), json.dumps(LETTER)),
+    }
+    for name, (content, reference) in made.items():
+        (folder / name).write_bytes(content)
+        (folder / (name + _REFERENCE)).write_text(reference, "utf-8")
 
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.endswith((_REFERENCE, ".tsv")):
+        if path.is_file() and not path.name.endswith(_REFERENCE):
             yield path
 
 
