@@ -191,9 +191,11 @@ class Services:
     def _forgetting(self, document_ids: Sequence[str]) -> Iterator[None]:
         """Forget the passwords of these documents, and files inside them, that are then gone."""
         concerned = {*document_ids, *self.catalog.attachments.inside(document_ids)}
-        yield
-        for gone in concerned - self.catalog.documents.names(list(concerned)).keys():
-            self.pipeline.passwords.forget(gone)
+        try:
+            yield
+        finally:  # also of those that were deleted before an error
+            for gone in concerned - self.catalog.documents.names(list(concerned)).keys():
+                self.pipeline.passwords.forget(gone)
 
 
 @contextmanager

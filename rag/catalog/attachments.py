@@ -11,7 +11,7 @@ from rag.catalog import schema as t
 from rag.catalog.additions import NewDocument, add_document
 from rag.catalog.database import Database
 from rag.catalog.document_rows import find_document
-from rag.catalog.links import insert_link, locked, parents, uploaded
+from rag.catalog.links import batches, insert_link, locked, parents, uploaded
 from rag.catalog.versions import Versions
 from rag.types import Document
 
@@ -123,7 +123,10 @@ class Attachments:
 def _within(connection: sa.Connection, roots: set[str]) -> dict[str, int]:
     """Everything that was found inside these, at any depth, with its size in bytes."""
     c, d = t.attachments.c, t.documents.c
-    first = sa.select(c.child_id).where(c.parent_id.in_(roots)).cte(recursive=True)
-    inside = first.union(sa.select(c.child_id).join(first, c.parent_id == first.c.child_id))
-    query = sa.select(d.id, d.size).join(inside, d.id == inside.c.child_id)
-    return {row.id: int(row.size) for row in connection.execute(query)}
+    found: dict[str, int] = {}
+    for batch in batches(roots):
+        first = sa.select(c.child_id).where(c.parent_id.in_(batch)).cte(recursive=True)
+        inside = first.union(sa.select(c.child_id).join(first, c.parent_id == first.c.child_id))
+        query = sa.select(d.id, d.size).join(inside, d.id == inside.c.child_id)
+        found.update((row.id, int(row.size)) for row in connection.execute(query))
+    return found

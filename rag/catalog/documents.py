@@ -14,6 +14,7 @@ from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.document_rows import document_by_id, find_document, select_documents
 from rag.catalog.filters import document_condition
+from rag.catalog.links import batches
 from rag.duplicates import Sketched
 from rag.minhash import Likeness, unpack
 from rag.types import Collection, Document, DocumentStatus
@@ -115,9 +116,12 @@ class Documents:
     def names(self, document_ids: Sequence[str]) -> dict[str | None, str]:
         """Names of those of the documents that are there, by id."""
         c = t.documents.c
+        found: dict[str | None, str] = {}
         with self._db.read() as connection:
-            rows = connection.execute(sa.select(c.id, c.name).where(c.id.in_(document_ids)))
-            return {row.id: row.name for row in rows}
+            for batch in batches(document_ids):
+                rows = connection.execute(sa.select(c.id, c.name).where(c.id.in_(batch)))
+                found.update((row.id, row.name) for row in rows)
+        return found
 
     def sketched(self, collection_id: str) -> Sequence[Sketched]:
         """What is kept of the collection's visible texts to find like ones, oldest first."""

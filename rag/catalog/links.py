@@ -55,7 +55,7 @@ def uploaded(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
     """Those that were uploaded by themselves."""
     c = t.documents.c
     found: set[str] = set()
-    for batch in _batches(ids):
+    for batch in batches(ids):
         query = sa.select(c.id).where(c.id.in_(batch), c.uploaded)
         found.update(connection.execute(query).scalars())
     return found
@@ -65,7 +65,7 @@ def locked(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
     """Those of which a password may open more, or of a file inside them at any depth."""
     c, d = t.attachments.c, t.documents.c
     found: set[str] = set()
-    for batch in _batches(ids):
+    for batch in batches(ids):
         root = sa.select(d.id.label("root"), d.id).where(d.id.in_(batch)).cte(recursive=True)
         inside = root.union(sa.select(root.c.root, c.child_id).where(c.parent_id == root.c.id))
         query = (
@@ -83,11 +83,12 @@ def _linked(
     connection: sa.Connection, wanted: sa.Column[str], known: sa.Column[str], ids: Iterable[str]
 ) -> set[str]:
     found: set[str] = set()
-    for batch in _batches(ids):
+    for batch in batches(ids):
         found.update(connection.execute(sa.select(wanted).where(known.in_(batch))).scalars())
     return found
 
 
-def _batches(ids: Iterable[str]) -> Iterable[list[str]]:
+def batches(ids: Iterable[str]) -> Iterable[list[str]]:
+    """Ids in lists short enough for one statement."""
     given = list(ids)
     return (given[start : start + _BATCH] for start in range(0, len(given), _BATCH))

@@ -182,8 +182,10 @@ def test_a_deletion_that_fails_on_the_way_is_finished(
     run_jobs(services)
     with monkeypatch.context() as patch:
         failing_deletions(patch, after=2)
+        services.pipeline.passwords.keep(document.id, "secret")
         with pytest.raises(StorageFull):
             services.delete(TENANT, document.id)
+        assert services.pipeline.passwords.of(document.id) is None
         assert len(names(services)) == 5
         with pytest.raises(StorageFull):
             services.delete(TENANT, document.id)

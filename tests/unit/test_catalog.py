@@ -288,6 +288,13 @@ def test_what_a_second_reading_finds_out_is_shown_with_its_text(catalog: Catalog
     assert (after.title, after.warnings, after.text_length) == ("New", parsed.warnings, 5)
 
 
+def test_names_are_found_however_many_are_asked_for(catalog: Catalog) -> None:
+    document = add(catalog, make_collection(catalog), "a")
+    many = [f"doc_{number}" for number in range(300_000)]
+    assert catalog.documents.names([*many, document.id]) == {document.id: document.name}
+    assert catalog.attachments.inside([*many, document.id]) == set()
+
+
 def test_an_incomplete_version_is_not_published(catalog: Catalog) -> None:
     document = add(catalog, make_collection(catalog), "a")
     number = catalog.jobs.get(TENANT, document.job_id).number
