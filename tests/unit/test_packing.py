@@ -102,7 +102,7 @@ def test_no_call_is_larger_than_the_window(passages: list[Passage], window: int)
     sent, shown = model.requests[0].turns[-1].text, outcome.shown
     assert shown is not None
     for place, one in enumerate(passages):
-        assert (f" P{place + 1}] " in sent) == (place not in shown.left_out)
+        assert (f" P{place + 1}]\n" in sent) == (place not in shown.left_out)
         if place not in (*shown.cut, *shown.left_out):
             assert one.text in sent
     incomplete = bool(shown.cut or shown.left_out)

@@ -66,9 +66,10 @@ def test_documents_cannot_leave_their_marks() -> None:
     model = Model(json.dumps(GOOD))
     run(engine(model))
     text = model.requests[0].turns[0].text
-    first, *_, last, _, question = text.splitlines()
+    first, title, *_, last, _, question = text.splitlines()
     mark = first.split()[0]
-    assert first == f"{mark} P1] Lease [evil]"
+    assert first == f"{mark} P1]"
+    assert title == "Lease [evil]"
     assert last == f"{mark} end of P1]"
     assert question == "Question: What is the rent?"
     other = Model(json.dumps(GOOD))
@@ -219,3 +220,10 @@ def test_evidence_from_nowhere_stays_a_claim() -> None:
     said["statements"][0]["evidence"][0]["passage"] = "P9"
     (statement,) = run(engine(Model(json.dumps(said)))).value
     assert statement.evidence[0].passage == -1
+
+
+def test_a_name_of_any_length_is_invalid_output() -> None:
+    said = json.loads(json.dumps(GOOD))
+    said["statements"][0]["evidence"][0]["passage"] = "P" + "9" * 4_400
+    with pytest.raises(InvalidOutput, match="passage"):
+        run(engine(Model(json.dumps(said))))

@@ -120,15 +120,15 @@ def _check_enclosed(rendered: Rendered) -> None:
         ends = line.startswith(f"[{_MARKER} end")
         begins = line.startswith(f"[{_MARKER} ") and not ends
         bare = not inside or begins or ends
-        if (bare and _TEXT in line) or (_TITLE in line and bare and not begins):
+        if bare and (_TEXT in line or _TITLE in line):
             shown = 0
             break
         shown += _TEXT in line
         inside = begins or (inside and not ends)
     if inside or not shown:
         raise _wrong(
-            "The text of each passage stands on lines of its own, between one that begins with "
-            "[{{ marker }} {{ passage.name }}] and one that begins with [{{ marker }} end."
+            "The title and text of each passage stand on lines of their own, after one that "
+            "begins with [{{ marker }} {{ passage.name }}], before one with [{{ marker }} end."
         )
 
 

@@ -54,7 +54,7 @@ class Wording(Generic[AnyTask, Value]):
 
 
 def in_one_line(text: str, longest: int = _LONGEST_TITLE) -> str:
-    """Text that may stand outside of what the marker encloses: one line, and a short one."""
+    """Text that stands among others: one line, and a short one."""
     return " ".join(text.split())[:longest]
 
 
