@@ -34,7 +34,7 @@ RECORD: dict[str, Any] = {
     "properties": {
         "phone": {"type": "string", "format": "phone", "maxLength": 20},
         "site": {"type": "string", "format": "url", "maxLength": 20},
-        "code": {"type": "string", "pattern": "^(?=A)A", "maxLength": 20},
+        "code": {"type": "string", "pattern": "^\\bA", "maxLength": 20},
         "kinds": {
             "type": "array",
             "items": {"$ref": "#/$defs/kind"},
