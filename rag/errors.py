@@ -160,6 +160,8 @@ class ModelError(IbidemError):
 
     usage: Usage | None = None
     """What was spent before it failed, when that is known."""
+    may_cost = False
+    """Whether the model may have been at work, so that its call may have to be paid."""
 
 
 class ModelUnavailable(ModelError):
@@ -184,9 +186,16 @@ class RateLimited(ModelUnavailable):
 class ModelTimeout(ModelUnavailable):
     """The language model did not answer in time."""
 
+    may_cost = True
+
 
 class MalformedReply(ModelUnavailable):
-    """What came back is no reply of the provider's protocol."""
+    """What came back is no reply of the provider's protocol.
+
+    Its ``usage`` is what the provider says that it took, where that can be read.
+    """
+
+    may_cost = True
 
 
 class ModelAccessDenied(ModelError):

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from rag.errors import InvalidOutput, ModelRefused, ModelRejected, OutputTruncated
+from rag.errors import InvalidOutput, ModelError, ModelRefused, ModelRejected, OutputTruncated
 from rag.models.calls import Calls
-from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn
+from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Turn
 from rag.models.engine import Context
 from rag.models.observe import Purpose, Unusable
 from rag.models.output import parse
@@ -41,19 +41,10 @@ class Spent:
     """What asking has taken so far, over all its calls. Replies already known cost nothing."""
 
     calls: int = 0
-    tokens: Tokens = field(default_factory=Tokens)
-    cost_usd: float | None = 0.0
+    usage: Usage = field(default_factory=Usage)
+    """The sum, as answers report it."""
     revision: str | None = None
     """Who replied last, also when the reply was known already."""
-
-    @property
-    def usage(self) -> Usage:
-        """The sum, as answers report it."""
-        return Usage(
-            input_tokens=self.tokens.input,
-            output_tokens=self.tokens.output,
-            cost_usd=self.cost_usd,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,18 +174,28 @@ class Asking:
         sampling = [request.max_output_tokens, request.temperature, self.context.sample]
         key = content_key({**parts, "sampling": sampling, "schema": request.schema})
         tenant = self.context.tenant
-        known = self.replies.get(tenant, key)
-        if known is not None:
-            self.spent.revision = known.model
-            return known
         documents = documents_of(self.passages)
         purpose = replace(purpose, reply_key=key, documents=documents)
-        called = self.calls.call(request, budgets=self.context.budgets, purpose=purpose)
-        self.replies.put(tenant, key, called.reply, documents=documents)
+
+        def bought() -> ChatReply:
+            known = self.replies.get(tenant, key)
+            if known is not None:
+                return known
+            reply = self._bought(request, purpose)
+            self.replies.put(tenant, key, reply, documents=documents)
+            return reply
+
+        reply, _ = self.calls.flights.once((tenant, key), bought)
+        self.spent.revision = reply.model
+        return reply
+
+    def _bought(self, request: ChatRequest, purpose: Purpose) -> ChatReply:
         spent = self.spent
-        spent.revision = called.reply.model
+        try:
+            called = self.calls.call(request, budgets=self.context.budgets, purpose=purpose)
+        except ModelError as error:
+            spent.usage += error.usage or Usage()
+            raise
         spent.calls += called.attempts
-        spent.tokens += called.reply.tokens
-        known_cost = spent.cost_usd is not None and called.cost_usd is not None
-        spent.cost_usd = (spent.cost_usd or 0) + (called.cost_usd or 0) if known_cost else None
+        spent.usage += called.spent
         return called.reply

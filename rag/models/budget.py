@@ -74,8 +74,13 @@ class Budget:
             self._reserved += estimate_usd
         return estimate_usd
 
-    def settle(self, reserved_usd: float, cost_usd: float) -> None:
-        """Put what a call has cost in the place of what was set aside for it."""
+    def settle(self, reserved_usd: float, cost_usd: float | None) -> None:
+        """Put what a call has cost in the place of what was set aside for it.
+
+        Where nobody knows what it has cost, that stays set aside.
+        """
+        if cost_usd is None:
+            return
         with self._lock:
             self._reserved -= reserved_usd
             self._here += cost_usd
@@ -83,9 +88,9 @@ class Budget:
 
 @dataclass(slots=True)
 class Cost:
-    """What a call within `reserved` turned out to cost."""
+    """What a call within `reserved` turned out to cost; ``None`` if nobody knows."""
 
-    usd: float = 0.0
+    usd: float | None = 0.0
 
 
 @contextmanager

@@ -12,14 +12,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rag.errors import ModelError, ModelTimeout, ModelUnavailable, RateLimited
+from rag.errors import MalformedReply, ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from rag.models.budget import Budget, reserved
 from rag.models.chat import ChatBackend, ChatReply, ChatRequest, Tokens
+from rag.models.flights import Flights
 from rag.models.limits import Limits
 from rag.models.observe import Attempt, Event, Observer, Purpose
 from rag.models.pricing import Pricing
 from rag.models.tokens import TokenEstimate
 from rag.trace import Attribute, NoTracer, Tracer, span
+from rag.types import Usage
 
 _NO_TRACER = NoTracer()
 DEADLINE_S = 120.0
@@ -28,6 +30,8 @@ _LONGEST_PAUSE_S = 20.0
 # A provider that asks for more patience than this is told no: the caller may have another.
 _LONGEST_RETRY_AFTER_S = 30.0
 _SHORTEST_CALL_S = 0.05
+# What answers with nothing of sense may do so every time, and be paid for it every time.
+_MOST_MALFORMED = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +78,11 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Called:
-    """A reply and what it took. ``attempts`` counts calls, ``cost_usd`` that of the reply."""
+    """A reply and what it took. ``attempts`` counts calls, ``spent`` adds up all of them."""
 
     reply: ChatReply
     attempts: int
-    cost_usd: float | None
+    spent: Usage
     seconds: float
 
 
@@ -94,9 +98,14 @@ class Calls:
         pricing: Pricing,
         tracer: Tracer = _NO_TRACER,
         deadline_s: float = DEADLINE_S,
+        flights: Flights[ChatReply] | None = None,
     ) -> None:
-        """``meter`` is told of every call; ``deadline_s`` bounds one with all its repeating."""
+        """``meter`` is told of every call; ``deadline_s`` bounds one with all its repeating.
+
+        ``flights`` are the calls under way of all who keep replies in the same place.
+        """
         self.backend = backend
+        self.flights = flights or Flights()
         self.meter = meter
         self.tokens = TokenEstimate()
         self._limits = limits
@@ -125,7 +134,7 @@ class Calls:
                 finish=called.reply.finish.value,
                 input_tokens=called.reply.tokens.input,
                 output_tokens=called.reply.tokens.output,
-                cost_usd=called.cost_usd,
+                cost_usd=called.spent.cost_usd,
             )
             return called
 
@@ -134,57 +143,80 @@ class Calls:
     ) -> Called:
         started = time.monotonic()
         deadline = started + self._deadline_s
-        most = Tokens(input=self.tokens.tokens(request), output=request.max_output_tokens)
-        estimate = self._pricing.cost(self.backend.id, most) if budgets else 0.0
-        attempts = 0
+        spent = Usage()
+        attempts = malformed = 0
         pause = _FIRST_PAUSE_S
-        with reserved(budgets, estimate) as cost:
+        try:
             while True:
+                said, used = self._placed(request, budgets, purpose, deadline)
                 attempts += 1
-                try:
-                    with self._limits.place(most.input + most.output, deadline=deadline):
-                        reply, spent = self._once(request, deadline, purpose)
-                    cost.usd = spent or 0.0
-                    return Called(
-                        reply=reply,
-                        attempts=attempts,
-                        cost_usd=spent,
-                        seconds=time.monotonic() - started,
-                    )
-                except ModelUnavailable as error:
-                    wait = _wait(error, pause)
-                    if time.monotonic() + wait + _SHORTEST_CALL_S > deadline:
-                        raise
+                spent += used
+                if isinstance(said, ChatReply):
+                    took = time.monotonic() - started
+                    return Called(reply=said, attempts=attempts, spent=spent, seconds=took)
+                malformed += isinstance(said, MalformedReply)
+                wait = _wait(said, pause)
+                late = time.monotonic() + wait + _SHORTEST_CALL_S > deadline
+                if late or malformed > _MOST_MALFORMED:
+                    raise said
                 time.sleep(wait)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
+        except ModelError as error:
+            error.usage = spent
+            raise
+
+    def _placed(
+        self, request: ChatRequest, budgets: Sequence[Budget], purpose: Purpose, deadline: float
+    ) -> tuple[ChatReply | ModelError, Usage]:
+        """One attempt, once there is money and a place for it, and what it took.
+
+        Money is set aside for each attempt anew: one that failed may have cost it.
+        """
+        most = Tokens(input=self.tokens.tokens(request), output=request.max_output_tokens)
+        estimate = self._pricing.cost(self.backend.id, most) if budgets else 0.0
+        tokens = most.input + most.output
+        with reserved(budgets, estimate) as cost, self._limits.place(tokens, deadline=deadline):
+            said, used = self._once(request, deadline, purpose)
+            cost.usd = used.cost_usd
+        return said, used
 
     def _once(
         self, request: ChatRequest, deadline: float, purpose: Purpose
-    ) -> tuple[ChatReply, float | None]:
+    ) -> tuple[ChatReply | ModelError, Usage]:
+        """What one attempt brings; the meter is told of it."""
         model = self.backend.id
         began = time.monotonic()
         if (left := deadline - began) < _SHORTEST_CALL_S:
             raise ModelTimeout(f"{model} did not answer in time.")
         try:
-            reply = self.backend.complete(request, timeout=left)
+            said: ChatReply | ModelError = self.backend.complete(request, timeout=left)
         except ModelError as error:
-            took = time.monotonic() - began
-            failed = Attempt(model=model, purpose=purpose, seconds=took, error=error.code)
-            self.meter.tell(failed)
-            raise
-        self.tokens.learn(request, reply.tokens.input)
-        cost = self._pricing.cost(model, reply.tokens)
+            said = error
+        tokens, cost = self._taken(request, said)
         self.meter.tell(
             Attempt(
                 model=model,
                 purpose=purpose,
                 seconds=time.monotonic() - began,
-                finish=reply.finish,
-                tokens=reply.tokens,
+                finish=said.finish if isinstance(said, ChatReply) else None,
+                tokens=tokens,
                 cost_usd=cost,
+                error=said.code if isinstance(said, ModelError) else None,
             )
         )
-        return reply, cost
+        return said, Usage(input_tokens=tokens.input, output_tokens=tokens.output, cost_usd=cost)
+
+    def _taken(
+        self, request: ChatRequest, said: ChatReply | ModelError
+    ) -> tuple[Tokens, float | None]:
+        """The tokens of an attempt, and its cost, ``None`` where nobody knows."""
+        if isinstance(said, ChatReply):
+            self.tokens.learn(request, said.tokens.input)
+            return said.tokens, self._pricing.cost(self.backend.id, said.tokens)
+        if isinstance(said, MalformedReply) and said.usage is not None:
+            tokens = Tokens(input=said.usage.input_tokens, output=said.usage.output_tokens)
+            return tokens, self._pricing.cost(self.backend.id, tokens)
+        return Tokens(), None if said.may_cost else 0.0
 
 
 def _told(purpose: Purpose) -> dict[str, Attribute]:
@@ -198,8 +230,13 @@ def _told(purpose: Purpose) -> dict[str, Attribute]:
     }
 
 
-def _wait(error: ModelUnavailable, pause: float) -> float:
-    """Seconds until the next attempt: jittered, and no less than the provider asks for."""
+def _wait(error: ModelError, pause: float) -> float:
+    """Seconds until the next attempt: jittered, and no less than the provider asks for.
+
+    For ever where another attempt would bring the same.
+    """
+    if not isinstance(error, ModelUnavailable):
+        return float("inf")
     wait = pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
     asked = error.retry_after if isinstance(error, RateLimited) else None
     if asked is None:

@@ -47,13 +47,12 @@ class FallbackEngine:
         for place, engine in enumerate(able):
             try:
                 outcome = engine.run(task, context)
-            except BudgetExceeded:
-                raise
             except ModelError as error:
-                if place == len(able) - 1:
+                spent += error.usage or Usage()
+                if isinstance(error, BudgetExceeded) or place == len(able) - 1:
+                    error.usage = spent
                     raise
                 notes.append(f"{able[place + 1].id} stepped in: {error.message}")
-                spent += error.usage or Usage()
             else:
                 usage = spent + outcome.usage
                 return replace(outcome, usage=usage, notes=(*notes, *outcome.notes))

@@ -39,7 +39,8 @@ class Purpose:
 class Attempt:
     """One call of a model, and what came of it: a reply, or the code of an error.
 
-    What a failed call may have cost, nobody says: it has no tokens.
+    Of a failed call the tokens are seldom told. One that the model may have been at work on has
+    cost nobody knows what, ``None``; one that it refused has cost nothing.
     """
 
     model: str

@@ -16,9 +16,10 @@ from rag.embedding import Embedder
 from rag.errors import ConfigurationError
 from rag.guard import Detector
 from rag.models.calls import Calls, Meter
-from rag.models.chat import ChatBackend, Tokens
+from rag.models.chat import ChatBackend, ChatReply, Tokens
 from rag.models.engine import Engine
 from rag.models.fallback import FallbackEngine
+from rag.models.flights import Flights
 from rag.models.limits import Limits
 from rag.models.observe import Observer
 from rag.models.offline.engine import OfflineEngine
@@ -67,6 +68,8 @@ class Resources:
     """Shows pages to models that take images; none are shown without it."""
     limits: dict[str, Limits] = field(default_factory=dict)
     """By provider; filled as models are opened."""
+    flights: Flights[ChatReply] = field(default_factory=Flights)
+    """Calls under way, whose replies all who ask the same are given."""
 
 
 def open_engine(name: str, resources: Resources) -> Engine:
@@ -145,6 +148,7 @@ class _Models:
             meter=known.meter,
             pricing=known.pricing,
             tracer=known.tracer,
+            flights=known.flights,
         )
         engine = PromptedEngine(
             calls,

@@ -40,6 +40,7 @@ from rag.models.chat.openai import OpenAIChat
 from rag.models.limits import Limits
 from rag.models.pricing import Price, Pricing
 from rag.models.tokens import TokenEstimate
+from rag.types import Usage
 from tests.providers import KEY, PROVIDERS, Ledger, Provider
 
 httpx2 = pytest.importorskip("httpx2")
@@ -409,10 +410,65 @@ def test_the_meter_agrees_with_the_ledger() -> None:
     assert metered.cost_usd == pytest.approx(20 * each)
 
 
+@every_provider
+def test_a_reply_of_no_sense_is_paid_and_asked_for_once_more(
+    provider: Provider, pauses: list[float]
+) -> None:
+    reply = provider.reply("x", tokens=Tokens(input=1_000, output=500))
+    for part in (reply, *reply.get("choices", ())):
+        part.update({name: "new" for name in ("status", "stop_reason") if name in part})
+        part.update({"finish_reason": "new"} if "finish_reason" in part else {})
+    backend, ledger = answering(provider, lambda: httpx2.Response(200, json=reply))
+    pricing = Pricing([Price(model=f"{provider.name}:", input=1_000.0, output=1_000.0)])
+    calls, meter = calling(backend, pricing=pricing, deadline_s=60.0)
+    budget = Budget(100.0, what="this job")
+    with pytest.raises(MalformedReply) as caught:
+        calls.call(REQUEST, budgets=[budget])
+    assert len(ledger.requests) == 2
+    assert caught.value.usage == Usage(input_tokens=2_000, output_tokens=1_000, cost_usd=3.0)
+    assert meter.read()[backend.id].cost_usd == 3.0
+    assert budget.spent_usd == 3.0
+
+
+def test_money_stays_aside_for_what_may_have_to_be_paid(pauses: list[float]) -> None:
+    provider = PROVIDERS[0]
+
+    def lost() -> Any:
+        raise httpx2.ReadError("the connection is gone")
+
+    def unreachable() -> Any:
+        raise httpx2.ConnectError("nobody is there")
+
+    pricing = Pricing([Price(model="openai:", input=0.0, output=1_000.0)])
+    request = replace(REQUEST, max_output_tokens=1_000)  # a dollar
+    for answer, left in ((unreachable, 0), (lost, 1)):
+        backend, _ = answering(provider, answer, says(provider, "a"))
+        calls, meter = calling(backend, pricing=pricing, deadline_s=60.0)
+        budget = Budget(2.5, what="this job")
+        called = calls.call(request, budgets=[budget])
+        assert called.attempts == 2
+        assert (called.spent.cost_usd is None) is bool(left)
+        assert (meter.read()[backend.id].cost_usd is None) is bool(left)
+        budget.reserve(2.4 - left)
+        with pytest.raises(BudgetExceeded):
+            budget.reserve(0.2)
+
+
+def test_our_own_limit_is_no_call() -> None:
+    backend, ledger = answering(PROVIDERS[0], says(PROVIDERS[0], "a"))
+    calls, meter = calling(backend, limits=Limits(calls_per_minute=1), deadline_s=0.5)
+    calls.call(REQUEST)
+    started = time.monotonic()
+    with pytest.raises(RateLimited, match="a minute"):
+        calls.call(REQUEST)
+    assert time.monotonic() - started < 0.4
+    assert len(ledger.requests) == meter.read()[backend.id].calls == 1
+
+
 def test_an_unknown_price_is_unknown() -> None:
     backend, _ = answering(PROVIDERS[0], says(PROVIDERS[0], "a"))
     calls, meter = calling(backend)
-    assert calls.call(REQUEST).cost_usd is None
+    assert calls.call(REQUEST).spent.cost_usd is None
     assert meter.read()[backend.id].cost_usd is None
     with pytest.raises(BudgetExceeded, match="IBIDEM_PRICING"):
         calls.call(REQUEST, budgets=[Budget(1.0, what="this job")])

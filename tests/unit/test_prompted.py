@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from rag.errors import (
+    BudgetExceeded,
     InvalidOutput,
+    ModelAccessDenied,
     ModelError,
     ModelRefused,
     ModelUnavailable,
     OutputTruncated,
 )
-from rag.models.chat import Finish
+from rag.models.chat import ChatReply, ChatRequest, Finish
 from rag.models.engine import Context
 from rag.models.fallback import FallbackEngine
+from rag.models.flights import Flights
 from rag.models.tasks import AnswerTask, Outcome, Statement
 from rag.types import Passage
 from tests.scripted import Kept, Model, engine
@@ -227,3 +233,63 @@ def test_a_name_of_any_length_is_invalid_output() -> None:
     said["statements"][0]["evidence"][0]["passage"] = "P" + "9" * 4_400
     with pytest.raises(InvalidOutput, match="passage"):
         run(engine(Model(json.dumps(said))))
+
+
+class Slow(Model):
+    """Takes its time, so that others come meanwhile."""
+
+    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
+        time.sleep(0.2)
+        return super().complete(request, timeout=timeout)
+
+
+def test_what_is_asked_by_many_at_once_is_bought_once() -> None:
+    model = Slow(json.dumps(GOOD))
+    one = engine(model, Kept())
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = list(threads.map(lambda _: run(one), range(8)))
+    assert len(model.requests) == 1
+    assert sum(outcome.attempts for outcome in outcomes) == 1
+    assert sum(outcome.usage.output_tokens for outcome in outcomes) == 10
+    assert len({outcome.value for outcome in outcomes}) == 1
+
+
+def test_those_who_wait_for_the_same_fail_with_it_but_for_want_of_money() -> None:
+    model = Slow(ModelAccessDenied("no"))
+    one = engine(model, Kept())
+
+    def fail(_: int) -> str:
+        with pytest.raises(ModelAccessDenied) as caught:
+            run(one)
+        return caught.value.message
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(fail, range(8))) == {"no"}
+    assert len(model.requests) == 1
+
+    flights: Flights[str] = Flights()
+    waits, goes = threading.Event(), threading.Event()
+
+    def poor() -> str:
+        waits.set()
+        goes.wait(5)
+        raise BudgetExceeded("mine is spent")
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(flights.once, "k", poor)
+        waits.wait(5)
+        second = threads.submit(flights.once, "k", lambda: "made")
+        goes.set()
+        assert second.result(5) == ("made", True)
+        with pytest.raises(BudgetExceeded):
+            first.result(5)
+
+
+def test_the_last_failure_tells_what_all_engines_spent() -> None:
+    model, other = Model("no"), Model("no")
+    with pytest.raises(InvalidOutput) as caught:
+        run(FallbackEngine([engine(model), engine(other)]))
+    assert caught.value.usage is not None
+    calls = len(model.requests) + len(other.requests)
+    assert caught.value.usage.input_tokens == 100 * calls
+    assert caught.value.usage.cost_usd == pytest.approx(0.002 * calls)

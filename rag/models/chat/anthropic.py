@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rag.errors import MalformedReply
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
-from rag.models.chat.failures import in_our_words
+from rag.models.chat.failures import in_our_words, malformed
 from rag.models.chat.sdk import HostedChat
 from rag.models.chat.transport import timeouts
 from rag.models.schema import for_anthropic
@@ -59,7 +58,7 @@ class AnthropicChat(HostedChat):
         try:
             return _reply(message)
         except (AttributeError, KeyError, TypeError) as error:
-            raise MalformedReply(f"{self.id} answered with something unexpected.") from error
+            raise malformed(self.id, message) from error
 
 
 def _content(turn: Turn) -> str | list[dict[str, Any]]:

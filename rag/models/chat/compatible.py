@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import MalformedReply
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
-from rag.models.chat.failures import in_our_words
+from rag.models.chat.failures import in_our_words, malformed
 from rag.models.chat.sdk import open_client
 from rag.models.chat.temperature import Temperature
 from rag.models.chat.transport import timeouts
@@ -76,7 +75,7 @@ class CompatibleChat:
         try:
             return _reply(completion)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise MalformedReply(f"{self.id} answered with something unexpected.") from error
+            raise malformed(self.id, completion) from error
 
     def _send(self, request: ChatRequest, timeout: float) -> Any:
         options: dict[str, Any] = {}

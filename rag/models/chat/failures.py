@@ -22,6 +22,7 @@ from rag.errors import (
     RateLimited,
 )
 from rag.models.chat.transport import EncodedReply, ReplyTooLarge
+from rag.types import Usage
 
 _LONGEST_REASON = 300
 _PASSING = frozenset({408, 409, 425})
@@ -44,12 +45,26 @@ def in_our_words(sdk: Any, model: str) -> Iterator[None]:
         raise MalformedReply(f"{model} answered with something that is not JSON.") from error
 
 
+def malformed(model: str, said: Any) -> MalformedReply:
+    """The error for a reply that cannot be read, with what it took if at least that can."""
+    error = MalformedReply(f"{model} answered with something unexpected.")
+    usage = getattr(said, "usage", None)
+    for read, written in (
+        ("input_tokens", "output_tokens"),
+        ("prompt_tokens", "completion_tokens"),
+    ):
+        counts = (getattr(usage, read, None), getattr(usage, written, None))
+        if isinstance(counts[0], int) and isinstance(counts[1], int):
+            error.usage = Usage(input_tokens=counts[0], output_tokens=counts[1])
+    return error
+
+
 def translate(error: Exception, sdk: Any, model: str) -> ModelError:
     """The error of ours for one of an SDK's."""
     if isinstance(error, sdk.APIStatusError):
         return _from_status(error, model)
     if isinstance(error, sdk.APITimeoutError):
-        return ModelTimeout(f"{model} did not answer in time.")
+        return _of_network(error.__cause__ or httpx2.ReadTimeout("late"), model)
     if isinstance(error, sdk.APIResponseValidationError):
         return MalformedReply(f"{model} answered with something unexpected.")
     if isinstance(error, sdk.APIConnectionError):
@@ -58,14 +73,20 @@ def translate(error: Exception, sdk: Any, model: str) -> ModelError:
 
 
 def _of_network(error: BaseException | None, model: str) -> ModelError:
-    """Errors of the HTTP client, which the SDKs hide behind their own or let through."""
+    """Errors of the HTTP client, which the SDKs hide behind their own or let through.
+
+    After them nobody knows what the model did, unless it was never reached.
+    """
     if isinstance(error, ReplyTooLarge):
-        return ModelRejected(f"{model} sent a reply larger than any model's output.")
-    if isinstance(error, EncodedReply):
-        return ModelRejected(f"{model} sent a packed reply, which it was asked not to do.")
-    if isinstance(error, httpx2.TimeoutException):
-        return ModelTimeout(f"{model} did not answer in time.")
-    return ModelUnavailable(f"{model} cannot be reached.")
+        said: ModelError = ModelRejected(f"{model} sent a reply larger than any model's output.")
+    elif isinstance(error, EncodedReply):
+        said = ModelRejected(f"{model} sent a packed reply, which it was asked not to do.")
+    elif isinstance(error, httpx2.TimeoutException):
+        said = ModelTimeout(f"{model} did not answer in time.")
+    else:
+        said = ModelUnavailable(f"{model} cannot be reached.")
+    said.may_cost = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+    return said
 
 
 def _from_kind(error: Exception, model: str) -> ModelError:
