@@ -43,7 +43,7 @@ _LONGEST_PAUSE_S = 60.0
 _STOP_S = 10.0
 _SWEEP_S = 600.0
 _KEPT_S = 3600.0
-_LONG = 48
+_LONG = 96
 """Large documents that take turns; a thread waits for each. Further ones wait for one of them."""
 _AT_ONCE = 2
 """Batches under way at once: while one is written, another is embedded."""

@@ -23,9 +23,10 @@ class Turns:
         """Give so many places at once; ``leave`` may raise to end a wait, see ``wake``."""
         self._free = places
         self._leave = leave
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._had: Counter[str] = Counter()
-        self._waiting: dict[str, int] = {}
+        # Each is called by itself: to wake all of many for every turn takes them longer than it.
+        self._waiting: dict[str, tuple[int, threading.Condition]] = {}
         self._numbers = count()
         self._given = 0
 
@@ -37,37 +38,43 @@ class Turns:
     @contextmanager
     def turn(self, who: str) -> Iterator[None]:
         """Wait for a turn, and have it."""
-        with self._changed:
-            self._waiting[who] = next(self._numbers)
+        called = threading.Condition(self._lock)
+        with self._lock:
+            self._waiting[who] = next(self._numbers), called
             try:
                 while not self._free or self._next() != who:
                     self._leave()
-                    self._changed.wait()
+                    called.wait()
+                self._free -= 1
+                self._had[who] += 1
+                self._given += 1
             finally:
                 del self._waiting[who]
-                self._changed.notify_all()
-            self._free -= 1
-            self._had[who] += 1
-            self._given += 1
+                self._call()
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._free += 1
-                self._changed.notify_all()
+                self._call()
 
     def forget(self, who: str) -> None:
         """Count its turns no longer: it takes no more."""
-        with self._changed:
+        with self._lock:
             self._had.pop(who, None)
 
     def wake(self) -> None:
         """Let those who wait look whether to leave."""
-        with self._changed:
-            self._changed.notify_all()
+        with self._lock:
+            for _, called in self._waiting.values():
+                called.notify()
+
+    def _call(self) -> None:
+        if self._free and self._waiting:
+            self._waiting[self._next()][1].notify()
 
     def _next(self) -> str:
         eldest = self._given % ELDEST_EVERY == ELDEST_EVERY - 1
         return min(
-            self._waiting, key=lambda who: (0 if eldest else self._had[who], self._waiting[who])
+            self._waiting, key=lambda who: (0 if eldest else self._had[who], self._waiting[who][0])
         )
