@@ -95,9 +95,10 @@ class Asking:
             "inputs": inputs,
             "tenant": self.context.tenant,
         }
-        pages = [one for one in self.pages if one.passage not in shown.left_out]
+        beside = [one.without(shown.left_out) for one in self.pages]
+        pages = [one for one in beside if one is not None]
         if pages:
-            base["pages"] = [[one.passage, one.page, one.sha256] for one in pages]
+            base["pages"] = [[one.passages, one.page, one.sha256] for one in pages]
         mark = marker(self.secret, content_key(base))
         rendered = prompt.render({**inputs, "marker": mark})
         *before, last = rendered.turns

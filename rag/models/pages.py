@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from rag.models.chat import Image
@@ -21,9 +21,9 @@ _CAPTION = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageShown:
-    """A page, and the position in the task of the first passage that is from it."""
+    """A page, and the positions in the task of the passages that are from it."""
 
-    passage: int
+    passages: tuple[int, ...]
     page: int
     png: bytes
 
@@ -34,8 +34,13 @@ class PageShown:
 
     def image(self, mark: str) -> Image:
         """What a chat is shown, said to be data by the mark around the excerpts."""
-        caption = _CAPTION.format(mark=mark, page=self.page, name=f"P{self.passage + 1}")
+        caption = _CAPTION.format(mark=mark, page=self.page, name=f"P{self.passages[0] + 1}")
         return Image(caption=caption, png=self.png)
+
+    def without(self, left_out: Collection[int]) -> PageShown | None:
+        """The same beside fewer passages; ``None`` when none of its own is left."""
+        left = tuple(one for one in self.passages if one not in left_out)
+        return replace(self, passages=left) if left else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,18 @@ class Look:
             if len(found) >= self.most:
                 break
             for page, png in self.images(tenant, passage):
-                shown = PageShown(passage=place, page=page, png=png)
+                shown = PageShown(passages=(place,), page=page, png=png)
                 found.setdefault((passage.document_id, page), shown)
-        return tuple(found.values())[: self.most]
+        return tuple(
+            replace(one, passages=tuple(_from(passages, document_id, one)))
+            for (document_id, _), one in list(found.items())[: self.most]
+        )
+
+
+def _from(passages: Sequence[Passage], document_id: str, shown: PageShown) -> Iterator[int]:
+    """Where the passages from a page are: what it was found by, and others that reach onto it."""
+    for place, passage in enumerate(passages):
+        first = passage.start_page
+        on_it = first is not None and first <= shown.page <= (passage.end_page or first)
+        if place in shown.passages or (on_it and passage.document_id == document_id):
+            yield place

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from rag.errors import ModelRejected
 from rag.models.engine import Context
@@ -31,13 +33,15 @@ def png(width: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + width.to_bytes(4, "big") * 2
 
 
-def looking(model: Model, most: int = 2, *, pages: Sequence[int] = (4, 5)) -> PromptedEngine:
+def looking(
+    model: Model, most: int = 2, *, pages: Sequence[int] = (4, 5), **options: Any
+) -> PromptedEngine:
     def images(tenant: str, passage: Passage) -> list[tuple[int, bytes]]:
         assert tenant == "t"
         return [(page, png(page)) for page in pages]
 
     model.takes_images = True
-    return engine(model, look=Look(images=images, most=most))
+    return engine(model, look=Look(images=images, most=most), **options)
 
 
 def test_pages_are_shown_with_the_question_and_are_part_of_the_call() -> None:
@@ -86,3 +90,15 @@ def test_a_page_is_shown_once_and_the_best_passages_come_first() -> None:
         "Page 4, which P1 is from. ",
         "Page 5, which P1 is from. ",
     ]
+
+
+def test_a_page_stays_while_any_passage_from_it_does() -> None:
+    best = replace(PASSAGE, start_page=4, end_page=4)
+    endless = "boathouse " * 4_000  # no sentence of it fits, so that all is left out
+    first = replace(best, text=endless, end=len(endless), score=0.5)
+    model = Model(json.dumps(GOOD))
+    outcome = run(looking(model, most=1, pages=(4,), window=4_096), first, best)
+    assert outcome.shown is not None
+    assert list(outcome.shown.left_out) == [0]
+    (image,) = model.requests[0].turns[-1].images
+    assert "which P2 is from" in image.caption
