@@ -26,6 +26,7 @@ from rag.errors import (
     Conflict,
     DocumentError,
     EmptyDocument,
+    EncryptedDocument,
     NotFound,
     OriginalMissing,
     ParserLimit,
@@ -185,15 +186,21 @@ def _read(
     path, media_type = originals.path(document.sha256), document.media_type
     so_far = staging.read_so_far(document.id, job.number) if job.unit else None
     while True:
-        batch = read(
-            path,
-            media_type,
-            after=so_far,
-            limits=None if so_far else FIRST_BATCH,
-            folder=originals.folder,
-            ocr_languages=pipeline.ocr_languages,
-            password=pipeline.passwords.of(document.id),
-        )
+        password = pipeline.passwords.of(document.id)
+        try:
+            batch = read(
+                path,
+                media_type,
+                after=so_far,
+                limits=None if so_far else FIRST_BATCH,
+                folder=originals.folder,
+                ocr_languages=pipeline.ocr_languages,
+                password=password,
+            )
+        except EncryptedDocument:
+            if pipeline.passwords.of(document.id) == password:
+                raise
+            continue  # another one was given meanwhile
         if batch.so_far is None:
             break
         so_far = batch.so_far

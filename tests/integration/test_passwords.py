@@ -142,6 +142,23 @@ def test_what_cannot_be_read_once_more_stays_as_it_was(
     assert rest.client.get(f"/v1/documents/{document_id}").json()["error"] is None
 
 
+def test_a_password_that_comes_during_the_reading_opens_it(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = locked_pdf("The locked page names the Whinchat pump.", PASSWORD)
+    real, sent = pipeline.read, list[int]()
+
+    def sending(*arguments: Any, **options: Any) -> Any:
+        if not sent:
+            sent.append(rest.upload("late.pdf", book, password=PASSWORD).status_code)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(pipeline, "read", sending)
+    document_id, told = ended(rest, rest.upload("late.pdf", book))
+    assert (sent, told) == ([200], "")
+    assert rest.services.pipeline.passwords.of(document_id) is None
+
+
 def test_what_was_read_once_and_is_locked_now_waits_for_its_password(rest: Rest) -> None:
     book = locked_pdf("The locked page names the Wagtail pump.", PASSWORD)
     document_id, _ = ended(rest, rest.upload("once.pdf", book, password=PASSWORD))
