@@ -1,8 +1,10 @@
 """``python -m tests.benchmarks.long_pdf``: what a PDF of 2,000 pages takes of the memory.
 
 A real service on a home of its own reads one PDF, whose pages are filled with generated prose,
-until it can be searched. Looked at five times a second: the resident memory of the service and
-of all its children together, pages that they share counted in each. Needs Linux.
+until it can be searched; with ``--scan`` they are pictures of it, which Tesseract has to read:
+that takes seconds a page, so take fewer ``--pages``. Looked at five times a second: the resident
+memory of the service and of all its children together, pages that they share counted in each.
+Needs Linux.
 """
 
 from __future__ import annotations
@@ -22,18 +24,21 @@ from ingest.parse.watch import usage
 from tests.benchmarks import corpus
 from tests.crash.service import Service
 from tests.pdfs import pdf, prose
+from tests.scans import drawing, scan
 
 _LINES, _WIDTH = 42, 90
+_LINES_OF_SCAN, _WIDTH_OF_SCAN = 26, 48  # A5
 _MOST_MB = 1_500
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=2_000)
+    parser.add_argument("--scan", action="store_true", help="pictures of pages, without text")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ibidem-long-") as folder:
-        figures = measure(Path(folder), arguments.pages)
+        figures = measure(Path(folder), arguments.pages, scanned=arguments.scan)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
     for name, value in figures.items():
@@ -41,10 +46,10 @@ def main() -> None:
     sys.exit(int(figures["peak_mb"] > _MOST_MB or figures["status"] != "ready"))
 
 
-def measure(work: Path, pages: int) -> dict[str, object]:
+def measure(work: Path, pages: int, *, scanned: bool) -> dict[str, object]:
     """Read one PDF of so many pages; what that took, in megabytes and seconds."""
     file = work / "long.pdf"
-    file.write_bytes(pdf(*map(_page, range(pages))))
+    file.write_bytes(pdf(*map(_scan if scanned else _page, range(pages))))
     service = Service(home=work / "home")
     service.spawn()
     try:
@@ -86,16 +91,24 @@ def measure(work: Path, pages: int) -> dict[str, object]:
 
 
 def _page(number: int) -> str:
+    return prose(54, 750, _text(number, _WIDTH), size=11)
+
+
+def _scan(number: int) -> str:
+    return drawing(scan(_text(number, _WIDTH_OF_SCAN)[:_LINES_OF_SCAN]), 420, 595)
+
+
+def _text(number: int, width: int) -> list[str]:
     words = (word for one in corpus.prose(random.Random(number)) for word in one.split())
     lines, row = [f"Page {number + 1}"], ""
     for word in words:
-        if len(row) + len(word) > _WIDTH:
+        if len(row) + len(word) > width:
             lines.append(row)
             row = ""
         if len(lines) == _LINES:
             break
         row += f"{word} "
-    return prose(54, 750, lines, size=11)
+    return lines
 
 
 if __name__ == "__main__":
