@@ -29,6 +29,7 @@ from rag.indexes import Indexes
 from rag.models import prompts
 from rag.models.budget import BudgetLimits, Budgets
 from rag.models.engine import Engine
+from rag.models.limits import read_limits
 from rag.models.monitor import Monitor
 from rag.models.observe import Observers
 from rag.models.pages import Look
@@ -269,6 +270,7 @@ def _build(
         meter=Observers([monitor, catalog.usage]),
         pricing=load_pricing(settings.pricing) if settings.pricing else Pricing(),
         tracer=tracer,
+        limits=read_limits(settings.limits) if settings.limits else {},
         detector=_detector(settings.redact),
         look=_look(settings.page_images, catalog, originals),
     )

@@ -34,6 +34,7 @@ class Settings:
     openai_api_key: str | None = None
     anthropic_api_key: str | None = None
     compatible_api_key: str | None = None
+    limits: str | None = None
     pricing: Path | None = None
     redact: str = "none"
     page_images: int | None = None

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rag.errors import RateLimited
+from rag.errors import ConfigurationError, RateLimited
 
 _MINUTE = 60.0
+_LIMITS = re.compile(
+    r"(?P<provider>[^=;\s]+)=(?P<concurrent>[1-9]\d{0,3})"
+    r"(?:,(?P<calls>[1-9]\d{0,8})/min)?(?:,(?P<tokens>[1-9]\d{0,11})tok/min)?",
+    re.ASCII,
+)
 
 
 class Limits:
@@ -49,6 +55,30 @@ class Limits:
             yield
         finally:
             self._places.release()
+
+
+def read_limits(text: str) -> dict[str, Limits]:
+    """Limits by provider, from ``openai=200,500/min,100000tok/min;anthropic=50``.
+
+    Raises:
+        ConfigurationError: It has another form.
+    """
+    limits: dict[str, Limits] = {}
+    for one in text.split(";"):
+        match = _LIMITS.fullmatch(one.strip())
+        if match is None:
+            raise ConfigurationError(
+                "IBIDEM_LIMITS names for each provider how many calls it takes at once, and a "
+                "minute's calls and tokens if need be, parted by semicolons, such as "
+                "openai=200,500/min,100000tok/min;http://localhost:8000/v1=8."
+            )
+        calls, tokens = match["calls"], match["tokens"]
+        limits[match["provider"]] = Limits(
+            concurrent=int(match["concurrent"]),
+            calls_per_minute=float(calls) if calls else None,
+            tokens_per_minute=float(tokens) if tokens else None,
+        )
+    return limits
 
 
 class _Bucket:

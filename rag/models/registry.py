@@ -120,7 +120,9 @@ class _Models:
             return self._one(name)
         samples = int(match["samples"])
         if not 2 <= samples <= MOST_SAMPLES:
-            raise ConfigurationError(f"{name}: a vote takes 2 to {MOST_SAMPLES} samples.")
+            raise ConfigurationError(
+                f"{masked_url(name)}: a vote takes 2 to {MOST_SAMPLES} samples."
+            )
         if match["model"] == "offline":
             raise ConfigurationError(
                 f"{name}: the offline engine says the same each time; let a language model vote."
@@ -178,7 +180,9 @@ def _window(name: str) -> tuple[str, int | None]:
             )
         return name, None
     if (tokens := int(match["tokens"])) < _SMALLEST_WINDOW:
-        raise ConfigurationError(f"{name}: a window has at least {_SMALLEST_WINDOW} tokens.")
+        raise ConfigurationError(
+            f"{masked_url(name)}: a window has at least {_SMALLEST_WINDOW} tokens."
+        )
     return match["model"], tokens
 
 
@@ -225,7 +229,7 @@ def _connect(name: str, resources: Resources) -> ChatBackend:
         return CompatibleChat(model, base_url=url, api_key=resources.compatible_api_key)
     if kind == "local" and model and not url:
         return _local(model)
-    raise ConfigurationError(f"No engine {name!r}; there are: {KNOWN}.")
+    raise ConfigurationError(f"No engine {masked_url(name)!r}; there are: {KNOWN}.")
 
 
 def _local(spec: str) -> ChatBackend:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, RateLimited
 from rag.guard import PatternDetector
 from rag.models.chat.redacting import RedactingChat
+from rag.models.limits import read_limits
 from rag.models.registry import Resources, open_backend, open_engine
 from tests.fakes import HashingEmbedder
 
@@ -123,3 +125,41 @@ def test_only_models_elsewhere_are_kept_from_what_is_private(name: str, hides: b
     resources = replace(RESOURCES, detector=PatternDetector(["email"]))
     assert isinstance(open_backend(name, resources), RedactingChat) is hides
     assert not isinstance(open_backend(name, RESOURCES), RedactingChat)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "compatible:@http://user:S3CRET@host/v1",
+        "vote:99:compatible:m@http://user:S3CRET@host/v1",
+        "compatible:m@http://user:S3CRET@host/v1#window=5",
+    ],
+)
+def test_a_mistyped_name_does_not_tell_its_password(name: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_engine(name, RESOURCES)
+    assert "S3CRET" not in caught.value.message
+
+
+def test_limits_are_set_by_provider() -> None:
+    limits = read_limits("openai=2,60/min,1000tok/min; http://localhost:8000/v1=1")
+    soon = time.monotonic() + 0.05
+    of_hosted, one = limits["openai"], limits["http://localhost:8000/v1"]
+    with (
+        of_hosted.place(900, deadline=soon),
+        pytest.raises(RateLimited, match="a minute"),
+        of_hosted.place(900, deadline=soon),
+    ):
+        raise AssertionError("there are no more tokens")
+    with (
+        one.place(10**9, deadline=soon),
+        pytest.raises(RateLimited, match="under way"),
+        one.place(1, deadline=soon),
+    ):
+        raise AssertionError("there is one place")
+
+
+@pytest.mark.parametrize("text", ["openai", "openai=0", "openai=2,5", "=3", "openai=1;", "a=1/min"])
+def test_limits_of_another_form_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="IBIDEM_LIMITS"):
+        read_limits(text)
