@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -174,6 +175,36 @@ def test_the_model_is_let_go_when_idle(folder: Path) -> None:
         time.sleep(0.05)
     assert not chat.is_loaded
     chat.complete(request(max_output_tokens=4), timeout=60)
+
+
+def test_a_revision_is_what_the_files_hold(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile))
+    chat = LocalChat(str(copy), idle_s=600)
+    before = chat.revision
+    assert before == LocalChat(str(folder)).revision
+    (copy / "config.json").write_text((copy / "config.json").read_text() + " ")
+    assert chat.revision != before
+    chat.complete(request(max_output_tokens=4), timeout=60)
+    loaded = chat.revision
+    (copy / "config.json").write_text((copy / "config.json").read_text() + " ")
+    assert chat.revision == loaded, "of the model in memory"
+    assert LocalChat(str(copy)).revision != loaded
+
+
+def test_the_revision_of_a_model_in_the_cache_is_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path), raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    revisions = set()
+    for commit in ("a" * 40, "b" * 40):
+        model = tmp_path / "models--some--model"
+        (model / "refs").mkdir(parents=True, exist_ok=True)
+        (model / "refs/main").write_text(commit)
+        (model / "snapshots" / commit).mkdir(parents=True)
+        (model / "snapshots" / commit / "config.json").write_text("{}")
+        revisions.add(LocalChat("some/model").revision)
+    assert len(revisions) == 2
 
 
 def test_a_model_without_template_is_asked_plainly(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 import time
@@ -10,12 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 
 from rag.errors import ConfigurationError, ModelError, ModelRejected, ModelTimeout, ModelUnavailable
 from rag.models.chat import ChatReply, ChatRequest
 from rag.models.chat.local_model import LocalModel, LocalSettings
+from rag.models.chat.local_revision import model_revision
 
 _GATHER_S = 0.02
 _IDLE_S = 600.0
@@ -56,6 +54,7 @@ class LocalChat:
         self._queue: queue.Queue[_Waiting] = queue.Queue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._loaded: str | None = None
 
     @property
     def id(self) -> str:
@@ -63,18 +62,10 @@ class LocalChat:
         adapter = f"+{self._settings.adapter.name}" if self._settings.adapter else ""
         return f"local:{self._name}{adapter}"
 
-    @cached_property
+    @property
     def revision(self) -> str:
-        """Its files and the adapter's, by name, size and time, and how it is quantized."""
-        folders = [Path(self._name), self._settings.adapter]
-        files = [
-            (path.name, path.stat().st_size, path.stat().st_mtime_ns)
-            for folder in folders
-            if folder is not None and folder.is_dir()
-            for path in sorted(folder.iterdir())
-        ]
-        told = f"{self._settings.bits} {files}"
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        """Of the model in memory, or of the one that would be loaded now."""
+        return self._loaded or model_revision(self._name, self._settings)
 
     @property
     def is_loaded(self) -> bool:
@@ -108,12 +99,14 @@ class LocalChat:
             if not batch:
                 with self._lock:
                     if self._queue.empty():
-                        self._thread = None
+                        self._thread = self._loaded = None
                         return
                 continue
             try:
                 if model is None:
+                    found = model_revision(self._name, self._settings)
                     model = self._load(self._name, self._settings)
+                    self._loaded = found
                 self._answer(model, batch)
             except ModelError as error:
                 _fail(batch, error)
