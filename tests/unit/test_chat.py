@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 from PIL import Image as pillow
 
+from rag.catalog import Catalog
 from rag.errors import (
     BudgetExceeded,
     MalformedReply,
@@ -75,8 +77,13 @@ def status(code: int, message: str = "no", **headers: str) -> Callable[[], Any]:
 
 def calling(backend: Any, **options: Any) -> tuple[Calls, Meter]:
     meter = Meter()
-    found: dict[str, Any] = {"limits": Limits(), "pricing": Pricing(), "deadline_s": 5.0}
-    return Calls(backend, meter=meter, **(found | options)), meter
+    found: dict[str, Any] = {
+        "meter": meter,
+        "limits": Limits(),
+        "pricing": Pricing(),
+        "deadline_s": 5.0,
+    }
+    return Calls(backend, **(found | options)), meter
 
 
 @pytest.fixture
@@ -240,6 +247,21 @@ def test_each_failure_has_its_error(
 
 
 @every_provider
+@pytest.mark.parametrize(("answer", "expected"), STATUSES)
+def test_no_failure_passes_for_a_reply_or_outlasts_the_deadline(
+    provider: Provider, answer: Callable[[], Any], expected: type[ModelError]
+) -> None:
+    backend, ledger = answering(provider, answer)
+    calls, meter = calling(backend, deadline_s=0.5)
+    started = time.monotonic()
+    with pytest.raises(expected):
+        calls.call(REQUEST)
+    assert time.monotonic() - started < 1.0
+    metered = meter.read()[backend.id]
+    assert metered.calls == sum(metered.failures.values()) == len(ledger.requests)
+
+
+@every_provider
 def test_nobody_there(provider: Provider) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -329,7 +351,7 @@ def test_no_fault_outlasts_its_time(
         backend = provider.backend(base_url=address)
         started = time.monotonic()
         with pytest.raises(ModelTimeout):
-            backend.complete(REQUEST, timeout=0.8)
+            calling(backend, deadline_s=0.8)[0].call(REQUEST)
         assert time.monotonic() - started < 1.3
 
 
@@ -392,22 +414,24 @@ def test_nobody_waits_longer_than_the_deadline(pauses: list[float]) -> None:
     assert not pauses
 
 
-def test_the_meter_agrees_with_the_ledger() -> None:
-    backend, ledger = answering(
-        PROVIDERS[1], says(PROVIDERS[1], "a", tokens=Tokens(input=1000, output=100, cached=400))
-    )
-    pricing = Pricing([Price(model="anthropic:", input=3.0, output=15.0, cached=0.3)])
-    calls, meter = calling(backend, pricing=pricing)
-    threads = [threading.Thread(target=calls.call, args=(REQUEST,)) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    metered = meter.read()[backend.id]
-    assert metered.calls == len(ledger.requests) == 20
-    assert metered.tokens == Tokens(input=20_000, output=2_000, cached=8_000)
+@every_provider
+def test_the_books_agree_with_the_provider_under_faults(
+    provider: Provider, catalog: Catalog, pauses: list[float]
+) -> None:
+    tokens = Tokens(input=1000, output=100, cached=400)
+    faults = [status(503), status(429), status(500)] * 5
+    backend, ledger = answering(provider, *faults, says(provider, "a", tokens=tokens))
+    pricing = Pricing([Price(model=f"{provider.name}:", input=3.0, output=15.0, cached=0.3)])
+    calls, _ = calling(backend, pricing=pricing, meter=catalog.usage, deadline_s=60.0)
+    with ThreadPoolExecutor(20) as threads:
+        called = list(threads.map(lambda _: calls.call(REQUEST), range(20)))
+    (used,) = catalog.usage.read("default", since=catalog.usage.today)
+    failed = sum(used.failures.values())
+    assert used.calls == len(ledger.requests) == sum(one.attempts for one in called)
+    assert used.calls - failed == 20
+    assert used.tokens == Tokens(input=20_000, output=2_000, cached=8_000)
     each = (600 * 3.0 + 400 * 0.3 + 100 * 15.0) / 1e6
-    assert metered.cost_usd == pytest.approx(20 * each)
+    assert used.cost_usd == pytest.approx(20 * each)
 
 
 @every_provider
