@@ -44,7 +44,8 @@ class Budget:
         self._elsewhere = spent
         self._here = 0.0
         self._reserved = 0.0
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
+        """Held while what was set aside gives way to what is written down."""
 
     @property
     def spent_usd(self) -> float:
@@ -62,7 +63,7 @@ class Budget:
                 f"The budget for {self._what} cannot be kept: the model has no known price. "
                 "Add it to the file that IBIDEM_PRICING names, or take the budget away."
             )
-        with self._lock:
+        with self.lock:
             spent = self.spent_usd
             # A call that costs nothing is within every budget, also one that is overdrawn.
             if estimate_usd and spent + self._reserved + estimate_usd > self._limit:
@@ -81,35 +82,46 @@ class Budget:
         """
         if cost_usd is None:
             return
-        with self._lock:
+        with self.lock:
             self._reserved -= reserved_usd
             self._here += cost_usd
 
 
 @dataclass(slots=True)
 class Cost:
-    """What a call within `reserved` turned out to cost; ``None`` if nobody knows."""
+    """What a call within `reserved` turned out to cost; ``None`` if nobody knows.
+
+    ``write`` writes it down where the budgets look it up.
+    """
 
     usd: float | None = 0.0
+    write: Callable[[], None] = lambda: None
 
 
 @contextmanager
 def reserved(budgets: Sequence[Budget], estimate_usd: float | None) -> Iterator[Cost]:
     """Reserve in every budget, or in none; settled on leaving by the yielded cost.
 
+    Nobody who reserves meanwhile sees a cost both written down and still set aside, nor neither.
+
     Raises:
         BudgetExceeded: One of them has not enough left.
     """
     cost = Cost()
-    with ExitStack() as stack:
+    aside: list[tuple[Budget, float]] = []
+    try:
         for budget in budgets:
-            aside = budget.reserve(estimate_usd)
-            stack.callback(_settle, budget, aside, cost)
+            aside.append((budget, budget.reserve(estimate_usd)))
         yield cost
-
-
-def _settle(budget: Budget, aside: float, cost: Cost) -> None:
-    budget.settle(aside, cost.usd)
+    finally:
+        with ExitStack() as held:
+            for budget, _ in aside:
+                held.enter_context(budget.lock)
+            try:
+                cost.write()
+            finally:
+                for budget, amount in aside:
+                    budget.settle(amount, cost.usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Around one call: budget, limit, retry, meter.
 
 This is the only place that repeats a call. What may pass (a full provider, a lost connection)
-is tried again until the deadline; what will not (a refused key, a wrong request) is not.
+is tried again, a full provider until the deadline and a silent one a few times; what will not
+(a refused key, a wrong request) is not.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from rag.errors import MalformedReply, ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from rag.models.budget import Budget, reserved
@@ -32,6 +34,8 @@ _LONGEST_RETRY_AFTER_S = 30.0
 _SHORTEST_CALL_S = 0.05
 # What answers with nothing of sense may do so every time, and be paid for it every time.
 _MOST_MALFORMED = 1
+# Somebody waits for the answer, and another engine may have it sooner.
+_MOST_UNREACHABLE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +148,7 @@ class Calls:
         started = time.monotonic()
         deadline = started + self._deadline_s
         spent = Usage()
-        attempts = malformed = 0
+        attempts = malformed = unreachable = 0
         pause = _FIRST_PAUSE_S
         try:
             while True:
@@ -155,9 +159,10 @@ class Calls:
                     took = time.monotonic() - started
                     return Called(reply=said, attempts=attempts, spent=spent, seconds=took)
                 malformed += isinstance(said, MalformedReply)
+                unreachable += not isinstance(said, RateLimited)
                 wait = _wait(said, pause)
                 late = time.monotonic() + wait + _SHORTEST_CALL_S > deadline
-                if late or malformed > _MOST_MALFORMED:
+                if late or malformed > _MOST_MALFORMED or unreachable == _MOST_UNREACHABLE:
                     raise said
                 time.sleep(wait)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -176,14 +181,19 @@ class Calls:
         estimate = self._pricing.cost(self.backend.id, most) if budgets else 0.0
         tokens = most.input + most.output
         with reserved(budgets, estimate) as cost, self._limits.place(tokens, deadline=deadline):
-            said, used = self._once(request, deadline, purpose)
-            cost.usd = used.cost_usd
+            said, attempt = self._once(request, deadline, purpose)
+            cost.usd = attempt.cost_usd
+            cost.write = partial(self.meter.tell, attempt)
+        taken = attempt.tokens
+        used = Usage(
+            input_tokens=taken.input, output_tokens=taken.output, cost_usd=attempt.cost_usd
+        )
         return said, used
 
     def _once(
         self, request: ChatRequest, deadline: float, purpose: Purpose
-    ) -> tuple[ChatReply | ModelError, Usage]:
-        """What one attempt brings; the meter is told of it."""
+    ) -> tuple[ChatReply | ModelError, Attempt]:
+        """What one attempt brings, and what the meter is to be told of it."""
         model = self.backend.id
         began = time.monotonic()
         if (left := deadline - began) < _SHORTEST_CALL_S:
@@ -193,18 +203,15 @@ class Calls:
         except ModelError as error:
             said = error
         tokens, cost = self._taken(request, said)
-        self.meter.tell(
-            Attempt(
-                model=model,
-                purpose=purpose,
-                seconds=time.monotonic() - began,
-                finish=said.finish if isinstance(said, ChatReply) else None,
-                tokens=tokens,
-                cost_usd=cost,
-                error=said.code if isinstance(said, ModelError) else None,
-            )
+        return said, Attempt(
+            model=model,
+            purpose=purpose,
+            seconds=time.monotonic() - began,
+            finish=said.finish if isinstance(said, ChatReply) else None,
+            tokens=tokens,
+            cost_usd=cost,
+            error=said.code if isinstance(said, ModelError) else None,
         )
-        return said, Usage(input_tokens=tokens.input, output_tokens=tokens.output, cost_usd=cost)
 
     def _taken(
         self, request: ChatRequest, said: ChatReply | ModelError

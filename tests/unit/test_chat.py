@@ -406,6 +406,14 @@ def test_what_will_not_pass_is_not_tried_again(
     assert not pauses
 
 
+def test_what_cannot_be_reached_is_given_up_soon(pauses: list[float]) -> None:
+    backend, ledger = answering(PROVIDERS[0], *[status(503)] * 9)
+    with pytest.raises(ModelUnavailable):
+        calling(backend, deadline_s=500.0)[0].call(REQUEST)
+    assert len(ledger.requests) == 4
+    assert sum(pauses) < 5
+
+
 def test_nobody_waits_longer_than_the_deadline(pauses: list[float]) -> None:
     backend, ledger = answering(PROVIDERS[0], status(429, **{"retry-after": "200"}))
     with pytest.raises(RateLimited):
