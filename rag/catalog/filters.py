@@ -62,7 +62,8 @@ class _Number(sa.types.TypeDecorator[float]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        kind = sa.Numeric() if dialect.name == "postgresql" else sa.Float()
+        # To SQLAlchemy's Float, SQLite's numbers are all floats: larger integers would be rounded.
+        kind = sa.Numeric() if dialect.name == "postgresql" else sa.types.NullType()
         return dialect.type_descriptor(kind)
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:

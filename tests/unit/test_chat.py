@@ -427,7 +427,8 @@ def test_the_books_agree_with_the_provider_under_faults(
     provider: Provider, catalog: Catalog, pauses: list[float]
 ) -> None:
     tokens = Tokens(input=1000, output=100, cached=400)
-    faults = [status(503), status(429), status(500)] * 5
+    # No more of the first two than any one call bears.
+    faults = [status(503), status(500), status(503), *[status(429)] * 12]
     backend, ledger = answering(provider, *faults, says(provider, "a", tokens=tokens))
     pricing = Pricing([Price(model=f"{provider.name}:", input=3.0, output=15.0, cached=0.3)])
     calls, _ = calling(backend, pricing=pricing, meter=catalog.usage, deadline_s=60.0)

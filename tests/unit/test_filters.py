@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rag.catalog import Catalog
@@ -88,6 +88,9 @@ def matches(filter: Mapping[str, Any], metadata: Mapping[str, Any]) -> bool:
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example(metadata=[{"party": 2**53}], filter={"party": {"$eq": 2**53 + 1}})
+@example(metadata=[{"party": 2**53 + 1}], filter={"party": {"$in": [2**53]}})
+@example(metadata=[{"party": 2**53}], filter={"party": {"$gte": 2**53 + 1}})
 @given(metadata=st.lists(METADATA, min_size=1, max_size=8), filter=FILTER)
 def test_sql_and_python_agree(catalog: Catalog, metadata: list[Any], filter: Any) -> None:
     collection = make_collection(catalog, f"c{len(catalog.collections.all(TENANT))}")
