@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -24,6 +22,7 @@ from api.commands.common import (
     show_table,
     target,
 )
+from api.commands.progress import Display, display_of
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -156,7 +155,7 @@ def ingest_files(
         _make_collection(client, collection)
     intake = Intake(client=client, collection=collection, metadata=fields, password=password)
     try:
-        with _display(len(files)) as display:
+        with display_of(len(files)) as display:
             _drive(intake, files, display)
     except KeyboardInterrupt:
         note(
@@ -221,7 +220,7 @@ def _pin(client: Client, collection: str, engine: str) -> None:
 
 
 def _drive(
-    intake: Intake, files: Iterable[tuple[Path, Mapping[str, Any] | None]], display: _Display
+    intake: Intake, files: Iterable[tuple[Path, Mapping[str, Any] | None]], display: Display
 ) -> None:
     looked = time.monotonic()
     for file, source in files:
@@ -236,7 +235,7 @@ def _drive(
             time.sleep(_LOOK_S)
 
 
-def _look(intake: Intake, display: _Display) -> bool:
+def _look(intake: Intake, display: Display) -> bool:
     """Show what has come on; whether a file came to its end."""
     before = len(intake.outcomes)
     ended = intake.look()
@@ -245,75 +244,6 @@ def _look(intake: Intake, display: _Display) -> bool:
         display.finished(outcome)
     display.chunks(intake.outcomes)
     return bool(ended)
-
-
-class _Display(Protocol):
-    """Where progress is told."""
-
-    def found(self, count: int) -> None:
-        """So many more files were found inside others."""
-
-    def finished(self, outcome: Outcome) -> None:
-        """A file has come to its end."""
-
-    def chunks(self, outcomes: Sequence[Outcome]) -> None:
-        """How far all of them are."""
-
-
-class _Lines:
-    """Progress for a log: a line for each file."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-
-    def found(self, count: int) -> None:
-        self._total += count
-
-    def finished(self, outcome: Outcome) -> None:
-        self._done += 1
-        what = f"ready, {outcome.chunks} chunks" if outcome.status == "ready" else outcome.status
-        note(f"[{self._done}/{self._total}] {plain(outcome.path)}: {what}")
-
-    def chunks(self, outcomes: Sequence[Outcome]) -> None:
-        """Lines tell of whole files only."""
-
-
-class _Bars:
-    """Progress for a person: bars of documents and of chunks."""
-
-    def __init__(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn as Elapsed
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed())
-        self.progress = Progress(*columns, console=Console(stderr=True))
-        self._documents = self.progress.add_task("documents", total=total)
-        self._chunks = self.progress.add_task("chunks", total=None)
-        self._total = total
-
-    def found(self, count: int) -> None:
-        self._total += count
-        self.progress.update(self._documents, total=self._total)
-
-    def finished(self, outcome: Outcome) -> None:
-        self.progress.advance(self._documents)
-
-    def chunks(self, outcomes: Sequence[Outcome]) -> None:
-        done = sum(one.chunks for one in outcomes if one.status != "unchanged")
-        total = sum(one.chunks_total or 0 for one in outcomes)
-        self.progress.update(self._chunks, completed=done, total=total or None)
-
-
-@contextmanager
-def _display(total: int) -> Iterator[_Display]:
-    if not sys.stderr.isatty():
-        yield _Lines(total)
-        return
-    bars = _Bars(total)
-    with bars.progress:
-        yield bars
 
 
 def _fields(given: Sequence[str]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ in the documents is not for the engine to say but for `rag.cite`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -247,3 +247,18 @@ TASKS: Mapping[str, type[Task[Any]]] = {
     "verify": VerifyTask,
 }
 """The types of tasks by the names that users know them by."""
+
+
+def evidence_in(value: Any) -> Iterator[Evidence]:
+    """All that the value of a task claims to rest on."""
+    if isinstance(value, Evidence):
+        yield value
+    elif is_dataclass(value):
+        for one in fields(value):
+            yield from evidence_in(getattr(value, one.name))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from evidence_in(inner)
+    elif isinstance(value, tuple):
+        for inner in value:
+            yield from evidence_in(inner)

@@ -140,7 +140,9 @@ TEXTS = st.lists(WORDS, max_size=60).map(" ".join) | st.text(max_size=80)
 @given(st.lists(TEXTS, max_size=4))
 def test_every_quote_stands_at_its_place(texts: list[str]) -> None:
     for task in tasks(passages(*texts)):
-        run(task)
+        for one in evidence(run(task).value):
+            text = task.passages[one.passage].text
+            assert text[one.hint : one.hint + len(one.quote)] == one.quote
 
 
 @pytest.mark.parametrize("text", ["", " \n", ".", "a", "因此", "| | |", "\ufeff", "No."])

@@ -6,14 +6,14 @@ What was asked, in which order and why, goes with the outcome.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from rag.errors import BudgetExceeded, ModelError
 from rag.models.chat import Tokens
 from rag.models.engine import Context, Engine
 from rag.models.policy.grounds import Grounds
-from rag.models.tasks import Evidence, ExtractTask, Outcome, Task, Value
+from rag.models.tasks import ExtractTask, Outcome, Task, Value, evidence_in
 from rag.models.tokens import estimated_tokens
 from rag.types import Decision, Usage
 
@@ -130,7 +130,7 @@ class RoutingEngine:
             outcome = engine.run(task, context)
         except ModelError as error:
             return replace(tried, error=error, doubt=error.message)
-        quoted = list(_evidence(outcome.value))
+        quoted = list(evidence_in(outcome.value))
         founded = not quoted or bool(grounds.of(quoted))
         doubt = None
         if not founded:
@@ -202,21 +202,6 @@ def _chosen(tried: Sequence[_Tried[Value]], passed_over: Sequence[Decision]) -> 
         notes=(*notes, *taken.outcome.notes),
         decisions=(*passed_over, *asked, *taken.outcome.decisions),
     )
-
-
-def _evidence(value: Any) -> Iterator[Evidence]:
-    """All that a value claims to rest on."""
-    if isinstance(value, Evidence):
-        yield value
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _evidence(getattr(value, field.name))
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _evidence(inner)
-    elif isinstance(value, (tuple, list)):
-        for inner in value:
-            yield from _evidence(inner)
 
 
 def _depth(schema: Any) -> int:
