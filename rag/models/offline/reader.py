@@ -1,7 +1,7 @@
 """The reader at work: where a passage answers, whether it does, and what it supports.
 
-A model folder holds ``reader.onnx`` (see `rag.models.offline.training.export`) and
-``tokenizer.json``. Passages longer than a window are read in windows that overlap. Each window
+Its folder is described in `rag.models.offline.folder`; `rag.models.offline.training.export`
+makes the network. Passages longer than a window are read in windows that overlap. Each window
 is one single-threaded run, several at once: int8 activations share one scale per run, and a
 reading shall not depend on what is read beside it.
 """
@@ -19,14 +19,13 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from rag.errors import ConfigurationError
+from rag.models.offline.folder import NETWORK, TOKENIZER, read_card
+from rag.types import Span
 
 if TYPE_CHECKING:
     from rag.types import FloatMatrix
 
-LENGTH = 256
-STRIDE = 96
-"""Tokens of a window, and how many of them two windows of one passage share."""
-
+# As in training, and never more than a quarter of a window.
 _MOST_QUESTION_TOKENS = 64
 _LONGEST_ANSWER_TOKENS = 40
 
@@ -61,8 +60,9 @@ class Reader:
         """Load the model of a folder.
 
         Raises:
-            ConfigurationError: It cannot be loaded.
+            ConfigurationError: It cannot be loaded, or its files are not those of its card.
         """
+        self.card = read_card(folder)
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
@@ -71,16 +71,18 @@ class Reader:
         options.log_severity_level = 3
         options.enable_mem_pattern = False
         try:
-            definition = (folder / "tokenizer.json").read_text(encoding="utf-8")
+            definition = (folder / TOKENIZER).read_text(encoding="utf-8")
             self._session: Any = onnxruntime.InferenceSession(
-                folder / "reader.onnx", options, providers=["CPUExecutionProvider"]
+                folder / NETWORK, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise ConfigurationError(f"Cannot load the reader in {folder}: {error}") from error
         self._pairs = _tokenizer(definition)
-        self._pairs.enable_truncation(LENGTH, stride=STRIDE, strategy="only_second")
+        self._pairs.enable_truncation(
+            self.card.length, stride=self.card.stride, strategy="only_second"
+        )
         self._texts = _tokenizer(definition)
-        self._texts.enable_truncation(_MOST_QUESTION_TOKENS)
+        self._texts.enable_truncation(min(_MOST_QUESTION_TOKENS, self.card.length // 4))
         self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="reader")
 
     def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
@@ -88,6 +90,22 @@ class Reader:
         return [
             max(map(_reading, windows), key=lambda one: one.span + one.relevant)
             for windows in self._scored([(question, passage) for passage in passages])
+        ]
+
+    def read_each(
+        self, question: str, passages: Sequence[str], stretches: Sequence[Sequence[Span]]
+    ) -> list[list[Reading]]:
+        """The likeliest answer within each of some stretches of each passage.
+
+        A stretch that no window holds a token of has the empty answer, infinitely unlikely.
+        """
+        scored = self._scored([(question, passage) for passage in passages])
+        return [
+            [
+                max((_reading(one, stretch) for one in windows), key=lambda one: one.span)
+                for stretch in of_passage
+            ]
+            for windows, of_passage in zip(scored, stretches, strict=True)
         ]
 
     def support(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -124,12 +142,19 @@ def _tokenizer(definition: str) -> Tokenizer:
     return tokenizer
 
 
-def _reading(scores: _Scores) -> Reading:
-    """The best pair of first and last token; an empty passage has the empty answer."""
-    own = [place for place, part in enumerate(scores.encoding.sequence_ids) if part == 1]
-    none = float(scores.spans[0].sum())
+def _reading(scores: _Scores, within: Span | None = None) -> Reading:
+    """The best pair of first and last token; where there is no token, the empty answer."""
+    offsets = scores.encoding.offsets
+    own = [
+        place
+        for place, part in enumerate(scores.encoding.sequence_ids)
+        if part == 1
+        and (within is None or within.start <= offsets[place][0] < offsets[place][1] <= within.end)
+    ]
     if not own:
-        return Reading(start=0, end=0, span=-np.inf, relevant=scores.relevant)
+        place = within.start if within is not None else 0
+        return Reading(start=place, end=place, span=-np.inf, relevant=scores.relevant)
+    none = float(scores.spans[0].sum())
     starts, ends = scores.spans[own[0] : own[-1] + 1].T
     pairs = starts[:, None] + ends[None, :]
     width = len(own)
@@ -137,7 +162,6 @@ def _reading(scores: _Scores) -> Reading:
     allowed &= ~np.triu(allowed, _LONGEST_ANSWER_TOKENS)
     pairs = np.where(allowed, pairs, -np.inf)
     first, last = divmod(int(pairs.argmax()), width)
-    offsets = scores.encoding.offsets
     return Reading(
         start=offsets[own[0] + first][0],
         end=offsets[own[0] + last][1],

@@ -11,6 +11,7 @@ import torch
 
 from rag.embedding.packaged import packaged_model
 from rag.embedding.registry import open_embedder
+from rag.models.offline.folder import NETWORK, TOKENIZER, write_card
 from rag.models.offline.training.export import graph
 from rag.models.offline.training.fit import Plan, fit
 from rag.models.offline.training.negatives import mine
@@ -59,8 +60,9 @@ def main() -> None:
     for name, int8 in (("fp32", False), ("int8", True)):
         target = options.work / name
         target.mkdir(exist_ok=True)
-        (target / "reader.onnx").write_bytes(graph(reader, folder, int8=int8))
-        shutil.copy(folder / "tokenizer.json", target)
+        (target / NETWORK).write_bytes(graph(reader, folder, int8=int8))
+        shutil.copy(folder / TOKENIZER, target)
+        write_card(target, {}, length=options.length, stride=options.stride)
         _say(f"written: {target}")
 
 
