@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Any
 
 from rag.models.calls import Calls, Meter
@@ -45,8 +45,17 @@ class Kept:
     def get(self, tenant: str, key: str) -> ChatReply | None:
         return self.replies.get((tenant, key))
 
-    def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
+    def put(
+        self,
+        tenant: str,
+        key: str,
+        reply: ChatReply,
+        *,
+        documents: Set[str],
+        also: Callable[[], None],
+    ) -> None:
         assert documents == {"d1"}
+        also()
         self.replies[tenant, key] = reply
 
     def last_failed(self, tenant: str, task: str) -> int:

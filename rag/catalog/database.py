@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,15 @@ _ADVISORY = 0x1B1DE
 """The first half of the keys of our advisory locks on PostgreSQL; the second says which."""
 _OWNER_LOCK = 0
 _DISK_FULL = "53100"
+_LEVEL = "synchronous"
 _log = logging.getLogger(__name__)
+
+
+class _Mine(threading.local):
+    """The write transaction that a thread is in."""
+
+    connection: sa.Connection | None = None
+    durable = False
 
 
 class Database:
@@ -39,6 +47,7 @@ class Database:
         """Over an engine; databases that share a server's differ in ``writers_lock``."""
         self.engine = engine
         self._writing = threading.Lock()
+        self._mine = _Mine()
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._reader = engine
         if not self._is_sqlite:
@@ -83,6 +92,16 @@ class Database:
             yield connection
         self._empty_log()
 
+    def value(self, query: sa.Select[Any], parameters: Mapping[str, Any]) -> Any:
+        """The first value that a query brings, or ``None``.
+
+        One statement sees one moment without a transaction around it.
+        """
+        with self._reader.connect() as connection:
+            found = connection.execute(query, parameters).scalar()
+        self._empty_log()
+        return found
+
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
         """A write transaction, committed on leaving, rolled back on an exception.
@@ -90,11 +109,19 @@ class Database:
         A commit that is not ``durable`` survives the death of the process, but not a power
         failure until a later durable commit: commits reach the disk in their order.
 
+        What the same thread writes meanwhile is a part of it: both are stored, or neither.
+
         Raises:
             StorageFull: the disk is full; nothing of the transaction was stored.
         """
+        mine = self._mine
+        if mine.connection is not None:
+            assert mine.durable or not durable  # noqa: S101 - it would not survive what is said
+            yield mine.connection
+            return
         # Within the process writers queue on the lock, because SQLite's own waiting polls.
         with self._writing, self.engine.connect() as connection:
+            mine.connection, mine.durable = connection, durable
             try:
                 self._begin_write(connection, durable)
                 yield connection
@@ -109,12 +136,16 @@ class Database:
             except BaseException:
                 connection.rollback()
                 raise
+            finally:
+                mine.connection = None
         self._empty_log()
 
     def _begin_write(self, connection: sa.Connection, durable: bool) -> None:
         if self._is_sqlite:
             level = "FULL" if durable else "NORMAL"
-            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+            if connection.info.get(_LEVEL, "FULL") != level:
+                connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+                connection.info[_LEVEL] = level
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             return
         if not durable:

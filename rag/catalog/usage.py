@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -73,18 +74,9 @@ class UsageLedger:
         Batches under way count with what they may cost, whatever the day: it is spent when
         they end.
         """
-        c, waiting = t.usage.c, t.model_batches.c
-        done = sa.select(sa.func.coalesce(sa.func.sum(c.cost_usd), 0.0))
-        aside = sa.select(sa.func.coalesce(sa.func.sum(waiting.estimate_usd), 0.0))
-        if day is not None:
-            done = done.where(c.day == day.isoformat())
-        if key is not None:
-            done, aside = done.where(c.key == key), aside.where(waiting.key == key)
-        if job is not None:
-            done, aside = done.where(c.job == job), aside.where(waiting.job == job)
-        with self._db.read() as connection:
-            sums = (connection.execute(query).scalar_one() for query in (done, aside))
-            return float(sum(sums))
+        asked = {"day": day.isoformat() if day else None, "key": key, "job": job}
+        given = {name: value for name, value in asked.items() if value is not None}
+        return float(self._db.value(_spent(frozenset(given)), _parameters(given)) or 0.0)
 
     def read(self, tenant: str, *, since: date) -> Sequence[Used]:
         """The sums of a tenant, jobs taken together; the latest day first."""
@@ -113,14 +105,24 @@ def _parameters(values: Mapping[str, Any]) -> dict[str, Any]:
 # Built once: building them takes longer than carrying them out, and each call waits for that.
 _MINE = sa.and_(*(t.usage.c[name] == _given(name) for name in _PLACE))
 _FAILURES = sa.select(t.usage.c.failures).where(_MINE)
-_ADD = (
-    sa.update(t.usage)
-    .where(_MINE)
-    .values(
-        failures=sa.bindparam("failures", type_=t.usage.c.failures.type),
-        **{name: t.usage.c[name] + _given(name) for name in _SUMS},
-    )
+_COUNT = (
+    sa.update(t.usage).where(_MINE).values({name: t.usage.c[name] + _given(name) for name in _SUMS})
 )
+_COUNT_FAILURE = _COUNT.values(failures=sa.bindparam("failures", type_=t.usage.c.failures.type))
+_INSERT = sa.insert(t.usage)
+
+
+@cache
+def _spent(given: frozenset[str]) -> sa.Select[tuple[float]]:
+    """The sum of what was spent, and of what is set aside for batches, by the columns given."""
+    done, aside = sa.func.sum(t.usage.c.cost_usd), sa.func.sum(t.model_batches.c.estimate_usd)
+    sums = (
+        sa.select(sa.func.coalesce(one, 0.0))
+        .where(*(table.c[name] == _given(name) for name in given if name in table.c))
+        .scalar_subquery()
+        for one, table in ((done, t.usage), (aside, t.model_batches))
+    )
+    return sa.select(sum(sums, sa.literal(0.0)))
 
 
 def add(connection: sa.Connection, day: date, event: Attempt) -> None:
@@ -133,10 +135,6 @@ def add(connection: sa.Connection, day: date, event: Attempt) -> None:
         "job": purpose.job or NO_JOB,
         "model": event.model,
     }
-    row = connection.execute(_FAILURES, _parameters(place)).first()
-    failures = dict(row.failures) if row else {}
-    if event.error is not None:
-        failures[event.error] = failures.get(event.error, 0) + 1
     more = {
         "calls": 1,
         "input_tokens": event.tokens.input,
@@ -147,11 +145,16 @@ def add(connection: sa.Connection, day: date, event: Attempt) -> None:
         "unpriced": int(event.cost_usd is None),
         "seconds": event.seconds,
     }
-    if row is None:
-        connection.execute(sa.insert(t.usage), {**place, **more, "failures": failures})
-        return
-    values = {**_parameters(place), **_parameters(more), "failures": failures}
-    connection.execute(_ADD, values)
+    values = {**_parameters(place), **_parameters(more)}
+    if event.error is None:
+        known = connection.execute(_COUNT, values).rowcount
+        failures: dict[str, int] = {}
+    else:
+        failures = connection.execute(_FAILURES, _parameters(place)).scalar() or {}
+        failures = {**failures, event.error: failures.get(event.error, 0) + 1}
+        known = connection.execute(_COUNT_FAILURE, {**values, "failures": failures}).rowcount
+    if not known:
+        connection.execute(_INSERT, {**place, **more, "failures": failures})
 
 
 def _used(row: sa.RowMapping) -> Used:

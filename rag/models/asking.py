@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rag.errors import InvalidOutput, ModelError, ModelRefused, ModelRejected, OutputTruncated
-from rag.models.calls import Calls
+from rag.models.calls import Calls, Keep
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Turn
 from rag.models.engine import Context
 from rag.models.observe import Purpose, Unusable
@@ -182,18 +182,21 @@ class Asking:
             known = self.replies.get(tenant, key)
             if known is not None:
                 return known
-            reply = self._bought(request, purpose)
-            self.replies.put(tenant, key, reply, documents=documents)
-            return reply
+            return self._bought(request, purpose, keep)
+
+        def keep(reply: ChatReply, told: Callable[[], None]) -> None:
+            self.replies.put(tenant, key, reply, documents=documents, also=told)
 
         reply, _ = self.calls.flights.once((tenant, key), bought)
         self.spent.revision = reply.model
         return reply
 
-    def _bought(self, request: ChatRequest, purpose: Purpose) -> ChatReply:
+    def _bought(self, request: ChatRequest, purpose: Purpose, keep: Keep) -> ChatReply:
         spent = self.spent
         try:
-            called = self.calls.call(request, budgets=self.context.budgets, purpose=purpose)
+            called = self.calls.call(
+                request, budgets=self.context.budgets, purpose=purpose, keep=keep
+            )
         except ModelError as error:
             spent.usage += error.usage or Usage()
             raise

@@ -10,9 +10,10 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeAlias
 
 from rag.errors import MalformedReply, ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from rag.models.budget import Budget, reserved
@@ -36,6 +37,10 @@ _SHORTEST_CALL_S = 0.05
 _MOST_MALFORMED = 1
 # Somebody waits for the answer, and another engine may have it sooner.
 _MOST_UNREACHABLE = 4
+
+
+Keep: TypeAlias = Callable[[ChatReply, Callable[[], None]], None]
+"""Keeps a reply; the function it is handed writes down what the reply took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +128,11 @@ class Calls:
         *,
         budgets: Sequence[Budget] = (),
         purpose: Purpose | None = None,
+        keep: Keep = lambda _, tell: tell(),
     ) -> Called:
         """The reply, after as many attempts as fit into the deadline.
+
+        ``keep`` keeps it, and writes down with it what it took.
 
         Raises:
             BudgetExceeded: There is no money left for it.
@@ -132,7 +140,7 @@ class Calls:
         """
         purpose = purpose or Purpose()
         with span(self._tracer, "call", model=self.backend.id, **_told(purpose)) as one:
-            called = self._repeated(request, budgets, purpose)
+            called = self._repeated(request, budgets, purpose, keep)
             one.tell(
                 attempts=called.attempts,
                 finish=called.reply.finish.value,
@@ -143,7 +151,7 @@ class Calls:
             return called
 
     def _repeated(
-        self, request: ChatRequest, budgets: Sequence[Budget], purpose: Purpose
+        self, request: ChatRequest, budgets: Sequence[Budget], purpose: Purpose, keep: Keep
     ) -> Called:
         started = time.monotonic()
         deadline = started + self._deadline_s
@@ -152,7 +160,7 @@ class Calls:
         pause = _FIRST_PAUSE_S
         try:
             while True:
-                said, used = self._placed(request, budgets, purpose, deadline)
+                said, used = self._placed(request, budgets, purpose, keep, deadline)
                 attempts += 1
                 spent += used
                 if isinstance(said, ChatReply):
@@ -171,7 +179,12 @@ class Calls:
             raise
 
     def _placed(
-        self, request: ChatRequest, budgets: Sequence[Budget], purpose: Purpose, deadline: float
+        self,
+        request: ChatRequest,
+        budgets: Sequence[Budget],
+        purpose: Purpose,
+        keep: Keep,
+        deadline: float,
     ) -> tuple[ChatReply | ModelError, Usage]:
         """One attempt, once there is money and a place for it, and what it took.
 
@@ -184,6 +197,8 @@ class Calls:
             said, attempt = self._once(request, deadline, purpose)
             cost.usd = attempt.cost_usd
             cost.write = partial(self.meter.tell, attempt)
+            if isinstance(said, ChatReply):
+                cost.write = partial(keep, said, cost.write)
         taken = attempt.tokens
         used = Usage(
             input_tokens=taken.input, output_tokens=taken.output, cost_usd=attempt.cost_usd

@@ -72,7 +72,7 @@ def fit(
         return size(made.system) + sum(size(turn.text) for turn in made.turns)
 
     whole = [passage_input(number, one) for number, one in enumerate(passages, start=1)]
-    if rendered(whole) <= room:
+    if sum(size(one.text) for one in passages) <= room and rendered(whole) <= room:
         everything = {place: passage.text for place, passage in enumerate(passages)}
         return {**inputs, "passages": whole}, _shown(passages, everything)
     bare = rendered([])

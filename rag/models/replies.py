@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from rag.models.chat import ChatReply
@@ -24,8 +24,20 @@ class ReplyStore(Protocol):
         """The reply to the very same call, if there was one."""
         ...
 
-    def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
-        """Keep a reply that may repeat text of these documents; durable on return."""
+    def put(
+        self,
+        tenant: str,
+        key: str,
+        reply: ChatReply,
+        *,
+        documents: Set[str],
+        also: Callable[[], None],
+    ) -> None:
+        """Keep a reply that may repeat text of these documents; durable on return.
+
+        ``also`` writes down what goes with it: where that is kept in the same place, both are
+        stored or neither.
+        """
         ...
 
     def last_failed(self, tenant: str, task: str) -> int:
@@ -44,8 +56,17 @@ class NoReplies:
         """Never a reply."""
         return None
 
-    def put(self, tenant: str, key: str, reply: ChatReply, *, documents: Set[str]) -> None:
+    def put(
+        self,
+        tenant: str,
+        key: str,
+        reply: ChatReply,
+        *,
+        documents: Set[str],
+        also: Callable[[], None],
+    ) -> None:
         """Forget it."""
+        also()
 
     def last_failed(self, tenant: str, task: str) -> int:
         """Never any."""

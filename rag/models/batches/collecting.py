@@ -138,11 +138,13 @@ class Collecting:
             return False
 
     def _keep(self, batch_id: str, purpose: Purpose, reply: ChatReply) -> None:
-        # In this order a crash repeats the last step, and counts a reply twice at worst.
         key = purpose.reply_key or ""
-        self._replies.put(purpose.tenant, key, reply, documents=purpose.documents)
-        self._tell(purpose, reply=reply)
-        self._store.settle(batch_id, key)
+
+        def settle() -> None:
+            self._tell(purpose, reply=reply)
+            self._store.settle(batch_id, key)
+
+        self._replies.put(purpose.tenant, key, reply, documents=purpose.documents, also=settle)
 
     def _tell(
         self, purpose: Purpose, *, reply: ChatReply | None = None, error: str | None = None
