@@ -21,6 +21,7 @@ from api.parameters import known_parameters
 from api.routes import (
     answers,
     chunks,
+    claims,
     collections,
     contents,
     documents,
@@ -129,6 +130,7 @@ def _add_routes(app: FastAPI) -> None:
         sources,
         chunks,
         answers,
+        claims,
         prompts,
         jobs,
         operations,

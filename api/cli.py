@@ -16,6 +16,7 @@ from api.commands.documents import docs, jobs
 from api.commands.ingest import ingest
 from api.commands.prompts import prompts
 from api.commands.service import audit, config, engines, serve
+from api.commands.verify import verify
 from rag.errors import ConfigurationError, IbidemError, InvalidRequest
 
 _INTERRUPTED = 130
@@ -36,6 +37,7 @@ for _command in (
     ingest,
     ask,
     search,
+    verify,
     docs,
     chunks,
     jobs,

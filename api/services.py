@@ -32,12 +32,15 @@ from rag.models.engine import Engine
 from rag.models.limits import read_limits
 from rag.models.monitor import Monitor
 from rag.models.observe import Observers
+from rag.models.offline.reader import open_reader
+from rag.models.offline.supporting import open_supporting
 from rag.models.pages import Look
 from rag.models.pricing import Pricing, load_pricing
 from rag.models.prompts import Prompt
 from rag.models.registry import Resources, open_engine
 from rag.models.traced import TracedEngine
 from rag.retrieve import Retriever
+from rag.support import Judge
 from rag.trace import Tracer
 from rag.types import Collection, Document
 from rag.vectors import OpenVectors
@@ -63,6 +66,8 @@ class Services:
     """What answers when a request names no engine."""
     engines: Mapping[str, Engine]
     """Every engine that a request may name; the default comes first."""
+    judge: Judge | None
+    """Says how well quotes support what is said; without one that stays unknown."""
     pricing: Pricing
     monitor: Monitor
     tracer: Tracer
@@ -260,8 +265,10 @@ def _build(
     originals = Originals(home.originals)
     indexes = Indexes(catalog, embedder, open_vectors)
     monitor = Monitor()
+    reader = open_reader(settings.reader)
     models = Resources(
         embedder=embedder,
+        reader=reader,
         openai_api_key=settings.openai_api_key,
         anthropic_api_key=settings.anthropic_api_key,
         compatible_api_key=settings.compatible_api_key,
@@ -294,6 +301,7 @@ def _build(
         retriever=Retriever(catalog, indexes, embedder),
         engine=next(iter(engines.values())),
         engines=engines,
+        judge=open_supporting(reader),
         pricing=models.pricing,
         monitor=monitor,
         tracer=tracer,

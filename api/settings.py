@@ -31,6 +31,7 @@ class Settings:
     embedder_api_key: str | None = None
     engine: str = "offline"
     engines: tuple[str, ...] = ()
+    reader: str = "shipped"
     openai_api_key: str | None = None
     anthropic_api_key: str | None = None
     compatible_api_key: str | None = None

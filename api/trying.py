@@ -61,6 +61,21 @@ def check_reads_prompts(engine: str, prompt: Prompt | None) -> None:
         )
 
 
+def task_prompt(
+    door: Door, tenant: str, name: str | None, *, engine: str, task: str
+) -> Prompt | None:
+    """The prompt of a request: one for the task, and for an engine that reads it.
+
+    Raises:
+        InvalidRequest: There is none, it is for another task, or the engine reads none.
+    """
+    prompt = prompt_of(door, tenant, name)
+    if prompt is not None and prompt.task != task:
+        raise InvalidRequest(f"The prompt {prompt.name} is none to {task} with.", param="prompt")
+    check_reads_prompts(engine, prompt)
+    return prompt
+
+
 def try_prompt(door: Door, context: Context, body: TryBody) -> TryOut:
     """Fill a prompt in, and ask with it if that is wanted.
 

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from rag.cite import Source, cite
+from rag.cite import Source
 from rag.errors import NotFound
+from rag.ground import citations, in_whole_sentences
 from rag.models.engine import Context, Engine
 from rag.models.tasks import AnswerTask, Statement
-from rag.sentences import split
+from rag.support import Judge, judged
 from rag.types import Answer, Citation, Passage, Sentence
 
 NOT_FOUND = "Not found in these documents."
 # Code points from a document's beginning in which it says what it is.
 OPENING = 1_000
-# Code points of a sentence that may lie outside its passage.
-_LONGEST_REST = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +65,12 @@ def answer(
     engine: Engine,
     source: Source,
     context: Context | None = None,
+    judge: Judge | None = None,
 ) -> Answer:
     """Answer a question from passages; see `stream`."""
-    events = stream(question, passages=passages, engine=engine, source=source, context=context)
+    events = stream(
+        question, passages=passages, engine=engine, source=source, context=context, judge=judge
+    )
     return next(event.answer for event in events if isinstance(event, Answered))
 
 
@@ -79,6 +81,7 @@ def stream(
     engine: Engine,
     source: Source,
     context: Context | None = None,
+    judge: Judge | None = None,
 ) -> Iterator[Event]:
     """Answer a question from passages, telling what happens as it happens.
 
@@ -88,11 +91,12 @@ def stream(
         engine: What reads the passages.
         source: The stored documents, in which every quote is looked up.
         context: For whom; the default tenant when not given.
+        judge: Says how well each quote supports its sentence; without one that stays unknown.
 
     Yields:
         The passages, then for each sentence its text and citations, then the answer.
     """
-    whole = tuple(_in_whole_sentences(passage, source) for passage in passages)
+    whole = tuple(in_whole_sentences(passage, source) for passage in passages)
     openings = {one.document_id: _opening(one.document_id, source) for one in whole}
     task = AnswerTask(question=question, passages=whole, openings=openings)
     yield PassagesFound(passages=task.passages)
@@ -100,27 +104,25 @@ def stream(
     outcome = engine.run(task, context or Context())
     engine_ms = _since(started)
 
-    sentences: list[Sentence] = []
-    dropped = 0
-    locate_ms = 0.0
-    for statement in outcome.value:
-        started = time.perf_counter()
-        sentence, lost = _ground(statement, task.passages, source)
-        locate_ms += _since(started)
-        dropped += lost
-        if sentence is None:
-            continue
-        yield Delta(text=f" {sentence.text}" if sentences else sentence.text)
+    started = time.perf_counter()
+    grounded = [_ground(statement, task.passages, source) for statement in outcome.value]
+    timings = {"engine": engine_ms, "locate": _since(started)}
+    dropped = sum(lost for _, lost in grounded)
+    started = time.perf_counter()
+    sentences = judged([sentence for sentence, _ in grounded if sentence is not None], judge)
+    if judge is not None:
+        timings["support"] = _since(started)
+    for place, sentence in enumerate(sentences):
+        yield Delta(text=f" {sentence.text}" if place else sentence.text)
         for citation in sentence.citations:
-            yield Cited(sentence=len(sentences), citation=citation)
-        sentences.append(sentence)
+            yield Cited(sentence=place, citation=citation)
     if not sentences:
         yield Delta(text=NOT_FOUND)
     yield Answered(
         answer=Answer(
             question=question,
             text=" ".join(sentence.text for sentence in sentences) or NOT_FOUND,
-            sentences=tuple(sentences),
+            sentences=sentences,
             found=bool(sentences),
             # What was sure of statements that did not hold is not sure that there are none.
             confidence=outcome.confidence if sentences or not outcome.value else None,
@@ -132,7 +134,7 @@ def stream(
             notes=outcome.notes,
             decisions=outcome.decisions,
             passages=task.passages,
-            timings={**outcome.timings, "engine": engine_ms, "locate": locate_ms},
+            timings={**outcome.timings, **timings},
         )
     )
 
@@ -144,55 +146,14 @@ def _opening(document_id: str, source: Source) -> str:
         return ""
 
 
-def _in_whole_sentences(passage: Passage, source: Source) -> Passage:
-    """The passage from the start of its first sentence to the end of its last.
-
-    Chunks end where the model's window does, often inside a sentence. A sentence that goes on
-    for longer than a passage is wide is left as it was cut.
-    """
-    first = max(0, passage.start - _LONGEST_REST)
-    try:
-        text = source.read(passage.document_id, first, passage.end + _LONGEST_REST)
-    except NotFound:
-        return passage
-    touched = [
-        span
-        for span in split(text)
-        if first + span.start < passage.end and passage.start < first + span.end
-    ]
-    if not touched:
-        return passage
-    start, end = first + touched[0].start, first + touched[-1].end
-    if touched[0].start == 0 and first:  # it may have begun still earlier
-        start = passage.start
-    if touched[-1].end == len(text) and len(text) == passage.end + _LONGEST_REST - first:
-        end = passage.end
-    start, end = min(start, passage.start), max(end, passage.end)
-    return replace(passage, start=start, end=end, text=text[start - first : end - first])
-
-
 def _ground(
     statement: Statement, passages: Sequence[Passage], source: Source
 ) -> tuple[Sentence | None, int]:
     """A statement with the citations that were located, and how many were not."""
-    citations = []
-    for evidence in statement.evidence:
-        # An engine may name a passage that it was not given.
-        if not 0 <= evidence.passage < len(passages):
-            continue
-        citation = cite(
-            evidence.quote,
-            passages[evidence.passage],
-            source,
-            hint=evidence.hint,
-            support=evidence.support,
-        )
-        if citation is not None:
-            citations.append(citation)
-    lost = len(statement.evidence) - len(citations)
-    if not citations or not statement.text.strip():
+    located, lost = citations(statement.evidence, passages, source)
+    if not located or not statement.text.strip():
         return None, lost
-    return Sentence(text=statement.text, citations=tuple(citations)), lost
+    return Sentence(text=statement.text, citations=located), lost
 
 
 def _since(started: float) -> float:

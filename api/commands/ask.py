@@ -23,30 +23,31 @@ def _parse_filter(_context: click.Context, _option: click.Parameter, value: str 
         raise click.BadParameter(f"not valid JSON: {error}") from error
 
 
-_collection = click.option(
+in_collections = click.option(
     "--collection", multiple=True, metavar="NAME", help="Look here; may be given several times."
 )
-_filter = click.option(
+with_filter = click.option(
     "--filter",
     callback=_parse_filter,
     metavar="JSON",
     help='Only documents whose metadata fits, such as \'{"year": {"$gte": 2024}}\'.',
 )
-_engine = click.option("--engine", metavar="NAME", help="What answers; see `ibidem engines`.")
-_top_k = click.option("--top-k", type=click.IntRange(1, 50), help="Most passages to read.")
-
-
-@click.command()
-@click.argument("question")
-@_collection
-@_filter
-@_top_k
-@click.option(
+by_engine = click.option("--engine", metavar="NAME", help="What answers; see `ibidem engines`.")
+within_budget = click.option(
     "--budget-usd",
     type=click.FloatRange(0, min_open=True),
     help="Most that language models may cost.",
 )
-@_engine
+most_passages = click.option("--top-k", type=click.IntRange(1, 50), help="Most passages to read.")
+
+
+@click.command()
+@click.argument("question")
+@in_collections
+@with_filter
+@most_passages
+@within_budget
+@by_engine
 @target
 def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any) -> None:
     """Answer a question from the documents, with the places that say so."""
@@ -66,20 +67,20 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
             show_json(answer)
         else:
             show_answer(client, answer)
-            for line in _what_to_know(answer):
+            for line in what_to_know(answer):
                 click.echo(line, err=True)
             if not answer["found"]:
-                _say_where_nothing_is(client, collection)
+                say_where_nothing_is(client, collection)
 
 
 @click.command()
 @click.argument("query")
-@_collection
+@in_collections
 @click.option(
     "--mode", type=click.Choice(["hybrid", "dense", "lexical"]), help="Which rankings to ask."
 )
-@_filter
-@_top_k
+@with_filter
+@most_passages
 @target
 def search(
     query: str,
@@ -105,14 +106,14 @@ def search(
             show_json(found)
             return
         for number, passage in enumerate(found["passages"], start=1):
-            click.secho(f"{number}. {_source(passage)}  ({passage['score']:.3f})", bold=True)
+            click.secho(f"{number}. {source(passage)}  ({passage['score']:.3f})", bold=True)
             click.echo(f"   {_shortened(plain(passage['text']), 400)}")
         if not found["passages"]:
             click.echo("Nothing found.")
-            _say_where_nothing_is(client, collection)
+            say_where_nothing_is(client, collection)
 
 
-def _say_where_nothing_is(client: Client, asked: tuple[str, ...]) -> None:
+def say_where_nothing_is(client: Client, asked: tuple[str, ...]) -> None:
     """Tell somebody who asked where there are no documents, and name where there are some."""
     counts = {
         one["name"]: sum(one["documents"].values())
@@ -147,12 +148,12 @@ def show_answer(client: Client, answer: Json) -> None:
     click.echo(" ".join(said) or plain(answer["text"]))
     for number, citation in places.values():
         click.echo()
-        click.secho(f"[{number}] {_source(citation)}", bold=True)
+        click.secho(f"[{number}] {source(citation)}", bold=True)
         click.echo(f'    "{plain(citation["cited_text"])}"')
-        click.echo(f"    {_way_to(client, citation)}")
+        click.echo(f"    {way_to(client, citation)}")
 
 
-def _what_to_know(answer: Json) -> list[str]:
+def what_to_know(answer: Json) -> list[str]:
     """What a reader of the answer should know of how it came about, a line each."""
     lines = [f"note: {plain(note)}" for note in answer["notes"]]
     if dropped := answer["dropped_citations"]:
@@ -161,7 +162,8 @@ def _what_to_know(answer: Json) -> list[str]:
     return lines
 
 
-def _source(place: Json) -> str:
+def source(place: Json) -> str:
+    """The document of a passage or a citation, and where in it."""
     title, name = plain(place["document_title"]), plain(place["document_name"])
     if name not in ("", title):  # filings of one company are all called alike
         title = f"{title} ({name})"
@@ -181,7 +183,7 @@ def _page_word(name: str) -> str:
     return "page" if format_ is None else format_.page
 
 
-def _way_to(client: Client, citation: Json) -> str:
+def way_to(client: Client, citation: Json) -> str:
     """How to see the quote in its place: a picture of the page, else the text around it."""
     from api.client import IN_PROCESS
 

@@ -26,12 +26,11 @@ from api.schemas.answers import (
     Sent,
 )
 from api.schemas.common import failures
-from api.trying import check_reads_prompts, prompt_of
+from api.trying import task_prompt
 from rag import answer as line
 from rag.errors import InvalidRequest
 from rag.models.engine import Context
 from rag.models.observe import Checked
-from rag.models.prompts import Prompt
 from rag.retrieve import SearchRequest
 from rag.trace import Span, begun, span
 from rag.types import Answer, Collection, Passage
@@ -149,7 +148,9 @@ class _Asked:
         self._door = door
         self._span = asking
         self._engine = choose_engine(door.services.engines, body.engine, collections)
-        prompt = _prompt(door, context.tenant, body.prompt, self._engine.id)
+        prompt = task_prompt(
+            door, context.tenant, body.prompt, engine=self._engine.id, task="answer"
+        )
         self._context = replace(context, prompt=prompt)
         self._sent = Sent(
             collections=[collection.id for collection in collections],
@@ -177,6 +178,7 @@ class _Asked:
             engine=self._engine,
             source=self._door.services.catalog,
             context=self._context,
+            judge=self._door.services.judge,
         )
         while True:
             with self._span.within():  # each step may be taken by another thread
@@ -208,15 +210,6 @@ class _Asked:
             dropped_citations=answer.dropped_citations,
         )
         return shown
-
-
-def _prompt(door: Door, tenant: str, name: str | None, engine: str) -> Prompt | None:
-    """The prompt that a question names; one for answers, and for an engine that reads it."""
-    prompt = prompt_of(door, tenant, name)
-    if prompt is not None and prompt.task != "answer":
-        raise InvalidRequest(f"The prompt {prompt.name} is none for answers.", param="prompt")
-    check_reads_prompts(engine, prompt)
-    return prompt
 
 
 def _checked(answer: Answer) -> Checked:

@@ -11,7 +11,7 @@ from rag.retrieve import Mode
 from rag.types import Answer, Citation, Decision, Located, Passage, PromptUsed
 
 
-class _Scope(Strict):
+class Scope(Strict):
     """Where to look."""
 
     collection: Text | None = Field(
@@ -26,7 +26,7 @@ class _Scope(Strict):
     filter: Filter | None = None
 
 
-class SearchBody(_Scope):
+class SearchBody(Scope):
     """A query."""
 
     query: Words = Field(max_length=10_000, examples=["termination for convenience"])
@@ -41,7 +41,7 @@ class SearchBody(_Scope):
     )
 
 
-class AskBody(_Scope):
+class AskBody(Scope):
     """A question."""
 
     question: Words = Field(max_length=10_000, examples=["What notice does termination need?"])

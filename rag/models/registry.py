@@ -23,6 +23,7 @@ from rag.models.flights import Flights
 from rag.models.limits import Limits
 from rag.models.observe import Observer
 from rag.models.offline.engine import OfflineEngine
+from rag.models.offline.reader import Reader
 from rag.models.pages import Look
 from rag.models.pricing import Pricing
 from rag.models.replies import NoReplies, ReplyStore
@@ -54,6 +55,8 @@ class Resources:
     """What engines work with."""
 
     embedder: Embedder
+    reader: Reader | None = None
+    """What the offline engine reads with, where it does better than by selecting sentences."""
     openai_api_key: str | None = None
     anthropic_api_key: str | None = None
     compatible_api_key: str | None = None
@@ -85,7 +88,7 @@ def open_engine(name: str, resources: Resources) -> Engine:
         ConfigurationError: There is no such engine; the message lists those that there are.
         MissingExtra: It needs a package that is not installed.
     """
-    offline = OfflineEngine(resources.embedder)
+    offline = OfflineEngine(resources.embedder, resources.reader)
     names = [one.strip() for one in name.removeprefix(_ROUTE).split(",")]
     models = _Models(resources)
     if name.startswith(_ROUTE):

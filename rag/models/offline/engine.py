@@ -11,8 +11,10 @@ from rag.models.offline import ID
 from rag.models.offline.answering import Answering
 from rag.models.offline.classifying import Classifying
 from rag.models.offline.extracting import Extracting
+from rag.models.offline.reader import Reader
 from rag.models.offline.reasoning import Arguing
 from rag.models.offline.summarizing import Summarizing
+from rag.models.offline.supporting import open_supporting
 from rag.models.offline.verifying import Verifying
 from rag.models.tasks import (
     AnswerTask,
@@ -30,14 +32,14 @@ from rag.models.tasks import (
 class OfflineEngine:
     """Selects from the passages what a task asks for; everything it says stands in them."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, reader: Reader | None = None) -> None:
         self._tasks: Mapping[type[Task[Any]], Callable[[Any], Outcome[Any]]] = {
             AnswerTask: Answering(embedder).run,
             ClassifyTask: Classifying(embedder).run,
             ExtractTask: Extracting(embedder).run,
             ReasonTask: Arguing(embedder).run,
             SummarizeTask: Summarizing(embedder).run,
-            VerifyTask: Verifying(embedder).run,
+            VerifyTask: Verifying(embedder, open_supporting(reader)).run,
         }
 
     @property

@@ -19,7 +19,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from rag.errors import ConfigurationError
-from rag.models.offline.folder import NETWORK, TOKENIZER, read_card
+from rag.models.offline.folder import CARD, NETWORK, SHIPPED, TOKENIZER, read_card
 from rag.types import Span
 
 if TYPE_CHECKING:
@@ -134,6 +134,19 @@ class Reader:
         names = ["spans", "relevant", "supported"]
         spans, relevant, supported = self._session.run(names, inputs)
         return _Scores(encoding, spans[0], float(relevant[0, 0]), float(supported[0, 0]))
+
+
+def open_reader(name: str) -> Reader | None:
+    """The reader of a folder, or the ``shipped`` one; ``none`` is no reader.
+
+    Without a shipped one there is none either: what it would do is done without it.
+
+    Raises:
+        ConfigurationError: The folder holds no reader, or a damaged one.
+    """
+    if name == "none" or (name == "shipped" and not (SHIPPED / CARD).is_file()):
+        return None
+    return Reader(SHIPPED if name == "shipped" else Path(name).expanduser().absolute())
 
 
 def _tokenizer(definition: str) -> Tokenizer:

@@ -3,13 +3,15 @@
 Cautious on both sides: a claim is supported when one sentence, read with its heading and the
 sentence before, has nearly all of its words and all of its figures; contradicted when it has nearly
 all of its words and denies them or has other figures. Thresholds were chosen on a part of
-Climate-FEVER that is not reported.
+Climate-FEVER that is not reported. With a reader that judges support, it is the reader who says
+what is supported, also in other words, from a sentence with those beside it.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,16 +21,21 @@ from rag.models.offline.candidates import Candidate, candidates
 from rag.models.offline.opposition import opposed, other_names
 from rag.models.offline.scoring import Question, coverage, take_apart
 from rag.models.offline.sentences import embed, evidence
+from rag.models.offline.supporting import Supporting
 from rag.models.offline.values import Kind, find
 from rag.models.tasks import Outcome, Verdict, Verification, VerifyTask
+from rag.types import Passage
 
 MOST_EMBEDDED = 16
+MOST_READ = 8
 # A sentence speaks of the claim from this likeness and share of its words on; it supports or
 # contradicts it from that on.
 LIKE, COVERED = 0.55, 0.5
 SUPPORTS_LIKE, SUPPORTS_COVERED = 0.75, 0.6
 DENIES_LIKE, DENIES_COVERED = 0.75, 0.65
 _SURE = 0.9
+# Code points before and behind a sentence that are read with it.
+_BESIDE = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,28 +44,30 @@ class _Judged:
     like: float
     covered: float
     verdict: Verdict
-
-    @property
-    def score(self) -> float:
-        return (self.like + self.covered) / 2
+    score: float
+    support: float | None = None
 
 
 class Verifying:
     """Judges claims by single sentences."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, supporting: Supporting | None = None) -> None:
         self._embedder = embedder
+        self._supporting = supporting
 
     def run(self, task: VerifyTask) -> Outcome[Verification]:
         """Judge a claim. What was not found has no evidence, and no confidence."""
         started = time.perf_counter()
         judged = self._judged(task)
+        if self._supporting is not None:
+            judged = _read(task, judged, self._supporting)
         telling = [one for one in judged if one.verdict is not Verdict.NOT_FOUND]
         best = max(telling, key=lambda one: one.score, default=None)
         if best is None:
             value = Verification(verdict=Verdict.NOT_FOUND, evidence=())
         else:
-            quote = evidence(best.candidate, support=round(min(1.0, best.score), 4))
+            # Likeness is no support: that is for a reader to say.
+            quote = evidence(best.candidate, support=best.support)
             value = Verification(verdict=best.verdict, evidence=(quote,))
         return Outcome(
             value=value,
@@ -74,7 +83,9 @@ class Verifying:
             return []
         shares = [coverage(claim, one.words | one.near) for one in found]
         order = sorted(range(len(found)), key=lambda place: -shares[place])[:MOST_EMBEDDED]
-        kept = [place for place in order if shares[place] >= COVERED]
+        # A reader also knows other words for the same.
+        covered, least = (COVERED, LIKE) if self._supporting is None else (0.0, -1.0)
+        kept = [place for place in order if shares[place] >= covered]
         if not kept:
             return []
         near = embed([found[place] for place in kept], self._embedder)
@@ -85,10 +96,35 @@ class Verifying:
                 like=float(like),
                 covered=shares[place],
                 verdict=_verdict(claim, found[place], float(like), shares[place]),
+                score=(float(like) + shares[place]) / 2,
             )
             for place, like in zip(kept, np.asarray(likes), strict=True)
-            if like >= LIKE
+            if like >= least
         ]
+
+
+def _read(task: VerifyTask, judged: Sequence[_Judged], supporting: Supporting) -> list[_Judged]:
+    """The likeliest of the sentences once more, judged by reading them where they stand."""
+    likely = sorted(judged, key=lambda one: -one.score)[:MOST_READ]
+    texts = [_around(one.candidate, task.passages[one.candidate.passage]) for one in likely]
+    probabilities = supporting.support([(task.claim, text) for text in texts])
+    found = []
+    for one, probability in zip(likely, probabilities, strict=True):
+        denied = one.verdict is Verdict.CONTRADICTED
+        if supporting.supports(probability) and not denied:
+            supported = replace(one, verdict=Verdict.SUPPORTED, score=probability)
+            found.append(replace(supported, support=probability))
+        elif denied:
+            found.append(one)
+    return found
+
+
+def _around(candidate: Candidate, passage: Passage) -> str:
+    """A sentence under its heading, between those beside it."""
+    start, end = max(0, candidate.start - _BESIDE), candidate.end + _BESIDE
+    stands = passage.text[start:end]
+    heading = candidate.heading.text
+    return f"{heading}\n{stands}" if heading and heading not in stands else stands
 
 
 def _verdict(claim: Question, candidate: Candidate, like: float, covered: float) -> Verdict:
