@@ -299,10 +299,11 @@ class ReadSoFar:
 
 
 class JobStatus(StrEnum):
-    """States of a job, as in OpenAI batches."""
+    """States of a job, as in OpenAI batches; and ``PAUSED``: it waits for somebody to resume it."""
 
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"
+    PAUSED = "paused"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLING = "cancelling"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rag.catalog.attachments import Attachments
 from rag.catalog.batches import BatchStore
+from rag.catalog.claims import Claims
 from rag.catalog.collections import Collections
 from rag.catalog.database import Database, migrate
 from rag.catalog.documents import Documents
@@ -22,6 +23,7 @@ from rag.catalog.texts import Texts
 from rag.catalog.usage import UsageLedger
 from rag.catalog.vectors import VectorStore
 from rag.catalog.versions import Versions
+from rag.catalog.work import WorkStore
 from rag.types import Page, Span
 
 __all__ = ["Catalog"]
@@ -53,6 +55,8 @@ class Catalog:
         self.requests = Requests(database)
         self.usage = UsageLedger(database)
         self.batches = BatchStore(database)
+        self.work = WorkStore(database)
+        self.claims = Claims(database)
         self.inspection = Inspection(database)
 
     def read(self, document_id: str, start: int, end: int) -> str:

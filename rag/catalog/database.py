@@ -24,6 +24,8 @@ _ADVISORY = 0x1B1DE
 _OWNER_LOCK = 0
 _DISK_FULL = "53100"
 _LEVEL = "synchronous"
+_STANDSTILL_S = 10
+"""A process that was stopped within a transaction would hold up all other writers."""
 _log = logging.getLogger(__name__)
 
 
@@ -150,6 +152,9 @@ class Database:
             return
         if not durable:
             connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+        connection.exec_driver_sql(
+            f"SET LOCAL idle_in_transaction_session_timeout = '{_STANDSTILL_S}s'"
+        )
         connection.exec_driver_sql(
             f"SELECT pg_advisory_xact_lock({_ADVISORY}, {self._writers_lock})"
         )

@@ -27,6 +27,8 @@ _COUNT_BEGINNING = (
     .returning(t.jobs.c.begun)
 )
 _INSERT = sa.insert(t.jobs)
+INGEST = "ingest"
+"""The kind of jobs that read a document; all others are made of items, see `rag.work`."""
 
 
 class Jobs:
@@ -72,8 +74,8 @@ class Jobs:
         return self._select(where, order=order, limit=limit)
 
     def unfinished(self) -> Sequence[Job]:
-        """Every tenant's work that is still wanted, oldest first."""
-        return self._select(_UNFINISHED)
+        """Every tenant's documents that are still to be read, oldest first."""
+        return self._select(_UNFINISHED & (t.jobs.c.kind == INGEST))
 
     def count_unfinished(self) -> int:
         """How many jobs are still wanted."""
@@ -127,12 +129,17 @@ class Jobs:
             return [_job(row) for row in connection.execute(query).mappings()]
 
 
+def new_job_id() -> str:
+    """An id that no job has."""
+    return f"job_{uuid.uuid4().hex[:24]}"
+
+
 def insert_job(
     connection: sa.Connection, *, tenant: str, kind: str, document_id: str, collection_id: str
 ) -> str:
     """Add a queued job within the caller's write transaction; returns its id."""
     now = time.time()
-    job_id = f"job_{uuid.uuid4().hex[:24]}"
+    job_id = new_job_id()
     row = {
         "id": job_id,
         "tenant": tenant,

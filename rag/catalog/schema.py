@@ -222,6 +222,64 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 
+work = sa.Table(
+    "work",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("spec", Json, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False, comment="Which threads carry its items out."),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("budget_usd", sa.Double),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("claims", sa.BigInteger, nullable=False, comment="Made of its items so far."),
+    sa.Column("result", Json),
+    # Progress is counted from here on: what was done before a pause says nothing of the pace.
+    sa.Column("paced_since", sa.Double),
+    sa.Column("paced_from", sa.Integer, nullable=False),
+    comment="Jobs made of items: analyses and batches of requests.",
+)
+
+work_items = sa.Table(
+    "work_items",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("round", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("payload", Json, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.Double, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False, comment="Number of the last claim."),
+    sa.Column("worker", sa.Text, comment="Who is at work on it."),
+    sa.Column("result", Json),
+    sa.Column("code", sa.Text, comment="Of the error."),
+    sa.Column("error", Json),
+    sa.Index("work_items_waiting", "job_id", "status", "attempts", "round", "position"),
+    sa.Index("work_items_worker", "worker"),
+)
+
+work_documents = sa.Table(
+    "work_documents",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("round", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("document_id", sa.Text, primary_key=True),
+    sa.Column("in_payload", sa.Boolean, primary_key=True),
+    sa.Index("work_documents_document_id", "document_id"),
+    comment="Whose text an item, or in round -1 the result of a job, repeats.",
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("until", sa.Double, nullable=False, comment="By the database's clock."),
+    comment="Who may be at work on items, unless no sign of life comes before the time.",
+)
+
 source_files = sa.Table(
     "source_files",
     metadata,

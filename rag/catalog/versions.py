@@ -26,6 +26,7 @@ from rag.catalog.jobs import UNFINISHED, cancel_job, count_beginning, update_job
 from rag.catalog.links import children, orphans, remove_links
 from rag.catalog.records import forget_answers
 from rag.catalog.replies import forget_replies
+from rag.catalog.rounds import forget_work
 from rag.catalog.statements import changing
 from rag.errors import NotFound, StoreDamaged
 from rag.types import Document, DocumentStatus, JobStatus
@@ -242,6 +243,7 @@ def _delete(connection: sa.Connection, document: Document) -> set[str]:
     _drop(connection, document, keep=None)
     forget_answers(connection, document.id)
     forget_replies(connection, document.id)
+    forget_work(connection, document.id)
     remove_links(connection, document.id)
     connection.execute(sa.delete(t.documents).where(t.documents.c.id == document.id))
     cancel_job(connection, document.job_id)

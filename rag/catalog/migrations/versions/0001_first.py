@@ -349,3 +349,61 @@ def upgrade() -> None:
         comment="The files of folders that a collection is kept in step with.",
     )
     op.create_index("source_files_document_id", "source_files", ["document_id"], unique=False)
+    op.create_table(
+        "work",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("spec", Json, nullable=False),
+        sa.Column("lane", sa.Text(), nullable=False, comment="Which threads carry its items out."),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("budget_usd", sa.Double(), nullable=True),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("claims", sa.BigInteger(), nullable=False, comment="Made of its items so far."),
+        sa.Column("result", Json, nullable=True),
+        sa.Column("paced_since", sa.Double(), nullable=True),
+        sa.Column("paced_from", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id"),
+        comment="Jobs made of items: analyses and batches of requests.",
+    )
+    op.create_table(
+        "work_items",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("round", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("payload", Json, nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.Double(), nullable=False),
+        sa.Column("token", sa.BigInteger(), nullable=False, comment="Number of the last claim."),
+        sa.Column("worker", sa.Text(), nullable=True, comment="Who is at work on it."),
+        sa.Column("result", Json, nullable=True),
+        sa.Column("code", sa.Text(), nullable=True, comment="Of the error."),
+        sa.Column("error", Json, nullable=True),
+        sa.PrimaryKeyConstraint("job_id", "round", "position"),
+    )
+    op.create_index(
+        "work_items_waiting",
+        "work_items",
+        ["job_id", "status", "attempts", "round", "position"],
+        unique=False,
+    )
+    op.create_index("work_items_worker", "work_items", ["worker"], unique=False)
+    op.create_table(
+        "work_documents",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("round", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("document_id", sa.Text(), nullable=False),
+        sa.Column("in_payload", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "round", "position", "document_id", "in_payload"),
+        comment="Whose text an item, or in round -1 the result of a job, repeats.",
+    )
+    op.create_index("work_documents_document_id", "work_documents", ["document_id"], unique=False)
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("until", sa.Double(), nullable=False, comment="By the database's clock."),
+        sa.PrimaryKeyConstraint("id"),
+        comment="Who may be at work on items, unless no sign of life comes before the time.",
+    )

@@ -1,0 +1,242 @@
+"""Carries out work made of items: claims them, runs them in threads, writes down what came of it.
+
+The same for one process on SQLite and for any number of them on PostgreSQL: who is at work on
+what stands in the catalog alone, see `rag.catalog.claims`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+
+import sqlalchemy as sa
+
+from rag.catalog import Catalog
+from rag.catalog.claiming import Claim
+from rag.catalog.work import Lane
+from rag.errors import (
+    BudgetExceeded,
+    EmbeddingFailed,
+    IbidemError,
+    ModelUnavailable,
+    Overloaded,
+    StorageError,
+)
+from rag.models.budget import Budgets
+from rag.priority import give_way
+from rag.work import Work, WorkSpec
+
+_log = logging.getLogger(__name__)
+_LOOK_S = 0.5
+_GATHER_S = 0.01
+"""Items that end at nearly the same time are replaced by one claim."""
+_BEAT_S = 4.0
+_STOP_S = 10.0
+_BATCH = 500
+_MOST_ATTEMPTS = 4
+_FIRST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 30.0
+_MAY_PASS = (
+    *(ModelUnavailable, Overloaded, StorageError, EmbeddingFailed),
+    *(OSError, sa.exc.OperationalError),
+)
+_UNFORESEEN = {
+    "code": "attempt_failed",
+    "message": "Something went wrong inside Ibidem; the log says more.",
+}
+
+
+class Runner:
+    """Works on the items of the catalog's jobs until stopped. Thread-safe."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        works: Mapping[str, Work],
+        budgets: Budgets,
+        *,
+        threads: Mapping[Lane, int],
+        alone: bool,
+    ) -> None:
+        """Carry out these kinds of work.
+
+        Args:
+            catalog: What it is written in.
+            works: By the kind of the job.
+            budgets: What may be spent.
+            threads: How many items of each lane are under way at once.
+            alone: Nobody else works on this catalog: what is begun in it, nobody is at.
+        """
+        self._catalog = catalog
+        self._claims = catalog.claims
+        self._works = works
+        self._budgets = budgets
+        self._alone = alone
+        self._threads = threads
+        self._pools = {
+            lane: ThreadPoolExecutor(count, f"work-{lane}", initializer=give_way)
+            for lane, count in threads.items()
+        }
+        self._under_way = dict.fromkeys(threads, 0)
+        self._idle = threading.Condition()
+        self._news = threading.Event()
+        self._stopping = threading.Event()
+        self._worker = ""
+        self._loops = [
+            threading.Thread(target=self._until_stopped, args=(step,), name=name, daemon=True)
+            for name, step in (("work-claims", self._claim_all), ("work-signs", self._show_life))
+        ]
+
+    def start(self) -> None:
+        """Begin; what a process that died was at is taken up at once if there can be no other."""
+        self._claims.bury_dead(all_of_them=self._alone)
+        self._worker = self._claims.sign_on()
+        for loop in self._loops:
+            loop.start()
+
+    def wake(self) -> None:
+        """There may be something new to do."""
+        self._news.set()
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """End the items under way, unless ``at_once`` or it takes long; leave the others be."""
+        self._stopping.set()
+        self._news.set()
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        patience_s = 0 if at_once else _STOP_S
+        with self._idle:
+            self._idle.wait_for(lambda: not any(self._under_way.values()), timeout=patience_s)
+        for loop in self._loops:
+            loop.join(timeout=_STOP_S)
+        self._claims.sign_off(self._worker)
+
+    def _until_stopped(self, step: Callable[[], None]) -> None:
+        while not self._stopping.is_set():
+            try:
+                step()
+            except Exception:
+                _log.exception("looking for items failed; trying again")
+                self._stopping.wait(_LOOK_S)
+
+    def _show_life(self) -> None:
+        self._stopping.wait(_BEAT_S)
+        if self._stopping.is_set():
+            return
+        if not self._claims.stay(self._worker):
+            _log.warning("this worker was taken for dead; what it was at went to others")
+            self._worker = self._claims.sign_on()
+        self._claims.bury_dead()
+
+    def _claim_all(self) -> None:
+        self._news.clear()
+        claimed = sum(map(self._claim, self._threads))
+        if not claimed:
+            self._news.wait(_LOOK_S)
+        self._stopping.wait(_GATHER_S)
+
+    def _claim(self, lane: Lane) -> int:
+        room = self._threads[lane] - self._under_way[lane]
+        if not room or self._stopping.is_set():
+            return 0
+        claims = self._claims.claim(self._worker, lane, room)
+        for claim in claims:
+            with self._idle:
+                self._under_way[lane] += 1
+            try:
+                begun = self._pools[lane].submit(self._carry_out, claim)
+            except RuntimeError:  # stopped meanwhile; signing off gives it back
+                self._ended(lane)
+            else:
+                begun.add_done_callback(lambda _: self._ended(lane))
+        return len(claims)
+
+    def _ended(self, lane: Lane) -> None:
+        with self._idle:
+            self._under_way[lane] -= 1
+            self._idle.notify_all()
+        self._news.set()
+
+    def _carry_out(self, claim: Claim) -> None:
+        error: Exception | None = None
+        try:
+            work, spec = self._works[claim.ordered.kind], self._spec(claim)
+            if claim.is_step:
+                self._step(work, spec, claim)
+            else:
+                self._item(work, spec, claim)
+        except Exception as raised:
+            error = raised
+        if error is not None:
+            self._stubbornly(partial(self._take_back, claim, error), claim)
+
+    def _spec(self, claim: Claim) -> WorkSpec:
+        ordered = claim.ordered
+        budgets = self._budgets.of_job(ordered.job_id, key=ordered.key, most_usd=ordered.budget_usd)
+        return WorkSpec(
+            job=ordered.job_id,
+            body=ordered.spec,
+            tenant=ordered.tenant,
+            key=ordered.key,
+            budgets=budgets,
+        )
+
+    def _stubbornly(self, write: Callable[[], object], claim: Claim) -> None:
+        """Write something down, again and again while that is not possible, as on a full disk."""
+        pause_s = _LOOK_S
+        while True:
+            try:
+                write()
+                return
+            except (StorageError, sa.exc.OperationalError, OSError) as error:
+                _log.warning("job %s: %s; trying again", claim.ordered.job_id, error)
+                if self._stopping.wait(pause_s):
+                    return
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _take_back(self, claim: Claim, error: Exception) -> None:
+        """Write down that an item failed, or is to be tried again."""
+        if isinstance(error, BudgetExceeded):
+            self._claims.pause(claim, error.as_dict())
+            return
+        known = isinstance(error, IbidemError)
+        if not known:
+            _log.warning("an item of job %s failed", claim.ordered.job_id, exc_info=error)
+        if (isinstance(error, _MAY_PASS) or not known) and claim.attempt < _MOST_ATTEMPTS:
+            self._claims.postpone(claim, _FIRST_PAUSE_S * 2 ** (claim.attempt - 1))
+            return
+        told = error.as_dict() if isinstance(error, IbidemError) else _UNFORESEEN
+        if claim.is_step:
+            self._claims.give_up(claim, told)
+        else:
+            self._claims.fail(claim, told)
+
+    def _item(self, work: Work, spec: WorkSpec, claim: Claim) -> None:
+        produced = work.run(spec, claim.item)
+        self._stubbornly(lambda: self._claims.settle(claim, produced), claim)
+
+    def _step(self, work: Work, spec: WorkSpec, claim: Claim) -> None:
+        """List the items of the round; when there are none, the work is at its end."""
+        number, job_id = claim.item.round, spec.job
+        if number == 0:
+            items = work.items(spec)
+        else:
+            items = work.after(spec, number - 1, self._catalog.work.done(job_id, round=number - 1))
+        last = self._claims.last_added(claim)
+        any_before = last >= 0
+        # Those up to the last were written before a crash.
+        items = (item for item in items if item.position > last)
+        while batch := list(islice(items, _BATCH)):
+            any_before = True
+            if not self._claims.add(claim, batch):
+                return
+            self._news.set()
+        if any_before:
+            self._claims.listed(claim)
+            return
+        done, failed = self._catalog.work.done(job_id), self._catalog.work.failed(job_id)
+        self._claims.finish(claim, work.finish(spec, done, failed))

@@ -1,0 +1,259 @@
+"""Who is at work on which item, on whatever machine: leases, and tokens that fence off the late.
+
+A worker gives signs of life; one that gives none for the length of a lease is taken for dead,
+and its items go to others. Each claim has a number, greater than all before it. What is written
+under a claim is written only while the item is still that claim's: a worker that comes back
+late, after its items were given away, can change nothing.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+from rag.catalog import schema as t
+from rag.catalog.claiming import OPEN, Claim, open_jobs, place_of, shares, take
+from rag.catalog.database import Database
+from rag.catalog.rounds import (
+    DELETED,
+    DONE,
+    FAILED,
+    RESULT,
+    RUNNING,
+    STEP,
+    WAITING,
+    add_documents,
+    add_items,
+    close_round,
+    count_done,
+    set_job,
+)
+from rag.types import JobStatus
+from rag.work import NewItem, Produced
+
+LEASE_S = 15.0
+"""A worker's items are given away so long after its last sign of life."""
+
+
+class database_clock(GenericFunction[float]):
+    """Unix seconds by the clock of the database, which all workers share."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+@compiles(database_clock, "sqlite")
+def _sqlite_clock(element: Any, compiler: Any, **kw: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_clock, "postgresql")
+def _postgresql_clock(element: Any, compiler: Any, **kw: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+class Claims:
+    """Hands out items and takes in what came of them. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def sign_on(self) -> str:
+        """Begin to work; returns the worker's id."""
+        worker = f"worker_{uuid.uuid4().hex[:24]}"
+        with self._db.write() as connection:
+            until = database_clock() + LEASE_S
+            connection.execute(sa.insert(t.workers).values(id=worker, until=until))
+        return worker
+
+    def stay(self, worker: str) -> bool:
+        """Give a sign of life; false when it came too late, and nothing is this worker's now."""
+        with self._db.write(durable=False) as connection:
+            mine = t.workers.c.id == worker
+            until = database_clock() + LEASE_S
+            staying = sa.update(t.workers).where(mine).values(until=until)
+            return connection.execute(staying).rowcount == 1
+
+    def sign_off(self, worker: str) -> None:
+        """Leave; others take what was begun up at once."""
+        with self._db.write() as connection:
+            _bury(connection, [worker])
+
+    def bury_dead(self, *, all_of_them: bool = False) -> int:
+        """Give away what dead workers were at; returns how many there were.
+
+        ``all_of_them`` is for who knows that nobody else is alive.
+        """
+        query = sa.select(t.workers.c.id)
+        if not all_of_them:
+            query = query.where(t.workers.c.until < database_clock())
+        with self._db.read() as connection:
+            if connection.execute(query.limit(1)).first() is None:
+                return 0
+        with self._db.write() as connection:
+            dead = connection.execute(query).scalars().all()
+            _bury(connection, dead)
+        return len(dead)
+
+    def claim(self, worker: str, lane: str, room: int) -> Sequence[Claim]:
+        """As many items as there is room for, or as there are, with their numbers; durable.
+
+        The highest priority goes first; among equals, the tenant and then the job with the
+        fewest items under way.
+        """
+        with self._db.read() as connection:
+            if not any(job.waiting for job in open_jobs(connection, lane, 1)):
+                return []
+        claims: list[Claim] = []
+        with self._db.write() as connection:
+            alive = sa.select(t.workers.c.id).where(t.workers.c.id == worker)
+            if connection.execute(alive).first() is None:
+                return []
+            for job_id, count in shares(open_jobs(connection, lane, room), room).items():
+                claims += take(connection, worker, job_id, count)
+        return claims
+
+    def add(self, claim: Claim, items: Sequence[NewItem]) -> bool:
+        """Write some items of the round that a claimed step begins; false if it was given away."""
+        job_id = claim.ordered.job_id
+        with self._held(claim, durable=False) as connection:
+            if connection is None:
+                return False
+            add_items(connection, job_id, claim.item.round, items)
+            total = sa.func.coalesce(t.jobs.c.total, 0) + len(items)
+            set_job(connection, job_id, total=total)
+        return True
+
+    def last_added(self, claim: Claim) -> int:
+        """The last position of the round that was written, `STEP` if none was."""
+        c = t.work_items.c
+        mine = (c.job_id == claim.ordered.job_id) & (c.round == claim.item.round)
+        with self._db.read() as connection:
+            last = connection.execute(sa.select(sa.func.max(c.position)).where(mine)).scalar()
+        return STEP if last is None else int(last)
+
+    def listed(self, claim: Claim) -> None:
+        """The round that a claimed step began is complete."""
+        with self._held(claim) as connection:
+            if connection is not None:
+                connection.execute(sa.delete(t.work_items).where(place_of(claim)))
+                close_round(connection, claim.ordered.job_id)
+
+    def settle(self, claim: Claim, produced: Produced) -> bool:
+        """Keep what an item came to; false if it was given away.
+
+        A power failure may lose it, and then repeats the item: what a model replied is kept.
+        """
+        with self._held(claim, durable=False) as connection:
+            if connection is None:
+                return False
+            if not _present(connection, claim.ordered.tenant, produced.documents):
+                _end(connection, claim, status=FAILED, code=DELETED["code"], error=dict(DELETED))
+                return True
+            place = (claim.ordered.job_id, claim.item.round, claim.item.position)
+            add_documents(connection, *place, produced.documents)
+            _end(connection, claim, status=DONE, result=dict(produced.value))
+        return True
+
+    def fail(self, claim: Claim, error: Mapping[str, Any]) -> bool:
+        """Keep what an item failed of; false if it was given away."""
+        with self._held(claim, durable=False) as connection:
+            if connection is not None:
+                _end(connection, claim, status=FAILED, code=error["code"], error=dict(error))
+        return connection is not None
+
+    def postpone(self, claim: Claim, pause_s: float) -> None:
+        """Give an item back, to be tried again after so many seconds."""
+        with self._held(claim, durable=False) as connection:
+            if connection is not None:
+                _give_back(connection, claim, due_at=time.time() + pause_s)
+
+    def pause(self, claim: Claim, error: Mapping[str, Any]) -> None:
+        """Give an item back, and begin nothing more of its job until somebody resumes it."""
+        with self._held(claim) as connection:
+            if connection is None:
+                return
+            _give_back(connection, claim, due_at=0.0)
+            if _status(connection, claim) in OPEN:
+                set_job(
+                    connection, claim.ordered.job_id, status=JobStatus.PAUSED, error=dict(error)
+                )
+
+    def finish(self, claim: Claim, produced: Produced) -> None:
+        """Keep what the whole work came to, at the claimed step after its last round; durable."""
+        job_id = claim.ordered.job_id
+        with self._held(claim) as connection:
+            if connection is None:
+                return
+            connection.execute(sa.delete(t.work_items).where(place_of(claim)))
+            error = None
+            if _present(connection, claim.ordered.tenant, produced.documents):
+                result = dict(produced.value)
+                add_documents(connection, job_id, RESULT, STEP, produced.documents)
+                mine = t.work.c.job_id == job_id
+                connection.execute(sa.update(t.work).where(mine).values(result=result))
+            else:
+                error = dict(DELETED)
+            set_job(connection, job_id, status=JobStatus.COMPLETED, error=error)
+
+    def give_up(self, claim: Claim, error: Mapping[str, Any]) -> None:
+        """A step failed, and all the work with it; the step waits, should it be resumed."""
+        with self._held(claim) as connection:
+            if connection is not None:
+                _give_back(connection, claim, due_at=0.0)
+                set_job(
+                    connection, claim.ordered.job_id, status=JobStatus.FAILED, error=dict(error)
+                )
+
+    @contextmanager
+    def _held(self, claim: Claim, *, durable: bool = True) -> Iterator[sa.Connection | None]:
+        """A write transaction in which the item is still the claim's; else with ``None``."""
+        c = t.work_items.c
+        held = sa.select(c.token).where(
+            place_of(claim), c.token == claim.token, c.status == RUNNING
+        )
+        with self._db.write(durable=durable) as connection:
+            found = connection.execute(held).first()
+            yield None if found is None else connection
+
+
+def _end(connection: sa.Connection, claim: Claim, **values: Any) -> None:
+    connection.execute(sa.update(t.work_items).where(place_of(claim)).values(worker=None, **values))
+    count_done(connection, claim.ordered.job_id)
+    close_round(connection, claim.ordered.job_id)
+
+
+def _give_back(connection: sa.Connection, claim: Claim, *, due_at: float) -> None:
+    values = {"status": WAITING, "worker": None, "due_at": due_at}
+    connection.execute(sa.update(t.work_items).where(place_of(claim)).values(values))
+    close_round(connection, claim.ordered.job_id)  # it may be being cancelled
+
+
+def _bury(connection: sa.Connection, workers: Sequence[str]) -> None:
+    c = t.work_items.c
+    theirs = c.worker.in_(workers)
+    jobs = connection.execute(sa.select(c.job_id).where(theirs).distinct()).scalars().all()
+    values = {"status": WAITING, "worker": None}
+    connection.execute(sa.update(t.work_items).where(theirs).values(values))
+    connection.execute(sa.delete(t.workers).where(t.workers.c.id.in_(workers)))
+    for job_id in jobs:
+        close_round(connection, job_id)
+
+
+def _present(connection: sa.Connection, tenant: str, documents: frozenset[str]) -> bool:
+    """Whether none of the documents has been deleted."""
+    d = t.documents.c
+    query = sa.select(sa.func.count()).where(d.tenant == tenant, d.id.in_(documents))
+    return not documents or connection.execute(query).scalar() == len(documents)
+
+
+def _status(connection: sa.Connection, claim: Claim) -> str:
+    query = sa.select(t.jobs.c.status).where(t.jobs.c.id == claim.ordered.job_id)
+    return str(connection.execute(query).scalar_one())

@@ -1,0 +1,169 @@
+"""Items of work and their rounds, within the caller's write transaction; see `rag.work`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+from rag.types import JobStatus
+from rag.work import NewItem
+
+STEP = -1
+"""Position of what a round begins with: it lists the items, or finishes when there are none."""
+RESULT = -1
+"""The round under which the documents of a job's result are written down."""
+WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
+DELETED: Mapping[str, Any] = {
+    "code": "document_deleted",
+    "message": "A document that this repeated was deleted, and this with it.",
+}
+_WORKING = (JobStatus.QUEUED, JobStatus.IN_PROGRESS)
+
+
+def add_items(connection: sa.Connection, job_id: str, round: int, items: Sequence[NewItem]) -> None:
+    """Write new items of a round."""
+    rows = [
+        {
+            "job_id": job_id,
+            "round": round,
+            "position": item.position,
+            "payload": dict(item.payload),
+            "status": WAITING,
+            "attempts": 0,
+            "due_at": 0.0,
+            "token": 0,
+        }
+        for item in items
+    ]
+    connection.execute(sa.insert(t.work_items), rows)
+    for item in items:
+        add_documents(connection, job_id, round, item.position, item.documents, in_payload=True)
+
+
+def add_documents(
+    connection: sa.Connection,
+    job_id: str,
+    round: int,
+    position: int,
+    documents: frozenset[str],
+    *,
+    in_payload: bool = False,
+) -> None:
+    """Write down whose text an item or a result repeats."""
+    rows = [
+        {
+            "job_id": job_id,
+            "round": round,
+            "position": position,
+            "document_id": document_id,
+            "in_payload": in_payload,
+        }
+        for document_id in sorted(documents)
+    ]
+    if rows:
+        connection.execute(sa.insert(t.work_documents), rows)
+
+
+def close_round(connection: sa.Connection, job_id: str) -> None:
+    """When no item is left to be done, begin the next round; end what is being cancelled."""
+    query = (
+        sa.select(t.jobs.c.status, t.work.c.round)
+        .join(t.work, t.work.c.job_id == t.jobs.c.id)
+        .where(t.jobs.c.id == job_id)
+    )
+    found = connection.execute(query).first()
+    if found is None or _any(connection, job_id, RUNNING):
+        return
+    if found.status == JobStatus.CANCELLING:
+        set_job(connection, job_id, status=JobStatus.CANCELLED)
+    elif found.status in _WORKING and not _any(connection, job_id, WAITING):
+        mine = t.work.c.job_id == job_id
+        connection.execute(sa.update(t.work).where(mine).values(round=found.round + 1))
+        add_items(connection, job_id, found.round + 1, [NewItem(position=STEP, payload={})])
+
+
+def requeue(connection: sa.Connection, job_id: str) -> int:
+    """Have items that failed done once more, and all rounds after them; returns how many failed.
+
+    What later rounds made of their absence is dropped. Items that went with a document stay.
+    """
+    c = t.work_items.c
+    mine = c.job_id == job_id
+    failed = mine & (c.status == FAILED) & (c.code != DELETED["code"])
+    first = connection.execute(sa.select(sa.func.min(c.round)).where(failed)).scalar()
+    if first is None:
+        return 0
+    connection.execute(sa.delete(t.work_items).where(mine, c.round > first))
+    d = t.work_documents.c
+    later = (d.round > first) | (d.round == RESULT)
+    connection.execute(sa.delete(t.work_documents).where(d.job_id == job_id, later))
+    again = sa.update(t.work_items).where(failed)
+    values = {"status": WAITING, "attempts": 0, "due_at": 0.0, "code": None, "error": None}
+    count = connection.execute(again.values(values)).rowcount
+    connection.execute(
+        sa.update(t.work).where(t.work.c.job_id == job_id).values(round=first, result=None)
+    )
+    ended = sa.func.sum(sa.case((c.status.in_((DONE, FAILED)), 1), else_=0))
+    counted = sa.select(sa.func.count(), sa.func.coalesce(ended, 0)).where(mine, c.position != STEP)
+    total, done = connection.execute(counted).one()
+    set_job(connection, job_id, total=total, done=done)
+    return int(count)
+
+
+def forget_work(connection: sa.Connection, document_id: str) -> None:
+    """Remove what repeats a document's text, also of work under way."""
+    d = t.work_documents.c
+    rows = connection.execute(
+        sa.select(d.job_id, d.round, d.position, d.in_payload).where(d.document_id == document_id)
+    ).all()
+    if not rows:
+        return
+    for row in rows:
+        if row.round == RESULT:
+            mine = t.work.c.job_id == row.job_id
+            connection.execute(sa.update(t.work).where(mine).values(result=None))
+            set_job(connection, row.job_id, error=dict(DELETED))
+        else:
+            _forget_item(connection, row)
+    connection.execute(sa.delete(t.work_documents).where(d.document_id == document_id))
+    for job_id in {row.job_id for row in rows}:
+        close_round(connection, job_id)
+
+
+def _forget_item(connection: sa.Connection, row: Any) -> None:
+    c = t.work_items.c
+    mine = (c.job_id == row.job_id) & (c.round == row.round) & (c.position == row.position)
+    status = connection.execute(sa.select(c.status).where(mine)).scalar()
+    values: dict[str, Any] = {
+        "status": FAILED,
+        "worker": None,
+        "result": None,
+        "code": DELETED["code"],
+        "error": dict(DELETED),
+    }
+    if row.in_payload:
+        values["payload"] = {}
+    connection.execute(sa.update(t.work_items).where(mine).values(values))
+    if status in (WAITING, RUNNING):
+        count_done(connection, row.job_id)
+
+
+def count_done(connection: sa.Connection, job_id: str) -> None:
+    """Count an item that has ended."""
+    set_job(connection, job_id, done=t.jobs.c.done + 1)
+
+
+def set_job(connection: sa.Connection, job_id: str, **values: Any) -> None:
+    """Change a job."""
+    statement = sa.update(t.jobs).where(t.jobs.c.id == job_id)
+    connection.execute(statement.values(updated_at=time.time(), **values))
+
+
+def _any(connection: sa.Connection, job_id: str, status: str) -> bool:
+    c = t.work_items.c
+    query = sa.select(c.position).where(c.job_id == job_id, c.status == status).limit(1)
+    return connection.execute(query).first() is not None

@@ -1,0 +1,296 @@
+"""Work made of items: kept from when it is ordered until it is looked at; see `rag.work`.
+
+Who is at work on which item is for `rag.catalog.claims`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from rag.catalog import schema as t
+from rag.catalog.database import Database
+from rag.catalog.jobs import new_job_id
+from rag.catalog.rounds import (
+    DONE,
+    FAILED,
+    STEP,
+    WAITING,
+    add_items,
+    close_round,
+    requeue,
+    set_job,
+)
+from rag.errors import Conflict, NotFound
+from rag.types import Job, JobStatus
+from rag.work import Done, Failed, NewItem
+
+_BATCH = 500
+_PAGE = 100
+_Kept = TypeVar("_Kept")
+
+
+class Lane(StrEnum):
+    """Which threads of a worker carry items out: as many as calls, or as processors."""
+
+    CALLS = "calls"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewWork:
+    """What is ordered. Of ``priority`` more goes first; ``lane`` says what it is made of."""
+
+    kind: str
+    tenant: str
+    key: str
+    spec: Mapping[str, Any]
+    lane: Lane = Lane.CALLS
+    priority: int = 0
+    budget_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkState:
+    """What was ordered, and how it stands.
+
+    ``per_second`` and ``seconds_left`` are ``None`` while too little is done to tell.
+    """
+
+    spec: Mapping[str, Any]
+    key: str
+    priority: int
+    budget_usd: float | None
+    result: Mapping[str, Any] | None
+    failures: Mapping[str, int]
+    """How many items failed, by the code of what they failed of."""
+    cost_usd: float
+    per_second: float | None
+    seconds_left: float | None
+
+
+class WorkStore:
+    """Take work in, show how it stands, and hand out what came of it."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._db = database
+        self._clock = clock
+
+    def create(self, new: NewWork, items: Iterable[NewItem] | None = None) -> str:
+        """Order work; returns the id of its job.
+
+        Its items are written in bounded batches, and nobody sees it before all are there. Work
+        without ``items`` lists them itself, once somebody is at work on it.
+        """
+        job_id, now = new_job_id(), self._clock()
+        row = {
+            "job_id": job_id,
+            "tenant": new.tenant,
+            "key": new.key,
+            "spec": dict(new.spec),
+            "lane": new.lane,
+            "priority": new.priority,
+            "budget_usd": new.budget_usd,
+            "round": 0,
+            "claims": 0,
+            "paced_from": 0,
+        }
+        with self._db.write() as connection:
+            connection.execute(sa.insert(t.work), row)
+        given = iter(items if items is not None else (NewItem(position=STEP, payload={}),))
+        total = 0
+        try:
+            while batch := list(islice(given, _BATCH)):
+                with self._db.write(durable=False) as connection:
+                    add_items(connection, job_id, 0, batch)
+                total += len(batch)
+        except BaseException:
+            self._remove([job_id])
+            raise
+        job = {
+            "id": job_id,
+            "tenant": new.tenant,
+            "kind": new.kind,
+            "status": JobStatus.QUEUED,
+            "attempt": 1,
+            "begun": 0,
+            "done": 0,
+            "total": total if items is not None else None,
+            "unit": "items",
+            "created_at": now,
+            "updated_at": now,
+        }
+        with self._db.write() as connection:
+            connection.execute(sa.insert(t.jobs), job)
+        return job_id
+
+    def state(self, job: Job) -> WorkState:
+        """How the work of a job stands.
+
+        Raises:
+            NotFound: it is not a job made of items.
+        """
+        i, u = t.work_items.c, t.usage.c
+        failures = (
+            sa.select(i.code, sa.func.count())
+            .where(i.job_id == job.id, i.status == FAILED)
+            .group_by(i.code)
+        )
+        cost = sa.select(sa.func.coalesce(sa.func.sum(u.cost_usd), 0.0)).where(u.job == job.id)
+        with self._db.read() as connection:
+            row = connection.execute(sa.select(t.work).where(t.work.c.job_id == job.id)).first()
+            if row is None:
+                raise NotFound(f"No work {job.id!r}.", param="job")
+            failed = {str(code): int(count) for code, count in connection.execute(failures)}
+            spent = float(connection.execute(cost).scalar_one())
+        per_second = self._pace(job, row)
+        left = None if job.total is None else job.total - job.done
+        return WorkState(
+            spec=row.spec,
+            key=row.key,
+            priority=row.priority,
+            budget_usd=row.budget_usd,
+            result=row.result,
+            failures=failed,
+            cost_usd=spent,
+            per_second=per_second,
+            seconds_left=left / per_second if per_second and left is not None else None,
+        )
+
+    def _pace(self, job: Job, row: sa.Row[Any]) -> float | None:
+        done = job.done - row.paced_from
+        if row.paced_since is None or done <= 0 or job.status is not JobStatus.IN_PROGRESS:
+            return None
+        return float(done / max(self._clock() - row.paced_since, 1e-3))
+
+    def done(self, job_id: str, *, round: int | None = None) -> Iterable[Done]:
+        """What its items, or those of one round, came to, by position; read anew each time."""
+        return _Each(self._db, job_id, DONE, _done, round)
+
+    def failed(self, job_id: str) -> Iterable[Failed]:
+        """What its items failed of, by round and position, read anew each time."""
+        return _Each(self._db, job_id, FAILED, _failed)
+
+    def cancel(self, job_id: str) -> None:
+        """Begin nothing more of it; items under way come to their end and are kept.
+
+        Raises:
+            Conflict: it has ended already.
+        """
+        with self._db.write() as connection:
+            status = _status(connection, job_id)
+            if status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED):
+                raise Conflict(f"Job {job_id} is {status}; there is nothing left to cancel.")
+            set_job(connection, job_id, status=JobStatus.CANCELLING)
+            close_round(connection, job_id)
+
+    def resume(
+        self, job_id: str, *, budget_usd: float | None = None, retry_failed: bool = False
+    ) -> None:
+        """Go on with what was paused, cancelled or has failed.
+
+        With ``retry_failed`` items that failed are done once more, also of work that has come
+        to its end, which is then finished anew.
+
+        Raises:
+            Conflict: there is nothing to go on with.
+        """
+        with self._db.write() as connection:
+            status = _status(connection, job_id)
+            if budget_usd is not None:
+                connection.execute(
+                    sa.update(t.work).where(t.work.c.job_id == job_id).values(budget_usd=budget_usd)
+                )
+            again = requeue(connection, job_id) if retry_failed else 0
+            at_rest = (JobStatus.PAUSED, JobStatus.CANCELLED, JobStatus.FAILED)
+            if status not in at_rest and not again:
+                raise Conflict(_why_not(job_id, status, retry_failed=retry_failed))
+            i = t.work_items.c
+            connection.execute(
+                sa.update(t.work_items)
+                .where(i.job_id == job_id, i.status == WAITING)
+                .values(due_at=0.0)
+            )
+            if status != JobStatus.IN_PROGRESS:
+                set_job(connection, job_id, status=JobStatus.QUEUED, error=None)
+            close_round(connection, job_id)
+
+    def forget_unfinished_orders(self) -> None:
+        """Remove what a process that died was taking in: nobody was told of it."""
+        jobs = sa.select(t.jobs.c.id).where(t.jobs.c.id == t.work.c.job_id)
+        query = sa.select(t.work.c.job_id).where(~jobs.exists())
+        with self._db.read() as connection:
+            orphans = connection.execute(query).scalars().all()
+        if orphans:
+            self._remove(orphans)
+
+    def _remove(self, job_ids: Sequence[str]) -> None:
+        with self._db.write() as connection:
+            for table in (t.work_items, t.work_documents, t.work):
+                connection.execute(sa.delete(table).where(table.c.job_id.in_(job_ids)))
+
+
+class _Each(Iterable[_Kept]):
+    """Items in a state, a page at a time: however many, only a few are in memory."""
+
+    def __init__(
+        self,
+        database: Database,
+        job_id: str,
+        status: str,
+        read: Callable[[Any], _Kept],
+        round: int | None = None,
+    ) -> None:
+        c = t.work_items.c
+        self._db = database
+        self._mine = (c.job_id == job_id) & (c.status == status)
+        if round is not None:
+            self._mine &= c.round == round
+        self._read = read
+
+    def __iter__(self) -> Iterator[_Kept]:
+        c = t.work_items.c
+        place = (-1, STEP)
+        query = (
+            sa.select(c.round, c.position, c.payload, c.result, c.error)
+            .where(self._mine)
+            .order_by(c.round, c.position)
+            .limit(_PAGE)
+        )
+        while True:
+            behind = sa.tuple_(c.round, c.position) > sa.tuple_(*map(sa.literal, place))
+            with self._db.read() as connection:
+                rows = connection.execute(query.where(behind)).all()
+            for row in rows:
+                yield self._read(row)
+            if len(rows) < _PAGE:
+                return
+            place = (rows[-1].round, rows[-1].position)
+
+
+def _done(row: Any) -> Done:
+    return Done(round=row.round, position=row.position, payload=row.payload, value=row.result)
+
+
+def _failed(row: Any) -> Failed:
+    return Failed(round=row.round, position=row.position, payload=row.payload, error=row.error)
+
+
+def _status(connection: sa.Connection, job_id: str) -> str:
+    return str(
+        connection.execute(sa.select(t.jobs.c.status).where(t.jobs.c.id == job_id)).scalar_one()
+    )
+
+
+def _why_not(job_id: str, status: str, *, retry_failed: bool) -> str:
+    if retry_failed:
+        return f"Job {job_id} is {status}, and none of its items has failed."
+    if status == JobStatus.COMPLETED:
+        return f"Job {job_id} has come to its end; `retry_failed` does failed items once more."
+    return f"Job {job_id} is {status} already."
