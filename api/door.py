@@ -11,9 +11,10 @@ from fastapi import Depends, Request
 from api.admission import Admission
 from api.events import JobWatcher
 from api.metrics import Metrics
+from api.scopes import existing, named
 from api.security import TENANT
-from api.services import DEFAULT_COLLECTION, Services
-from rag.errors import Conflict, InvalidRequest, NotFound
+from api.services import Services
+from rag.errors import Conflict, NotFound
 from rag.types import Collection, Document
 
 
@@ -76,37 +77,14 @@ class Door:
         return self.services.catalog.collections.get(tenant, collection_id)
 
     def existing(self, tenant: str, name_or_id: str | None) -> Collection | None:
-        """A collection to read from; ``None`` for the default one before anything is in it.
-
-        Raises:
-            NotFound: the tenant has no such collection.
-        """
-        name = name_or_id or DEFAULT_COLLECTION
-        try:
-            return self.services.catalog.collections.find(tenant, name)
-        except NotFound:
-            if name == DEFAULT_COLLECTION:
-                return None
-            raise
+        """A collection to read from; see `api.scopes`."""
+        return existing(self.services, tenant, name_or_id)
 
     def collections(
         self, tenant: str, one: str | None, several: list[str] | None
     ) -> tuple[Collection, ...]:
-        """The collections that a body names by id or name, each once; else the default one.
-
-        None when that would be the default one, and it is not there yet.
-
-        Raises:
-            InvalidRequest: it names them in both ways.
-            NotFound: the tenant has no such collection.
-        """
-        if one is not None and several is not None:
-            raise InvalidRequest(
-                "Give `collection` or `collections`, not both.", param="collection"
-            )
-        names = several if several is not None else [one]
-        found = (self.existing(tenant, name) for name in names)
-        return tuple({collection.id: collection for collection in found if collection}.values())
+        """The collections that a body names; see `api.scopes`."""
+        return named(self.services, tenant, one, several)
 
 
 _ID = {prefix: re.compile(rf"{prefix}_[0-9a-f]{{24}}") for prefix in ("doc", "col", "job", "ans")}

@@ -10,6 +10,7 @@ from api.door import Door
 from api.engines import choose_engine
 from api.schemas.answers import PassageOut, PromptOut, UsageOut
 from api.schemas.prompts import OutcomeOut, RenderedOut, TryBody, TryOut, TurnOut
+from api.services import Services
 from rag.errors import InvalidRequest, NotFound
 from rag.models.engine import Context, Engine
 from rag.models.prompts import Prompt
@@ -31,7 +32,7 @@ from rag.types import Collection, Passage
 _Given = TypeVar("_Given")
 
 
-def prompt_of(door: Door, tenant: str, name: str | None) -> Prompt | None:
+def prompt_of(services: Services, tenant: str, name: str | None) -> Prompt | None:
     """The prompt of a request: ``TASK/FORM``, or ``TASK/FORM@VERSION``.
 
     Raises:
@@ -43,7 +44,7 @@ def prompt_of(door: Door, tenant: str, name: str | None) -> Prompt | None:
     if version and not version.isdecimal():
         raise InvalidRequest(f"{version[:20]!r} is no version.", param="prompt")
     try:
-        return door.services.prompt(tenant, base, int(version) if version else None)
+        return services.prompt(tenant, base, int(version) if version else None)
     except NotFound as error:
         raise InvalidRequest(error.message, param="prompt") from error
 
@@ -62,14 +63,14 @@ def check_reads_prompts(engine: str, prompt: Prompt | None) -> None:
 
 
 def task_prompt(
-    door: Door, tenant: str, name: str | None, *, engine: str, task: str
+    services: Services, tenant: str, name: str | None, *, engine: str, task: str
 ) -> Prompt | None:
     """The prompt of a request: one for the task, and for an engine that reads it.
 
     Raises:
         InvalidRequest: There is none, it is for another task, or the engine reads none.
     """
-    prompt = prompt_of(door, tenant, name)
+    prompt = prompt_of(services, tenant, name)
     if prompt is not None and prompt.task != task:
         raise InvalidRequest(f"The prompt {prompt.name} is none to {task} with.", param="prompt")
     check_reads_prompts(engine, prompt)
@@ -83,7 +84,7 @@ def try_prompt(door: Door, context: Context, body: TryBody) -> TryOut:
         InvalidRequest: The task lacks something, or the engine cannot do it.
         ModelError: The engine failed.
     """
-    prompt = prompt_of(door, context.tenant, body.prompt)
+    prompt = prompt_of(door.services, context.tenant, body.prompt)
     name = prompt.task if prompt else body.task
     if name is None or name not in _TASKS:
         known = ", ".join(_TASKS)

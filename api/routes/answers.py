@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import AsyncIterator, Generator, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -13,8 +11,9 @@ from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from api import errors, events
+from api.asking import Asked
 from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
-from api.engines import check_engine, choose_engine
+from api.engines import check_engine
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.schemas.answers import (
     AnswerOut,
@@ -23,17 +22,14 @@ from api.schemas.answers import (
     PassageOut,
     SearchBody,
     SearchOut,
-    Sent,
 )
 from api.schemas.common import failures
-from api.trying import task_prompt
 from rag import answer as line
 from rag.errors import InvalidRequest
 from rag.models.engine import Context
-from rag.models.observe import Checked
 from rag.retrieve import SearchRequest
-from rag.trace import Span, begun, span
-from rag.types import Answer, Collection, Passage
+from rag.trace import Span, begun
+from rag.types import Answer, Collection
 
 router = APIRouter()
 
@@ -134,8 +130,8 @@ def get_answer(answer_id: str, door: DoorDep, tenant: TenantDep) -> AnswerOut:
     return AnswerOut(**door.services.catalog.answers.get(tenant, answer_id))
 
 
-class _Asked:
-    """One question on its way: retrieval, then the events of `rag.answer`."""
+class _Kept(Asked):
+    """A question whose answer is kept, to be read again."""
 
     def __init__(
         self,
@@ -145,90 +141,27 @@ class _Asked:
         collections: tuple[Collection, ...],
         asking: Span,
     ) -> None:
-        self._door = door
-        self._span = asking
-        self._engine = choose_engine(door.services.engines, body.engine, collections)
-        prompt = task_prompt(
-            door, context.tenant, body.prompt, engine=self._engine.id, task="answer"
-        )
-        self._context = replace(context, prompt=prompt)
-        self._sent = Sent(
-            collections=[collection.id for collection in collections],
-            filter=body.filter,
-            top_k=body.top_k,
-        )
-        self._body = body
-        self._started = time.perf_counter()
-        with asking.within(), span(door.services.tracer, "retrieve") as retrieving:
-            self._passages: list[Passage] = door.services.retriever.search(
-                SearchRequest(
-                    query=body.question,
-                    collections=collections,
-                    filter=body.filter,
-                    top_k=body.top_k,
-                )
-            )
-            retrieving.tell(collections=len(collections), passages=len(self._passages))
-        self._retrieve_ms = _since(self._started)
-
-    def __iter__(self) -> Iterator[line.Event]:
-        steps = line.stream(
-            self._body.question,
-            passages=self._passages,
-            engine=self._engine,
-            source=self._door.services.catalog,
-            context=self._context,
-            judge=self._door.services.judge,
-        )
-        while True:
-            with self._span.within():  # each step may be taken by another thread
-                step = next(steps, None)
-            if step is None:
-                return
-            yield step
+        super().__init__(door.services, context, body, collections, asking)
+        self._metrics = door.metrics
 
     def keep(self, answer: Answer) -> AnswerOut:
         """Give the answer an id and store it."""
-        shown = AnswerOut.of(
-            answer,
-            id=f"ans_{uuid.uuid4().hex[:24]}",
-            request=self._sent,
-            created_at=time.time(),
-        )
-        shown.timings |= {"retrieve": self._retrieve_ms, "total": _since(self._started)}
-        self._door.services.catalog.answers.put(
-            self._context.tenant,
+        shown = self.shown(answer)
+        self.services.catalog.answers.put(
+            self.context.tenant,
             shown.id,
             shown.model_dump(mode="json"),
             documents={passage.document_id for passage in answer.passages},
         )
-        self._door.metrics.answers.labels(str(shown.found).lower()).inc()
-        self._door.services.monitor.tell(_checked(answer))
-        self._span.tell(
-            engine=answer.engine,
-            sentences=len(answer.sentences),
-            dropped_citations=answer.dropped_citations,
-        )
+        self._metrics.answers.labels(str(shown.found).lower()).inc()
         return shown
-
-
-def _checked(answer: Answer) -> Checked:
-    """What became of the quotes of an answer."""
-    citations = [one for sentence in answer.sentences for one in sentence.citations]
-    return Checked(
-        engine=answer.engine,
-        prompt=answer.prompt,
-        located=len(citations),
-        dropped=answer.dropped_citations,
-        support=tuple(one.support for one in citations if one.support is not None),
-    )
 
 
 def _whole(
     door: Door, context: Context, body: AskBody, collections: tuple[Collection, ...]
 ) -> Reply:
     with door.searches.place(), begun(door.services.tracer, "ask") as asking:
-        asked = _Asked(door, context, body, collections, asking)
+        asked = _Kept(door, context, body, collections, asking)
         shown = asked.keep(next(e.answer for e in asked if isinstance(e, line.Answered)))
     return Reply(status=200, body=shown.model_dump_json(), answer_id=shown.id)
 
@@ -238,12 +171,12 @@ def _stream(
 ) -> Generator[bytes, None, None]:
     """The events of an answer; holds a place from the first to the last of them."""
     with door.searches.place(), begun(door.services.tracer, "ask") as asking:
-        asked = _Asked(door, context, body, collections, asking)
+        asked = _Kept(door, context, body, collections, asking)
         for happened in asked:
             yield events.event(*_event(asked, happened))
 
 
-def _event(asked: _Asked, happened: line.Event) -> tuple[str, Any]:
+def _event(asked: _Kept, happened: line.Event) -> tuple[str, Any]:
     if isinstance(happened, line.PassagesFound):
         passages = [PassageOut.of(passage).model_dump() for passage in happened.passages]
         return "passages", {"passages": passages}

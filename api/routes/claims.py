@@ -46,7 +46,7 @@ def verify_claims(body: VerifyBody, door: DoorDep, tenant: TenantDep, asker: Key
         tenant=tenant,
         key=asker,
         budgets=door.services.budgets.of_request(key=asker, most_usd=body.budget_usd),
-        prompt=task_prompt(door, tenant, body.prompt, engine=engine.id, task="verify"),
+        prompt=task_prompt(door.services, tenant, body.prompt, engine=engine.id, task="verify"),
     )
     judging = _Judging(
         door=door, body=body, collections=collections, engine=engine, context=context

@@ -1,0 +1,106 @@
+"""One question on its way to a grounded answer, whoever asks: a request, or an item of a batch."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+
+from api.engines import choose_engine
+from api.schemas.answers import AnswerOut, AskBody, Sent
+from api.services import Services
+from api.trying import task_prompt
+from rag import answer as line
+from rag.models.engine import Context
+from rag.models.observe import Checked
+from rag.retrieve import SearchRequest
+from rag.trace import Span, span
+from rag.types import Answer, Collection, Passage
+
+
+class Asked:
+    """One question on its way: retrieval, then the events of `rag.answer`."""
+
+    def __init__(
+        self,
+        services: Services,
+        context: Context,
+        body: AskBody,
+        collections: tuple[Collection, ...],
+        asking: Span,
+    ) -> None:
+        self.services = services
+        self._span = asking
+        self._engine = choose_engine(services.engines, body.engine, collections)
+        prompt = task_prompt(
+            services, context.tenant, body.prompt, engine=self._engine.id, task="answer"
+        )
+        self.context = replace(context, prompt=prompt)
+        self._sent = Sent(
+            collections=[collection.id for collection in collections],
+            filter=body.filter,
+            top_k=body.top_k,
+        )
+        self._body = body
+        self._started = time.perf_counter()
+        with asking.within(), span(services.tracer, "retrieve") as retrieving:
+            self._passages: list[Passage] = services.retriever.search(
+                SearchRequest(
+                    query=body.question,
+                    collections=collections,
+                    filter=body.filter,
+                    top_k=body.top_k,
+                )
+            )
+            retrieving.tell(collections=len(collections), passages=len(self._passages))
+        self._retrieve_ms = _since(self._started)
+
+    def __iter__(self) -> Iterator[line.Event]:
+        steps = line.stream(
+            self._body.question,
+            passages=self._passages,
+            engine=self._engine,
+            source=self.services.catalog,
+            context=self.context,
+            judge=self.services.judge,
+        )
+        while True:
+            with self._span.within():  # each step may be taken by another thread
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step
+
+    def shown(self, answer: Answer) -> AnswerOut:
+        """The answer with an id, and what is told of it to those who count."""
+        shown = AnswerOut.of(
+            answer,
+            id=f"ans_{uuid.uuid4().hex[:24]}",
+            request=self._sent,
+            created_at=time.time(),
+        )
+        shown.timings |= {"retrieve": self._retrieve_ms, "total": _since(self._started)}
+        self.services.monitor.tell(_checked(answer))
+        self._span.tell(
+            engine=answer.engine,
+            sentences=len(answer.sentences),
+            dropped_citations=answer.dropped_citations,
+        )
+        return shown
+
+
+def _checked(answer: Answer) -> Checked:
+    """What became of the quotes of an answer."""
+    citations = [one for sentence in answer.sentences for one in sentence.citations]
+    return Checked(
+        engine=answer.engine,
+        prompt=answer.prompt,
+        located=len(citations),
+        dropped=answer.dropped_citations,
+        support=tuple(one.support for one in citations if one.support is not None),
+    )
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)
