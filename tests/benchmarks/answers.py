@@ -30,6 +30,7 @@ from rag.models.offline.answering import MARGIN, MOST_SENTENCES, THRESHOLD, sele
 from tests.benchmarks.answer_rows import KINDS, Row, rows_of
 from tests.benchmarks.answer_sets import FILED, chroma, contracts, reader, reports, squad2
 from tests.benchmarks.cached import CachedEmbedder
+from tests.benchmarks.fitting import auroc, logistic
 
 WEIGHTS = Path(scoring.__file__).with_name("weights.json")
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -41,23 +42,6 @@ MIX = {
     "paragraph removed": 0.05,
     "other domain": 0.10,
 }
-
-
-def logistic(
-    features: scoring.Features, target: scoring.Features, weights: scoring.Features
-) -> scoring.Weights:
-    """Weighted logistic regression by Newton's method, with a little ridge; standardized."""
-    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
-    x = np.column_stack([(features - mean) / spread, np.ones(len(features))])
-    ridge = np.diag([1.0] * features.shape[1] + [0.0]) * 1e-3 * weights.sum()
-    beta = np.zeros(x.shape[1])
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-x @ beta))
-        gradient = x.T @ (weights * (p - target)) + ridge @ beta
-        curve = x.T @ (x * (weights * p * (1 - p))[:, None]) + ridge
-        beta -= np.linalg.solve(curve, gradient)
-    raw = beta[:-1] / spread
-    return scoring.Weights(coefficients=raw, constant=float(beta[-1] - raw @ mean))
 
 
 def fit(sets: Sequence[Sequence[Row]]) -> None:
@@ -110,13 +94,6 @@ def _shown_right(row: Row, sentence: scoring.Weights, margin: float) -> bool:
 def _summary(row: Row, sentence: scoring.Weights) -> scoring.Features:
     scores = sentence.logit(row.features)
     return scoring.answer_features(row.question, row.found, row.features, scores, row.task)
-
-
-def auroc(positive: scoring.Features, negative: scoring.Features) -> float:
-    """Probability that a positive scores above a negative, ties counted half."""
-    ranks = np.searchsorted(np.sort(negative), positive, side="left")
-    ties = np.searchsorted(np.sort(negative), positive, side="right") - ranks
-    return float((ranks + ties / 2).mean() / len(negative))
 
 
 def report(name: str, rows: Sequence[Row], examples: int) -> None:

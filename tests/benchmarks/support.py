@@ -1,0 +1,225 @@
+"""``python -m tests.benchmarks.support FOLDER``: how well a reader judges support.
+
+Pairs of a statement and a text that supports it or does not:
+
+- ``squad2 statements``: sentences of SQuAD 2.0's development half and questions with answers,
+  against their paragraphs, half of them falsified as in training. The only set that the curve from
+  logit to probability is fitted on; ``--fit`` writes it into the folder's card.
+- ``WiCE``: claims of Wikipedia against a stretch of the page that they cite, which holds what
+  supports them if anything does; partly supported counts as not supported.
+- ``AggreFact``: summaries against the articles that they are of (the CLIFF and Goyal'21 part).
+- ``Climate-FEVER``: claims against single sentences of Wikipedia.
+
+Balanced accuracy at the bound, the area under the ROC curve, and precision and recall of what
+is called supported, beside the cosine of the statement and the text's nearest sentence, for which
+the bound is the best one on each set itself: it could not do better with any.
+``--most`` takes so many pairs of each set, drawn by a fixed seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rag.embedding.registry import open_embedder
+from rag.models.offline.folder import Curve, add_fitted
+from rag.models.offline.reader import Reader
+from rag.models.offline.scoring import Features
+from rag.models.offline.training.examples import epoch
+from rag.models.offline.training.questions import Corpus, Question
+from rag.sentences import split
+from tests.benchmarks.cached import CachedEmbedder
+from tests.benchmarks.datasets import rows
+from tests.benchmarks.fitting import auroc, balanced_accuracy, best_bound, logistic
+from tests.realdata import REAL_DATA
+
+TUNED_ON = "squad2 statements"
+_LONGEST_EMBEDDED = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A statement, a text, and whether the one is supported by the other."""
+
+    statement: str
+    text: str
+    supported: bool
+
+
+def squad2_statements(data: Path) -> Iterator[Pair]:
+    """Statements on paragraphs, made as for training."""
+    with gzip.open(data / "qa/squad2-half-dev/squad2.json.gz", "rt", encoding="utf-8") as file:
+        articles = json.load(file)["data"]
+    paragraphs = [(one["title"], paragraph) for one in articles for paragraph in one["paragraphs"]]
+    questions = [
+        Question(
+            asked["question"].strip(), place, tuple({one["text"]: 0 for one in asked["answers"]})
+        )
+        for place, (_, paragraph) in enumerate(paragraphs)
+        for asked in paragraph["qas"]
+    ]
+    corpus = Corpus(
+        tuple(paragraph["context"] for _, paragraph in paragraphs),
+        tuple(title for title, _ in paragraphs),
+        tuple(questions),
+    )
+    for one in epoch(corpus, [[] for _ in questions], seed=0):
+        if one.supported is not None:
+            yield Pair(statement=one.text, text=one.passage, supported=one.supported)
+
+
+def wice(data: Path) -> Iterator[Pair]:
+    """Claims, each with the first of the stretches drawn for it."""
+    known = set()
+    for row in rows(data / "verification/wice/oracle_chunks_claim_dev.jsonl.gz"):
+        if row["meta"]["id"] not in known:
+            known.add(row["meta"]["id"])
+            text = " ".join(row["evidence"])
+            yield Pair(statement=row["claim"], text=text, supported=row["label"] == "supported")
+
+
+def aggrefact(data: Path) -> Iterator[Pair]:
+    """Summaries of articles."""
+    for row in rows(data / "verification/aggrefact-cliff-goyal/val.jsonl.gz"):
+        yield Pair(
+            statement=row["summary"],
+            text=row["doc"],
+            supported=str(row["label_consistent"]) == "1",
+        )
+
+
+def climate_fever(data: Path) -> Iterator[Pair]:
+    """Claims with sentences."""
+    for row in rows(data / "verification/climate-fever/climate-fever.jsonl.gz"):
+        for one in row["evidences"]:
+            supported = one["evidence_label"] == "SUPPORTS"
+            yield Pair(statement=row["claim"], text=one["evidence"], supported=supported)
+
+
+SETS = {
+    TUNED_ON: squad2_statements,
+    "WiCE": wice,
+    "AggreFact": aggrefact,
+    "Climate-FEVER": climate_fever,
+}
+
+
+def similarities(pairs: Sequence[Pair], embedder: CachedEmbedder) -> Features:
+    """For each pair the cosine of the statement and the nearest sentence of the text."""
+    found = []
+    for one in pairs:
+        sentences = [one.text[s.start : s.end][:_LONGEST_EMBEDDED] for s in split(one.text)]
+        vectors = embedder.embed_passages(sentences)
+        found.append(float((vectors @ embedder.embed_query(one.statement)).max()))
+    return np.array(found)
+
+
+def fitted(pairs: Sequence[Pair], logits: Features) -> Curve:
+    """The curve to probabilities of an even mix, and from where on to call it support."""
+    truth = np.array([float(one.supported) for one in pairs])
+    shares = np.where(truth == 1, 0.5 / truth.sum(), 0.5 / (1 - truth).sum())
+    model = logistic(logits[:, None], truth, shares * len(pairs))
+    return Curve(
+        slope=round(float(model.coefficients[0]), 4), constant=round(model.constant, 4), least=0.5
+    )
+
+
+def judged(pairs: Sequence[Pair], scores: Features, least: float) -> dict[str, float | None]:
+    """What scores are worth, with a bound."""
+    truth = np.array([one.supported for one in pairs])
+    said = scores >= least
+    return {
+        "balanced_accuracy": balanced_accuracy(scores[truth], scores[~truth], least),
+        "auroc": auroc(scores[truth], scores[~truth]),
+        "precision": float(truth[said].mean()) if said.any() else None,
+        "recall": float(said[truth].mean()),
+    }
+
+
+def reliability(pairs: Sequence[Pair], probabilities: Features) -> list[dict[str, float]]:
+    """By tenths of the probability: how many, their mean, and the share that is supported."""
+    truth = np.array([one.supported for one in pairs])
+    tenths = np.minimum(9, (probabilities * 10).astype(int))
+    return [
+        {
+            "pairs": int((tenths == tenth).sum()),
+            "probability": float(probabilities[tenths == tenth].mean()),
+            "supported": float(truth[tenths == tenth].mean()),
+        }
+        for tenth in range(10)
+        if (tenths == tenth).any()
+    ]
+
+
+def main() -> None:
+    """Print the table for a model folder; fit its curve first when asked to."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.support")
+    parser.add_argument("folder", type=Path, help="as training writes it")
+    parser.add_argument("--fit", action="store_true", help="write the curve into the folder's card")
+    parser.add_argument("--most", type=int, help="so many pairs of each set")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "ibidem-benchmark-models",
+        help="folder that keeps the model and vectors between runs",
+    )
+    options = parser.parse_args()
+    if REAL_DATA is None:
+        raise SystemExit("The public data sets are not beside the repository (../shared/data).")
+    reader = Reader(options.folder)
+    embedder = CachedEmbedder(
+        open_embedder("onnx", cache=options.cache), options.cache / "vectors.sqlite"
+    )
+    report: dict[str, Any] = {}
+    curve = Curve(slope=1, constant=0, least=0.5)
+    for name, load in SETS.items():
+        pairs = list(load(REAL_DATA))
+        if options.most is not None:
+            pairs = random.Random(0).sample(pairs, min(options.most, len(pairs)))
+        logits = np.array(reader.support([(one.statement, one.text) for one in pairs]))
+        like = similarities(pairs, embedder)
+        truth = np.array([one.supported for one in pairs])
+        if name == TUNED_ON:
+            curve = fitted(pairs, logits)
+        probabilities = np.array([curve.probability(one) for one in logits])
+        report[name] = {
+            "pairs": len(pairs),
+            "supported": sum(one.supported for one in pairs),
+            "reader": judged(pairs, probabilities, curve.least),
+            "similarity": judged(pairs, like, best_bound(like[truth], like[~truth])),
+            "reliability": reliability(pairs, probabilities),
+        }
+    _show(report, curve)
+    if options.fit and curve.slope <= 0:
+        raise SystemExit("This reader knows nothing of support; its card stays as it is.")
+    if options.fit:
+        values = {"slope": curve.slope, "constant": curve.constant, "least": curve.least}
+        add_fitted(options.folder, {"support": values})
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _show(report: dict[str, Any], curve: Curve) -> None:
+    table = Table("set", "pairs", "supported", "judge", "balanced", "AUROC", "precision", "recall")
+    for name, of_set in report.items():
+        for judge in ("reader", "similarity"):
+            cells = ["-" if value is None else f"{value:.3f}" for value in of_set[judge].values()]
+            table.add_row(name, str(of_set["pairs"]), str(of_set["supported"]), judge, *cells)
+    Console(width=110).print(table)
+    Console(width=110).print(f"probability = 1 / (1 + exp(-({curve.slope} x + {curve.constant})))")
+
+
+if __name__ == "__main__":
+    main()
