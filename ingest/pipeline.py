@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from ingest.attachments import adopt_attachments
-from ingest.chunk import open_chunker
+from ingest.chunk.apart import cut_apart
 from ingest.originals import Originals
 from ingest.parse import Limits
 from ingest.parse.detect import mismatch
@@ -90,10 +90,11 @@ def begin(
         raise OriginalMissing
     parsed, in_batches = _read(pipeline, document, job, between)
     parsed = adopt_attachments(pipeline, collection, document, job.number, parsed)
-    chunks = open_chunker(collection.chunking).chunk(parsed, pipeline.embedder)
+    found = cut_apart(parsed, collection.chunking, pipeline.embedder)
+    chunks = found.chunks
     if not chunks:
         raise EmptyDocument("No text was found in the document.")
-    catalog.staging.stage(document.id, job.number, parsed, chunks)
+    catalog.staging.stage(document.id, job.number, parsed, chunks, found.likeness)
     if in_batches:
         catalog.staging.drop_batches(document.id, job.number)
     prepared = Prepared(chunks=len(chunks))

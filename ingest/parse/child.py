@@ -89,6 +89,11 @@ def _serve(request: Mapping[str, Any], rest: bytes, replies: BinaryIO) -> None:
 def _frames(request: Mapping[str, Any], rest: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
     cpu_s = request["cpu_s"]
     _limit_cpu(cpu_s)
+    if request["do"] == "cut":
+        from ingest.chunk.cutting import reply_to
+
+        yield reply_to(request, rest)
+        return
     PASSWORD.set(request.get("password"))
     if request["do"] == "render":
         from ingest.parse.raster import raster

@@ -15,7 +15,7 @@ from rag.catalog.database import Database
 from rag.catalog.jobs import count_beginning, update_job
 from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts, hashed
 from rag.catalog.versions import VERSIONED, Versions, delete_rows
-from rag.minhash import likeness, pack
+from rag.minhash import Likeness, pack
 from rag.types import Chunk, ParsedDocument, ReadSoFar
 
 _BATCH = 1_000
@@ -33,7 +33,12 @@ class Staging:
         self._versions = versions
 
     def stage(
-        self, document_id: str, generation: int, parsed: ParsedDocument, chunks: Sequence[Chunk]
+        self,
+        document_id: str,
+        generation: int,
+        parsed: ParsedDocument,
+        chunks: Sequence[Chunk],
+        likeness: Likeness,
     ) -> None:
         """Write the text and what is derived from it, replacing what an earlier attempt left.
 
@@ -41,7 +46,7 @@ class Staging:
             NotFound: the document was deleted, or another job has taken it over.
         """
         key = {"document_id": document_id, "generation": generation}
-        rows = chain(_text_rows(key, parsed), _chunk_rows(key, chunks))
+        rows = chain(_text_rows(key, parsed, likeness), _chunk_rows(key, chunks))
         first = True
         while (batch := list(islice(rows, _BATCH))) or first:
             with self._versions.writing(document_id, generation) as connection:
@@ -130,12 +135,13 @@ def _insert(connection: sa.Connection, batch: Iterable[_Row]) -> None:
             connection.execute(_INSERTS[table], rows)
 
 
-def _text_rows(key: Mapping[str, Any], parsed: ParsedDocument) -> Iterator[_Row]:
+def _text_rows(
+    key: Mapping[str, Any], parsed: ParsedDocument, likeness: Likeness
+) -> Iterator[_Row]:
     said = {"title": parsed.title, "warnings": list(parsed.warnings), "locked": parsed.locked}
     yield t.readings, {**key, **said}
-    known = likeness(parsed.text)
-    sketch = pack(known.sketch)
-    yield t.likenesses, {**key, "sketch": sketch, "words_sha256": known.words_sha256}
+    sketch = pack(likeness.sketch)
+    yield t.likenesses, {**key, "sketch": sketch, "words_sha256": likeness.words_sha256}
     for start in range(0, len(parsed.text), SEGMENT):
         piece = parsed.text[start : start + SEGMENT]
         yield t.segments, {**key, "start": start, "end": start + len(piece), "text": piece}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rag.types import FloatMatrix, FloatVector, Ids
 
@@ -36,4 +36,14 @@ class Embedder(Protocol):
 
     def embed_query(self, text: str) -> FloatVector:
         """One L2-normalized vector, shape (dimension,). Longer texts are cut at the window."""
+        ...
+
+
+@runtime_checkable
+class Tokenizing(Protocol):
+    """An embedder whose tokens another process can find without its weights."""
+
+    @property
+    def tokenizer(self) -> str:
+        """The text of the ``tokenizer.json`` by which ``token_offsets`` goes."""
         ...

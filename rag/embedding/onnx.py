@@ -74,6 +74,11 @@ class OnnxEmbedder:
         """Most tokens of a passage's own text; what is longer is cut there."""
         return self._model.window
 
+    @property
+    def tokenizer(self) -> str:
+        """The text of the ``tokenizer.json`` by which ``token_offsets`` goes."""
+        return self._tokens.definition
+
     def token_offsets(self, text: str) -> Ids:
         """Code point spans of the text's tokens, shape (tokens, 2), without special tokens."""
         return self._tokens.offsets(text)

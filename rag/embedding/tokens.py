@@ -39,6 +39,11 @@ class Tokens:
         self._lock = threading.Lock()
 
     @property
+    def definition(self) -> str:
+        """The text of a ``tokenizer.json`` that gives the same tokens."""
+        return self._tokenizer.to_str()
+
+    @property
     def specials(self) -> int:
         """Number of special tokens around one text."""
         return len(self._before) + len(self._after)

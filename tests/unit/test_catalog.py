@@ -20,6 +20,7 @@ from rag.catalog.additions import NewDocument
 from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.errors import Conflict, NotFound, StoreDamaged
+from rag.minhash import likeness
 from rag.types import (
     Block,
     BlockKind,
@@ -63,6 +64,12 @@ def chunked(text: str, size: int = 1000) -> list[Chunk]:
     ]
 
 
+def stage(
+    catalog: Catalog, document_id: str, number: int, parsed: ParsedDocument, chunks: list[Chunk]
+) -> None:
+    catalog.staging.stage(document_id, number, parsed, chunks, likeness(parsed.text))
+
+
 def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
     job = catalog.jobs.get(TENANT, document.job_id)
     parsed = ParsedDocument(
@@ -72,7 +79,7 @@ def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
         blocks=(Block(kind=BlockKind.HEADING, start=0, end=1, level=1),),
     )
     catalog.versions.start(document.id, job.number)
-    catalog.staging.stage(document.id, job.number, parsed, chunked(text))
+    stage(catalog, document.id, job.number, parsed, chunked(text))
     hashes = [c.text_sha256 for c in catalog.staging.chunks(document.id, job.number, 0, 10**6)]
     vectors = np.ones((len(hashes), 2), np.float32)
     catalog.versions.advance(
@@ -161,7 +168,7 @@ def test_nothing_is_visible_before_it_is_published(catalog: Catalog) -> None:
     document = add(catalog, collection, "a")
     job = catalog.jobs.get(TENANT, document.job_id)
     parsed = ParsedDocument(text="hello", media_type="text/plain")
-    catalog.staging.stage(document.id, job.number, parsed, chunked("hello"))
+    stage(catalog, document.id, job.number, parsed, chunked("hello"))
     with pytest.raises(NotFound, match="no text yet"):
         catalog.texts.read(document.id, 0, 5)
     with catalog.indexed.visible(collection.id) as (seq, documents):
@@ -266,7 +273,7 @@ def test_a_worker_whose_document_is_gone_cannot_write(catalog: Catalog) -> None:
     catalog.versions.delete(TENANT, document.id)
     parsed = ParsedDocument(text="text", media_type="text/plain")
     with pytest.raises(NotFound, match="deleted"):
-        catalog.staging.stage(document.id, number, parsed, chunked("text"))
+        stage(catalog, document.id, number, parsed, chunked("text"))
     with pytest.raises(NotFound, match="deleted"):
         catalog.versions.publish(document.id, number, chunks=1)
     assert catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED
@@ -280,7 +287,7 @@ def test_what_a_second_reading_finds_out_is_shown_with_its_text(catalog: Catalog
         text="other", media_type="text/plain", title="New", warnings=("one page is blank",)
     )
     catalog.versions.start(document.id, job.number)
-    catalog.staging.stage(document.id, job.number, parsed, chunked("other"))
+    stage(catalog, document.id, job.number, parsed, chunked("other"))
     staged = catalog.documents.get(TENANT, document.id)
     assert (staged.title, staged.warnings, staged.text_length) == (None, (), 4)
     catalog.versions.publish(document.id, job.number, chunks=1)
@@ -299,7 +306,7 @@ def test_an_incomplete_version_is_not_published(catalog: Catalog) -> None:
     document = add(catalog, make_collection(catalog), "a")
     number = catalog.jobs.get(TENANT, document.job_id).number
     parsed = ParsedDocument(text="text", media_type="text/plain")
-    catalog.staging.stage(document.id, number, parsed, chunked("text"))
+    stage(catalog, document.id, number, parsed, chunked("text"))
     with pytest.raises(StoreDamaged, match="1 of 2 chunks"):
         catalog.versions.publish(document.id, number, chunks=2)
     assert catalog.documents.get(TENANT, document.id).generation is None
