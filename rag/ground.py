@@ -9,7 +9,7 @@ from rag.cite import Source, cite
 from rag.errors import NotFound
 from rag.models.tasks import Evidence
 from rag.sentences import split
-from rag.types import Citation, Passage
+from rag.types import Citation, Passage, Span
 
 # Code points of a sentence that may lie outside its passage.
 _LONGEST_REST = 400
@@ -59,5 +59,13 @@ def citations(
             support=evidence.support,
         )
         if citation is not None:
-            found.append(citation)
+            found.append(replace(citation, answer=_answer(evidence, citation)))
     return tuple(found), len(claimed) - len(found)
+
+
+def _answer(evidence: Evidence, citation: Citation) -> Span | None:
+    """The words that answer, where they stand; unknown when the quote was not verbatim."""
+    if evidence.answer is None or citation.cited_text != evidence.quote:
+        return None
+    start, end = evidence.answer.start, evidence.answer.end
+    return Span(start=citation.start + start, end=citation.start + end)

@@ -187,7 +187,8 @@ class Citation:
     """A quote found at a place in a stored document.
 
     ``located`` says how code found it; ``support`` how well it supports the statement,
-    from 0 to 1, or ``None`` when nobody judged that.
+    from 0 to 1, or ``None`` when nobody judged that. ``answer`` is where the words of it stand
+    that are the answer itself, a span of the document, when somebody marked them.
     """
 
     document_id: str
@@ -202,6 +203,7 @@ class Citation:
     boxes: tuple[Box, ...] = ()
     support: float | None = None
     passage_score: float | None = None
+    answer: Span | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

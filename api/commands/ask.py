@@ -149,8 +149,21 @@ def show_answer(client: Client, answer: Json) -> None:
     for number, citation in places.values():
         click.echo()
         click.secho(f"[{number}] {source(citation)}", bold=True)
-        click.echo(f'    "{plain(citation["cited_text"])}"')
+        click.echo(f'    "{_quoted(citation)}"')
         click.echo(f"    {way_to(client, citation)}")
+
+
+def _quoted(citation: Json) -> str:
+    """The quote in one line, and the words in it that are the answer to be seen at once."""
+    text, at = citation["cited_text"], citation["start_char_index"]
+    first, last = citation["answer_start_char_index"], citation["answer_end_char_index"]
+    if first is None:
+        return plain(text)
+    before, answer, after = (
+        plain(f"|{part}|")[1:-1]  # white space at the edges of a part is inside of the whole
+        for part in (text[: first - at], text[first - at : last - at], text[last - at :])
+    )
+    return f"{before}{click.style(answer, bold=True, underline=True)}{after}".strip()
 
 
 def what_to_know(answer: Json) -> list[str]:

@@ -142,6 +142,10 @@ class CitationOut(BaseModel):
     located: Located = Field(description="How the quote was found.")
     support: float | None = Field(description="0 to 1; null when nobody judged it.")
     passage_score: float | None
+    answer_start_char_index: int | None = Field(
+        None, description="Where in it the words stand that are the answer; null if unmarked."
+    )
+    answer_end_char_index: int | None = Field(None, description="Half-open.")
 
     @classmethod
     def of(cls, citation: Citation) -> CitationOut:
@@ -162,6 +166,8 @@ class CitationOut(BaseModel):
             located=citation.located,
             support=citation.support,
             passage_score=citation.passage_score,
+            answer_start_char_index=citation.answer.start if citation.answer else None,
+            answer_end_char_index=citation.answer.end if citation.answer else None,
         )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from rag.types import Decision, Passage, PromptUsed, Usage
+from rag.types import Decision, Passage, PromptUsed, Span, Usage
 
 Value = TypeVar("Value")
 
@@ -23,13 +23,15 @@ class Evidence:
 
     ``passage`` is its position in the task, ``hint`` the offset in the passage near which
     the words are expected, and ``support`` how well they support the statement, from 0 to 1,
-    or ``None`` when nobody judged that.
+    or ``None`` when nobody judged that. ``answer`` is where in the quote the words stand that
+    are the answer itself, if somebody marked them.
     """
 
     passage: int
     quote: str
     hint: int = 0
     support: float | None = None
+    answer: Span | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ from rag.lexical import LexicalIndex
 from rag.models.offline import scoring
 from rag.models.offline.answering import compare, embedded_text, shortlist
 from rag.models.offline.candidates import Candidate
+from rag.models.offline.reader import Reader
+from rag.models.offline.reading import Readings
 from rag.models.tasks import AnswerTask
 from rag.types import Passage
 from rag.vectors.faiss import FaissIndex
@@ -44,9 +46,12 @@ class Row:
 class Corpus:
     """Texts with the indexes that the service would build over them."""
 
-    def __init__(self, texts: Sequence[Text], embedder: CachedEmbedder) -> None:
+    def __init__(
+        self, texts: Sequence[Text], embedder: CachedEmbedder, reader: Reader | None
+    ) -> None:
         self.texts = texts
         self._embedder = embedder
+        self._reader = reader
         self._dense = FaissIndex(embedder.dimension)
         self._lexical = LexicalIndex()
         self._openings = {}
@@ -92,9 +97,13 @@ class Corpus:
         task = AnswerTask(
             question=case.text, passages=tuple(self.search(case)), openings=self._openings
         )
-        found, question = shortlist(case.text, task.passages)
+        readings = None
+        if self._reader is not None:
+            readings = Readings(self._reader, case.text, task.passages)
+        found, question = shortlist(case.text, task.passages, readings)
         if not found:
-            features = np.empty((0, len(scoring.SENTENCE_FEATURES)))
+            more = 0 if readings is None else len(scoring.READ_FEATURES)
+            features = np.empty((0, len(scoring.SENTENCE_FEATURES) + more))
             return Row(case=case, found=[], features=features, right=np.empty(0, bool),
                        question=question, task=task)  # fmt: skip
         right = [_answers(one, task.passages[one.passage], case.gold) for one in found]
@@ -104,10 +113,13 @@ class Corpus:
             named = [task.passages[one.passage].document_id in case.sources for one in found]
             right = (np.array(named) & (close | np.array(right))).tolist()
         similarities = compare(task, question, found, self._embedder)
+        features = scoring.sentence_features(question, found, similarities, task)
+        if readings is not None:
+            features = np.hstack([features, readings.features(found)])
         return Row(
             case=case,
             found=found,
-            features=scoring.sentence_features(question, found, similarities, task),
+            features=features,
             right=np.array(right, dtype=bool),
             question=question,
             task=task,
@@ -125,11 +137,14 @@ def _answers(candidate: Candidate, passage: Passage, gold: Sequence[Gold]) -> bo
 
 
 def rows_of(
-    data: tuple[Sequence[Text], Sequence[Case]], embedder: CachedEmbedder, most: int
+    data: tuple[Sequence[Text], Sequence[Case]],
+    embedder: CachedEmbedder,
+    most: int,
+    reader: Reader | None = None,
 ) -> list[Row]:
     """Questions of one corpus with their features, at most so many of each kind."""
     texts, cases = data
-    index = Corpus(texts, embedder)
+    index = Corpus(texts, embedder, reader)
     everything = [*cases, *removed(texts, cases), *other_domain()]
     rows: list[Row] = []
     for kind in KINDS:

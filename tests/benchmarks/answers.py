@@ -2,13 +2,17 @@
 
     python -m tests.benchmarks.answers          report
     python -m tests.benchmarks.answers --fit    refit rag/models/offline/weights.json, report
+    python -m tests.benchmarks.answers --reader FOLDER [--fit]
+                                                the same with a reader; its models lie in its card
 
 Questions are asked with the real embedder, of indexes like the service's, eight passages each.
 These kinds must be told apart: answerable ones; written to look answerable but not (SQuAD 2.0), or
 asking for a clause that a contract lacks; answerable ones whose whole article, contract or
 company has been taken out of the corpus; answerable ones whose own paragraph has been
 taken out while the rest stays; and questions on something else altogether. Models are
-fitted on articles, contracts and companies other than those that are held out.
+fitted on articles, contracts and companies other than those that are held out. A reader has been
+trained on SQuAD 1.1: its models are fitted on every other article of SQuAD 2.0's development half
+instead, and all are judged by the rest.
 """
 
 from __future__ import annotations
@@ -19,19 +23,35 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from rag.embedding.registry import open_embedder
 from rag.models.offline import scoring
 from rag.models.offline.answering import MARGIN, MOST_SENTENCES, THRESHOLD, select
+from rag.models.offline.folder import add_fitted
+from rag.models.offline.reader import Reader
+from rag.models.offline.reading import fitted_models
 from tests.benchmarks.answer_rows import KINDS, Row, rows_of
-from tests.benchmarks.answer_sets import FILED, chroma, contracts, reader, reports, squad2
+from tests.benchmarks.answer_sets import (
+    FILED,
+    Case,
+    Text,
+    chroma,
+    contracts,
+    reader,
+    reports,
+    squad2,
+)
 from tests.benchmarks.cached import CachedEmbedder
 from tests.benchmarks.fitting import auroc, logistic
 
+Data: TypeAlias = tuple[Sequence[Text], Sequence[Case]]
+# Sets that have many right sentences, and are labelled loosely.
+LOOSE = ("contracts", "reports of three companies")
 WEIGHTS = Path(scoring.__file__).with_name("weights.json")
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 # What the answer model should expect of its users, by kind of question.
@@ -44,45 +64,51 @@ MIX = {
 }
 
 
-def fit(sets: Sequence[Sequence[Row]]) -> None:
-    """Fit both models, every set of questions counting alike, and write them down.
+def fit(sets: Mapping[str, Sequence[Row]], *, read: bool) -> dict[str, dict[str, float]]:
+    """Fit both models, every set of questions counting alike.
 
-    For the choice of sentences the last two count less: they have many right sentences, and
-    are labelled loosely.
+    For the choice of sentences contracts and reports count less: they have many right sentences,
+    and are labelled loosely.
     """
+    more = (scoring.READ_FEATURES, scoring.ANSWER_READ_FEATURES) if read else ((), ())
     features, target, weights = [], [], []
-    for rows, counting in zip(sets, (1.0, 1.0, 1.0, 0.7, 0.7), strict=True):
+    for name, rows in sets.items():
+        counting = 0.7 if name in LOOSE else 1.0
         known = [row for row in rows if row.right.any()]
         for row in known:
             n = len(row.right)
             features.append(row.features)
             target.append(row.right.astype(float))
             weights.append(np.full(n, counting * 1e4 / n / len(known)))
-    sentence = logistic(np.concatenate(features), np.concatenate(target), np.concatenate(weights))
+    sentence = logistic(
+        scoring.SENTENCE_FEATURES + more[0],
+        np.concatenate(features),
+        np.concatenate(target),
+        np.concatenate(weights),
+    )
     usable: list[Row] = []
     weight: list[float] = []
-    for rows in sets:
+    for rows in sets.values():
         counts = Counter(row.case.kind for row in rows if row.found)
         expected = sum(MIX[kind] for kind in counts)
         for row in rows:
             if row.found:
                 usable.append(row)
                 weight.append(1e4 * MIX[row.case.kind] / expected / counts[row.case.kind])
+    names = scoring.ANSWER_FEATURES + more[1]
+    none = scoring.Weights(names=names, coefficients=np.zeros(len(names)), constant=0.0)
+    models = scoring.Models(sentence=sentence, answer=none)
     answer = logistic(
-        np.concatenate([_summary(row, sentence) for row in usable]),
+        names,
+        np.concatenate([_summary(row, models) for row in usable]),
         np.array([float(_shown_right(row, sentence, MARGIN)) for row in usable]),
         np.array(weight),
     )
-    stored = {
+    return {
         name: {"constant": round(model.constant, 4)}
-        | dict(zip(names, model.coefficients.round(4).tolist(), strict=True))
-        for name, model, names in (
-            ("sentence", sentence, scoring.SENTENCE_FEATURES),
-            ("answer", answer, scoring.ANSWER_FEATURES),
-        )
+        | dict(zip(model.names, model.coefficients.round(4).tolist(), strict=True))
+        for name, model in (("sentence", sentence), ("answer", answer))
     }
-    WEIGHTS.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(stored, indent=2))
 
 
 def _shown_right(row: Row, sentence: scoring.Weights, margin: float) -> bool:
@@ -91,14 +117,13 @@ def _shown_right(row: Row, sentence: scoring.Weights, margin: float) -> bool:
     return any(row.right[row.found.index(one)] for one in chosen)
 
 
-def _summary(row: Row, sentence: scoring.Weights) -> scoring.Features:
-    scores = sentence.logit(row.features)
-    return scoring.answer_features(row.question, row.found, row.features, scores, row.task)
+def _summary(row: Row, models: scoring.Models) -> scoring.Features:
+    return scoring.answer_features(row.question, row.found, row.features, models, row.task)
 
 
-def report(name: str, rows: Sequence[Row], examples: int) -> None:
+def report(name: str, rows: Sequence[Row], models: scoring.Models, examples: int) -> None:
     """Print hit rates of selected sentences, and how kinds of questions are told apart."""
-    sentence, answer = scoring.load_weights()
+    sentence, answer = models.sentence, models.answer
     print(f"\n## {name}")
     known = [row for row in rows if row.case.kind == "answerable"]
     print(f"sentence-hit rate of {len(known)} answerable questions, and sentences shown")
@@ -129,7 +154,7 @@ def report(name: str, rows: Sequence[Row], examples: int) -> None:
     confident = {
         kind: np.array(
             [
-                _probability(answer, _summary(row, sentence)) if row.found else 0.0
+                _probability(answer, _summary(row, models)) if row.found else 0.0
                 for row in rows
                 if row.case.kind == kind
             ]
@@ -151,10 +176,10 @@ def report(name: str, rows: Sequence[Row], examples: int) -> None:
                 line += f"  AUROC {auroc(confident['answerable'], confident[kind]):.3f}"
                 line += f"  ({auroc(top['answerable'], top[kind]):.3f})"
             print(line)
-    _trade_off(rows, confident)
+    _trade_off(rows, models, confident)
     for kind in KINDS if examples else ():
         wrong = [
-            (_probability(answer, _summary(row, sentence)), row)
+            (_probability(answer, _summary(row, models)), row)
             for row in rows
             if row.case.kind == kind and row.found
         ]
@@ -164,12 +189,13 @@ def report(name: str, rows: Sequence[Row], examples: int) -> None:
             print(f"  [{kind} {p:.2f}] {row.case.text} -> {best.text[:160]!r}")
 
 
-def _trade_off(rows: Sequence[Row], confident: dict[str, scoring.Features]) -> None:
+def _trade_off(
+    rows: Sequence[Row], models: scoring.Models, confident: dict[str, scoring.Features]
+) -> None:
     """By threshold: which part of each kind is answered, and how much of that is right."""
-    sentence, _ = scoring.load_weights()
     right = np.array(
         [
-            bool(row.found) and _shown_right(row, sentence, MARGIN)
+            bool(row.found) and _shown_right(row, models.sentence, MARGIN)
             for row in rows
             if row.case.kind == "answerable"
         ]
@@ -204,29 +230,48 @@ def main() -> None:
         help="folder that keeps the model and vectors between runs",
     )
     parser.add_argument("--examples", type=int, default=0, help="mistakes to show of each kind")
+    parser.add_argument("--reader", type=Path, help="folder of a reader")
+    parser.add_argument("--most", type=int, default=400, help="questions of a kind and set")
     arguments = parser.parse_args()
     started = time.perf_counter()
     embedder = CachedEmbedder(
         open_embedder("onnx", cache=arguments.cache), arguments.cache / "vectors.sqlite"
     )
+    read = Reader(arguments.reader) if arguments.reader else None
+
+    def rows(data: Data, most: int) -> list[Row]:
+        return rows_of(data, embedder, min(most, arguments.most), read)
+
     held_out = {
-        "SQuAD 2.0, half of the development part": rows_of(squad2(), embedder, 400),
-        "contracts": rows_of(contracts(embedder, 20, 10), embedder, 150),
-        "reports of two companies": rows_of(reports(embedder, FILED[3:]), embedder, 100),
+        "SQuAD 2.0, articles of the development half": rows(squad2(odd=False), 400),
+        "contracts": rows(contracts(embedder, 20, 10), 150),
+        "reports of two companies": rows(reports(embedder, FILED[3:]), 100),
     }
+    models = fitted_models(read.card) if read else scoring.load_models()
     if arguments.fit:
         training = {
-            "SQuAD 1.1": rows_of(reader("squad11-train.jsonl.xz", 20), embedder, 400),
-            "SQuAD 2.0": rows_of(reader("squad20-extra.jsonl.xz", 8), embedder, 400),
-            "chroma": rows_of(chroma(embedder), embedder, 200),
-            "contracts": rows_of(contracts(embedder, 0, 20), embedder, 300),
-            "reports of three companies": rows_of(reports(embedder, FILED[:3]), embedder, 200),
+            "chroma": rows(chroma(embedder), 200),
+            "contracts": rows(contracts(embedder, 0, 20), 300),
+            "reports of three companies": rows(reports(embedder, FILED[:3]), 200),
         }
-        fit(list(training.values()))
-        for name, rows in training.items():
-            report(f"{name} (fitted on)", rows, 0)
-    for name, rows in held_out.items():
-        report(f"{name} (held out)", rows, arguments.examples)
+        if read:
+            training["SQuAD 2.0, other articles"] = rows(squad2(odd=True), 400)
+        else:
+            training["SQuAD 1.1"] = rows(reader("squad11-train.jsonl.xz", 20), 400)
+            training["SQuAD 2.0"] = rows(reader("squad20-extra.jsonl.xz", 8), 400)
+        stored = fit(training, read=bool(read))
+        print(json.dumps(stored, indent=2))
+        if read:
+            add_fitted(arguments.reader, stored)
+        else:
+            WEIGHTS.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+        models = scoring.models_of(stored, read=bool(read))
+        for name, known in training.items():
+            report(f"{name} (fitted on)", known, models, 0)
+    if models is None:
+        raise SystemExit("Nothing was fitted for this reader yet: give --fit.")
+    for name, known in held_out.items():
+        report(f"{name} (held out)", known, models, arguments.examples)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

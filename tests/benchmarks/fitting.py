@@ -8,7 +8,10 @@ from rag.models.offline import scoring
 
 
 def logistic(
-    features: scoring.Features, target: scoring.Features, weights: scoring.Features
+    names: tuple[str, ...],
+    features: scoring.Features,
+    target: scoring.Features,
+    weights: scoring.Features,
 ) -> scoring.Weights:
     """Weighted logistic regression by Newton's method, with a little ridge; standardized."""
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
@@ -21,7 +24,7 @@ def logistic(
         curve = x.T @ (x * (weights * p * (1 - p))[:, None]) + ridge
         beta -= np.linalg.solve(curve, gradient)
     raw = beta[:-1] / spread
-    return scoring.Weights(coefficients=raw, constant=float(beta[-1] - raw @ mean))
+    return scoring.Weights(names=names, coefficients=raw, constant=float(beta[-1] - raw @ mean))
 
 
 def auroc(positive: scoring.Features, negative: scoring.Features) -> float:

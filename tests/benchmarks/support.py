@@ -129,7 +129,7 @@ def fitted(pairs: Sequence[Pair], logits: Features) -> Curve:
     """The curve to probabilities of an even mix, and from where on to call it support."""
     truth = np.array([float(one.supported) for one in pairs])
     shares = np.where(truth == 1, 0.5 / truth.sum(), 0.5 / (1 - truth).sum())
-    model = logistic(logits[:, None], truth, shares * len(pairs))
+    model = logistic(("logit",), logits[:, None], truth, shares * len(pairs))
     return Curve(
         slope=round(float(model.coefficients[0]), 4), constant=round(model.constant, 4), least=0.5
     )

@@ -34,6 +34,6 @@ def test_a_logistic_curve_is_found_again() -> None:
     generator = np.random.default_rng(0)
     x = generator.normal(size=(20_000, 1))
     truth = (generator.random(20_000) < 1 / (1 + np.exp(-(2 * x[:, 0] - 0.5)))).astype(float)
-    model = logistic(x, truth, np.ones(20_000))
+    model = logistic(("x",), x, truth, np.ones(20_000))
     assert model.coefficients[0] == pytest.approx(2, abs=0.1)
     assert model.constant == pytest.approx(-0.5, abs=0.1)

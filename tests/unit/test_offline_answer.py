@@ -11,7 +11,7 @@ from rag.models.offline.engine import OfflineEngine
 from rag.models.offline.scoring import (
     ANSWER_FEATURES,
     SENTENCE_FEATURES,
-    load_weights,
+    load_models,
     sentence_features,
     take_apart,
 )
@@ -251,7 +251,8 @@ def test_what_ends_in_a_colon_announces_the_rows_below() -> None:
 
 
 def test_weights_have_every_feature() -> None:
-    sentence, answers = load_weights()
+    models = load_models()
+    sentence, answers = models.sentence, models.answer
     assert len(sentence.coefficients) == len(SENTENCE_FEATURES)
     assert len(answers.coefficients) == len(ANSWER_FEATURES)
     assert np.isfinite(sentence.coefficients).all()

@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rag.models.offline.folder import Curve
+from rag.answer import answer
+from rag.ground import citations
+from rag.models.engine import Context
+from rag.models.offline.candidates import candidates
+from rag.models.offline.engine import OfflineEngine
+from rag.models.offline.folder import Card, Curve
+from rag.models.offline.reader import Reader, Reading
+from rag.models.offline.reading import Readings
+from rag.models.offline.scoring import ANSWER_READ_FEATURES, READ_FEATURES
 from rag.models.offline.supporting import Supporting, open_supporting
 from rag.models.offline.verifying import Verifying
-from rag.models.tasks import Verdict, VerifyTask
-from rag.types import Passage
-from tests.fakes import HashingEmbedder
+from rag.models.tasks import AnswerTask, Evidence, Verdict, VerifyTask
+from rag.types import Passage, Span
+from tests.bert import VOCABULARY
+from tests.fakes import HashingEmbedder, MemorySource
+from tests.readers import make_reader
 
 CURVE = Curve(slope=1.0, constant=0.0, least=0.6)
 
 
-class ScriptedReader:
-    """Judges pairs of statement and text by a rule."""
+def fitted(weight: float) -> Mapping[str, Mapping[str, float]]:
+    """The shipped models, with as much weight on what is read."""
+    shipped = json.loads(files("rag.models.offline").joinpath("weights.json").read_text("utf-8"))
+    return {
+        "sentence": shipped["sentence"] | dict.fromkeys(READ_FEATURES, weight),
+        "answer": shipped["answer"] | dict.fromkeys(ANSWER_READ_FEATURES, weight),
+    }
 
-    def __init__(self, rule: Callable[[str, str], float]) -> None:
+
+class ScriptedReader:
+    """Judges pairs of statement and text by a rule, and finds the answer that it is told."""
+
+    def __init__(self, rule: Callable[[str, str], float] = lambda *_: 0.0, said: str = "") -> None:
         self.rule = rule
+        self.said = said
+        self.card = Card(sha256={}, fitted=fitted(0.5))
+
+    def read_each(
+        self, question: str, passages: Sequence[str], stretches: Sequence[Sequence[Span]]
+    ) -> list[list[Reading]]:
+        return [
+            [self._read(text, stretch) for stretch in of]
+            for text, of in zip(passages, stretches, strict=True)
+        ]
+
+    def _read(self, text: str, stretch: Span) -> Reading:
+        at = text.find(self.said, stretch.start, stretch.end)
+        known = at >= 0
+        start, end = (at, at + len(self.said)) if known else (stretch.start, stretch.start + 1)
+        return Reading(start=start, end=end, span=8.0 if known else -8.0, relevant=0.0)
 
     def support(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         return [self.rule(said, text) for said, text in pairs]
@@ -76,3 +116,92 @@ def test_likeness_is_not_called_support() -> None:
 
 def test_without_a_fitted_curve_nobody_judges_support() -> None:
     assert open_supporting(None) is None
+
+
+def passages(*texts: str) -> tuple[Passage, ...]:
+    return tuple(
+        Passage(
+            document_id=f"doc_{place}",
+            document_title="",
+            start=0,
+            end=len(text),
+            text=text,
+            score=1.0,
+            scores={"dense": 0.5},
+        )
+        for place, text in enumerate(texts)
+    )
+
+
+def test_the_sentence_that_is_read_to_answer_does_and_the_words_in_it_are_marked() -> None:
+    question = "Who accepted the delivery of the pump?"
+    given = passages("Who delivers pumps? Delivery of the pump is free.", TEXT)
+    reader = ScriptedReader(said="The neighbour")
+    engine = OfflineEngine(HashingEmbedder(), reader)  # type: ignore[arg-type]
+    source = MemorySource({one.document_id: one.text for one in given})
+    found = answer(question, passages=given, engine=engine, source=source)
+    best = next(one for one in found.sentences if one.text.startswith("The neighbour signed"))
+    (citation,) = best.citations
+    assert citation.answer is not None
+    assert TEXT[citation.answer.start : citation.answer.end] == "The neighbour"
+    without = answer(
+        question, passages=given, engine=OfflineEngine(HashingEmbedder()), source=source
+    )
+    assert "neighbour" not in without.text
+    assert {c.answer for s in without.sentences for c in s.citations} <= {None}
+
+
+def test_the_same_answer_elsewhere_speaks_for_it() -> None:
+    given = passages("It weighs 40 kg.", "They say that 40 kg is right.", "It is blue.")
+    task = AnswerTask(question="How heavy is it?", passages=given)
+    readings = Readings(ScriptedReader(said="40 kg"), task.question, given)  # type: ignore[arg-type]
+    assert [readings.of(one).agreed for one in candidates(given)] == [1, 1, 0]
+
+
+def test_a_reader_for_which_nothing_was_fitted_changes_nothing(tmp_path: Path) -> None:
+    task = AnswerTask(question="How heavy is the parcel?", passages=passages(TEXT))
+    plain = OfflineEngine(HashingEmbedder()).run(task, Context())
+    read = OfflineEngine(HashingEmbedder(), Reader(make_reader(tmp_path))).run(task, Context())
+    assert (read.value, read.confidence) == (plain.value, plain.confidence)
+    assert "read" not in read.timings
+
+
+@pytest.fixture(scope="module")
+def random_engine(tmp_path_factory: pytest.TempPathFactory) -> OfflineEngine:
+    folder = make_reader(tmp_path_factory.mktemp("reader"), fitted(0.3))
+    return OfflineEngine(HashingEmbedder(), Reader(folder))
+
+
+SENTENCES = st.lists(
+    st.lists(st.sampled_from(VOCABULARY[4:14]), min_size=1, max_size=8).map(
+        lambda words: " ".join(words).capitalize() + "."
+    ),
+    max_size=8,
+).map(" ".join)
+
+
+@given(texts=st.lists(SENTENCES, min_size=1, max_size=3), question=SENTENCES)
+def test_whatever_a_reader_says_what_is_quoted_and_marked_stands_there(
+    random_engine: OfflineEngine, texts: list[str], question: str
+) -> None:
+    task = AnswerTask(question=question or "cat?", passages=passages(*texts))
+    outcome = random_engine.run(task, Context())
+    assert outcome.confidence is not None
+    assert 0 <= outcome.confidence <= 1
+    for evidence in (one for said in outcome.value for one in said.evidence):
+        assert evidence.quote in texts[evidence.passage]
+        if evidence.answer is not None:
+            marked = evidence.quote[evidence.answer.start : evidence.answer.end]
+            assert marked
+            assert marked == marked.strip()
+
+
+def test_words_are_marked_only_in_what_is_quoted_to_the_letter() -> None:
+    (passage,) = passages("The \u201cparcel\u201d weighs 40 kg.")
+    source = MemorySource({"doc_0": passage.text})
+    marked = Span(start=20, end=25)
+    for quote, exact in ((passage.text, True), ('The "parcel" weighs 40 kg.', False)):
+        evidence = Evidence(passage=0, quote=quote, answer=marked)
+        ((citation,), lost) = citations([evidence], [passage], source)
+        assert lost == 0
+        assert citation.answer == (marked if exact else None)

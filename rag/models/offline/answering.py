@@ -2,7 +2,8 @@
 
 Sentences are compared with the question by embedding and by words; a fitted model turns
 that into the probability that the selected ones answer, which is the confidence. Below a
-threshold the passages do not say.
+threshold the passages do not say. With a reader, what it reads in each sentence counts too,
+and the words in it that answer are marked.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numpy as np
 from rag.embedding import Embedder
 from rag.models.offline import ID
 from rag.models.offline.candidates import Candidate, candidates
+from rag.models.offline.reader import Reader
+from rag.models.offline.reading import MOST_READ, Readings, fitted_models
 from rag.models.offline.scoring import (
     Features,
     Question,
@@ -24,13 +27,13 @@ from rag.models.offline.scoring import (
     called_words,
     coverage,
     gives_asked,
-    load_weights,
+    load_models,
     sentence_features,
     take_apart,
 )
 from rag.models.offline.words import Asked, dense, without
 from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement
-from rag.types import FloatVector, Passage
+from rag.types import FloatVector, Passage, Span
 
 # Sentences embedded per question: what the words alone rank first.
 MOST_EMBEDDED = 20
@@ -49,14 +52,21 @@ _SAME = 0.6
 class Answering:
     """Selects the sentences that answer."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, reader: Reader | None = None) -> None:
+        """Select by likeness and words alone, unless a reader was found to do better with them."""
         self._embedder = embedder
-        self._sentence, self._answer = load_weights()
+        fitted = fitted_models(reader.card) if reader is not None else None
+        self._reader = reader if fitted is not None else None
+        self._models = fitted or load_models()
 
     def run(self, task: AnswerTask) -> Outcome[tuple[Statement, ...]]:
         """Select the sentences that answer, in the order of their documents."""
         started = time.perf_counter()
-        found, question = shortlist(task.question, task.passages)
+        readings = None
+        if self._reader is not None:
+            readings = Readings(self._reader, task.question, task.passages)
+        read = time.perf_counter()
+        found, question = shortlist(task.question, task.passages, readings)
         if not found:
             return Outcome(value=(), confidence=0.0, engine=ID)
         embedding = time.perf_counter()
@@ -64,22 +74,29 @@ class Answering:
         embedded = time.perf_counter()
 
         features = sentence_features(question, found, similarities, task)
-        scores = self._sentence.logit(features)
-        summary = answer_features(question, found, features, scores, task)
-        confidence = 1 / (1 + math.exp(-float(self._answer.logit(summary)[0])))
+        if readings is not None:
+            features = np.hstack([features, readings.features(found)])
+        scores = self._models.sentence.logit(features)
+        summary = answer_features(question, found, features, self._models, task)
+        confidence = 1 / (1 + math.exp(-float(self._models.answer.logit(summary)[0])))
         chosen = select(found, scores, MARGIN) if confidence >= THRESHOLD else []
+        timings = {
+            "embed_sentences": round((embedded - embedding) * 1000, 3),
+            "select": round((time.perf_counter() - embedded + embedding - read) * 1000, 3),
+        }
+        if readings is not None:
+            timings["read"] = round((read - started) * 1000, 3)
         return Outcome(
-            value=tuple(_statement(question, one) for one in chosen),
+            value=tuple(_statement(question, one, readings) for one in chosen),
             confidence=round(confidence, 4),
             engine=ID,
-            timings={
-                "embed_sentences": round((embedded - embedding) * 1000, 3),
-                "select": round((time.perf_counter() - embedded + embedding - started) * 1000, 3),
-            },
+            timings=timings,
         )
 
 
-def shortlist(text: str, passages: Sequence[Passage]) -> tuple[list[Candidate], Question]:
+def shortlist(
+    text: str, passages: Sequence[Passage], readings: Readings | None = None
+) -> tuple[list[Candidate], Question]:
     """The sentences worth embedding, in their order, and the question taken apart."""
     found = candidates(passages)
     question = take_apart(text, found)
@@ -93,7 +110,10 @@ def shortlist(text: str, passages: Sequence[Passage]) -> tuple[list[Candidate], 
         around = coverage(question, candidate.words | candidate.near)
         promising.append((here + around + 0.5 / (1 + candidate.passage), candidate))
     promising.sort(key=lambda pair: -pair[0])
-    kept = [candidate for _, candidate in promising[:MOST_EMBEDDED]]
+    ranked = [candidate for _, candidate in promising]
+    kept = ranked[:MOST_EMBEDDED]
+    if readings is not None:
+        kept += sorted(ranked[MOST_EMBEDDED:], key=readings.likely, reverse=True)[:MOST_READ]
     return sorted(kept, key=lambda c: (c.passage, c.start)), question
 
 
@@ -149,13 +169,18 @@ def _same(one: Candidate, two: Candidate) -> bool:
     return shared >= _SAME * max(1, min(len(one.words), len(two.words)))
 
 
-def _statement(question: Question, candidate: Candidate) -> Statement:
+def _statement(question: Question, candidate: Candidate, readings: Readings | None) -> Statement:
     """A sentence as its own evidence; the row of a table comes with what its columns are.
 
     Where a name is asked for, one that stands above, as in signatures, comes with it.
     """
     said = " ".join(candidate.text.split())
-    row = Evidence(passage=candidate.passage, quote=candidate.text, hint=candidate.start)
+    row = Evidence(
+        passage=candidate.passage,
+        quote=candidate.text,
+        hint=candidate.start,
+        answer=_marked(candidate, readings),
+    )
     above = candidate.header
     if question.kind is Asked.NAME and _NAME.fullmatch(candidate.heading.text):
         above = above if above.text else candidate.heading
@@ -163,3 +188,11 @@ def _statement(question: Question, candidate: Candidate) -> Statement:
         return Statement(text=said, evidence=(row,))
     header = Evidence(passage=candidate.passage, quote=above.text, hint=above.start)
     return Statement(text=f"{' '.join(above.text.split())}: {said}", evidence=(header, row))
+
+
+def _marked(candidate: Candidate, readings: Readings | None) -> Span | None:
+    """Where in a sentence the words stand that answer, if the reader is sure that some do."""
+    read = readings.of(candidate) if readings is not None else None
+    if read is None or read.span <= 0:
+        return None
+    return Span(start=read.answer.start - candidate.start, end=read.answer.end - candidate.start)

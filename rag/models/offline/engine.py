@@ -34,7 +34,7 @@ class OfflineEngine:
 
     def __init__(self, embedder: Embedder, reader: Reader | None = None) -> None:
         self._tasks: Mapping[type[Task[Any]], Callable[[Any], Outcome[Any]]] = {
-            AnswerTask: Answering(embedder).run,
+            AnswerTask: Answering(embedder, reader).run,
             ClassifyTask: Classifying(embedder).run,
             ExtractTask: Extracting(embedder).run,
             ReasonTask: Arguing(embedder).run,

@@ -3,7 +3,8 @@
 Both models are logistic regressions over a few features. One ranks sentences; the other,
 over what is known of the best sentence, says how likely it is that the selected sentences
 answer the question. Their coefficients lie in ``weights.json``; the script
-``tests/benchmarks/answers.py --fit`` makes that file and says on what data.
+``tests/benchmarks/answers.py --fit`` makes that file and says on what data. With a reader there are
+more features (`rag.models.offline.reading`), and the coefficients lie in the reader's card.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ SENTENCE_FEATURES = (
     "echo",  # share of the question's words, when only others of the passage have that kind
     "rank",  # minus the logarithm of the passage's rank
 )
+READ_FEATURES = (
+    "read",  # how much likelier an answer the sentence's best span is than none
+    "behind",  # how much less likely than the best span of all passages
+    "relevant",  # whether its passage answers, as the reader judges all of it
+    "agreed",  # how many other passages have the same answer
+)
 ANSWER_FEATURES = (
     "score",  # of the best sentence, by the first model
     "similarity",
@@ -58,6 +65,7 @@ ANSWER_FEATURES = (
     "elsewhere",
     "retrieved",  # cosine of its passage and the question
 )
+ANSWER_READ_FEATURES = ("read", "relevant", "agreed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +80,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Coefficients over raw features, and the constant."""
+    """Coefficients over raw features, by ``names``, and the constant."""
 
+    names: tuple[str, ...]
     coefficients: Features
     constant: float
 
@@ -82,18 +91,35 @@ class Weights:
         return features @ self.coefficients + self.constant
 
 
-def load_weights() -> tuple[Weights, Weights]:
-    """The fitted models: of sentences, and of answers."""
-    stored = json.loads(files(__package__).joinpath("weights.json").read_text("utf-8"))
-    return (
-        _weights(stored["sentence"], SENTENCE_FEATURES),
-        _weights(stored["answer"], ANSWER_FEATURES),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """What ranks sentences, and what says how likely the best ones answer."""
+
+    sentence: Weights
+    answer: Weights
+
+
+def load_models() -> Models:
+    """The models that need no reader."""
+    return models_of(json.loads(files(__package__).joinpath("weights.json").read_text("utf-8")))
+
+
+def models_of(stored: Mapping[str, Mapping[str, float]], *, read: bool = False) -> Models:
+    """The models of stored coefficients; with those of a reader's features, if it ``read``."""
+    more: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    if read:
+        more = READ_FEATURES, ANSWER_READ_FEATURES
+    return Models(
+        sentence=_weights(stored["sentence"], SENTENCE_FEATURES + more[0]),
+        answer=_weights(stored["answer"], ANSWER_FEATURES + more[1]),
     )
 
 
-def _weights(stored: Mapping[str, float], names: Sequence[str]) -> Weights:
+def _weights(stored: Mapping[str, float], names: tuple[str, ...]) -> Weights:
     return Weights(
-        coefficients=np.array([stored[name] for name in names]), constant=stored["constant"]
+        names=names,
+        coefficients=np.array([stored[name] for name in names]),
+        constant=stored["constant"],
     )
 
 
@@ -216,12 +242,13 @@ def answer_features(
     question: Question,
     found: Sequence[Candidate],
     features: Features,
-    scores: Features,
+    models: Models,
     task: AnswerTask,
 ) -> Features:
-    """What speaks for an answer, shape (1, len(ANSWER_FEATURES)), from the best sentence."""
+    """What speaks for an answer, shape (1, k), from the best sentence."""
+    scores = models.sentence.logit(features)
     best = int(np.argmax(scores))
-    of = dict(zip(SENTENCE_FEATURES, features[best].tolist(), strict=True))
+    of = dict(zip(models.sentence.names, features[best].tolist(), strict=True))
     everywhere = frozenset[str]().union(*(one.words | one.near for one in found))
     whole = frozenset[str]().union(*(_known(passage, task).whole for passage in task.passages))
     row = of | {
@@ -230,7 +257,7 @@ def answer_features(
         "missing": 1 - coverage(question, everywhere),
         "unknown": 1 - _share(question.names, whole),
     }
-    return np.array([[row[name] for name in ANSWER_FEATURES]])
+    return np.array([[row[name] for name in models.answer.names]])
 
 
 def _share(wanted: frozenset[Any], found: Set[Any]) -> float:
