@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from rag.errors import InvalidOutput
 from rag.models.asking import Asking
 from rag.models.calls import Calls, Meter
+from rag.models.chat import ChatBackend, Tokens
 from rag.models.engine import Context
 from rag.models.limits import Limits
 from rag.models.pricing import Pricing
@@ -207,20 +208,37 @@ FAULTS: Mapping[str, Callable[[Reply], str | None]] = {
 
 @dataclass
 class Row:
-    """What became of one fault. ``wrong`` are the seeds whose value was not what was meant."""
+    """What became of one fault.
+
+    ``wrong`` are the seeds whose value was not what was meant, ``miscounted`` those where the
+    calls or tokens that were metered are not what the model says it was asked and has used.
+    """
 
     cases: int = 0
     at_once: int = 0
     asked_again: int = 0
     failed: int = 0
     wrong: list[int] = field(default_factory=list)
+    miscounted: list[int] = field(default_factory=list)
 
 
-def measure(schemas: int, *, first: int = 0) -> dict[str, Row]:
+class Speaker(ChatBackend, Protocol):
+    """A model that says what it was asked, and what it says it has used."""
+
+    @property
+    def requests(self) -> list[Any]: ...
+    @property
+    def used(self) -> Tokens: ...
+
+
+def measure(
+    schemas: int, *, first: int = 0, speaker: Callable[..., Speaker] = Model
+) -> dict[str, Row]:
     """Every fault on one reply to each of so many random schemas, half of them loose.
 
     Each is told twice: by a model that does better when it is asked again, and by one that
-    does not; of that one nothing but the right value or an error may come.
+    does not; of that one nothing but the right value or an error may come. ``speaker`` makes a
+    model of what it is to say, in turn.
     """
     rows = {name: Row() for name in FAULTS}
     for seed in range(first, first + schemas):
@@ -232,25 +250,27 @@ def measure(schemas: int, *, first: int = 0) -> dict[str, Row]:
         for name, spoil in FAULTS.items():
             text = spoil(Reply(value, schema, random.Random(seed)))
             if text is not None:
-                _tell(rows[name], seed, schema, value, text)
+                better, stubborn = speaker(text, json.dumps(value)), speaker(text)
+                _tell(rows[name], seed, schema, value, better, stubborn)
     return rows
 
 
-def _tell(row: Row, seed: int, schema: Any, value: Any, text: str) -> None:
+def _tell(row: Row, seed: int, schema: Any, value: Any, better: Speaker, stubborn: Speaker) -> None:
     row.cases += 1
-    better, stubborn = Model(text, json.dumps(value)), Model(text)
-    found = _asked(better, schema)
+    found, counted = _asked(better, schema)
     right = found is not None and _same(found, value)
     row.at_once += right and len(better.requests) == 1
     row.asked_again += right and len(better.requests) > 1
-    other = _asked(stubborn, schema)
+    other, also = _asked(stubborn, schema)
+    if not (counted and also):
+        row.miscounted.append(seed)
     row.failed += other is None
     if not right or not (other is None or _same(other, value)):
         row.wrong.append(seed)
 
 
-def _asked(model: Model, schema: Any) -> Any:
-    """What asking a model comes to; ``None`` for an honest failure."""
+def _asked(model: Speaker, schema: Any) -> tuple[Any, bool]:
+    """What asking a model comes to, ``None`` for an honest failure; and whether books agree."""
     prompt = Prompt(
         task="extract",
         form="test",
@@ -262,8 +282,9 @@ def _asked(model: Model, schema: Any) -> Any:
         sections=(("system", "Extract."), ("user", "Go.")),
         text="",
     )
+    meter = Meter()
     asking = Asking(
-        calls=Calls(model, limits=Limits(), meter=Meter(), pricing=Pricing()),
+        calls=Calls(model, limits=Limits(), meter=meter, pricing=Pricing()),
         replies=NoReplies(),
         secret=b"s",
         context=Context(),
@@ -272,9 +293,11 @@ def _asked(model: Model, schema: Any) -> Any:
         output_tokens=4_096,
     )
     try:
-        return asking.ask(prompt, schema, {}).said
+        said = asking.ask(prompt, schema, {}).said
     except InvalidOutput:
-        return None
+        said = None
+    metered = meter.read()[model.id]
+    return said, (metered.calls, metered.tokens) == (len(model.requests), model.used)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rag.models.chat import ChatBackend, Tokens
+import httpx2
+
+from rag.models.chat import ChatBackend, ChatReply, ChatRequest, Tokens
 from rag.models.chat.anthropic import AnthropicChat
 from rag.models.chat.compatible import CompatibleChat
 from rag.models.chat.openai import OpenAIChat
 
+_USED = Tokens(input=70, output=30)
 KEY = "sk-secret-0123456789"
 
 
@@ -144,3 +147,51 @@ class Ledger:
         self.requests.append(json.loads(request.content))
         answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
         return answer()
+
+
+class Wire:
+    """A provider's backend over its real SDK; what is at its other end can be exchanged."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+        self.backend = provider.backend(transport=httpx2.MockTransport(self._answer))
+        self.other_end: Callable[[Any], Any]
+
+    def _answer(self, request: Any) -> Any:
+        return self.other_end(request)
+
+    def speaker(self, *texts: str) -> Speaker:
+        """A model that says these texts, the last one again and again."""
+        return Speaker(self, texts)
+
+
+class Speaker:
+    """A model of a provider's, as our layer and as the provider sees it."""
+
+    revision = ""
+
+    def __init__(self, wire: Wire, texts: Sequence[str]) -> None:
+        self._wire = wire
+        reply = wire.provider.reply
+        self._ledger = Ledger([_replying(reply(text, tokens=_USED)) for text in texts])
+        self.id = wire.backend.id
+        self.provider = wire.backend.provider
+        self.takes_temperature = wire.backend.takes_temperature
+        self.takes_images = wire.backend.takes_images
+
+    @property
+    def requests(self) -> list[Mapping[str, Any]]:
+        return self._ledger.requests
+
+    @property
+    def used(self) -> Tokens:
+        times = len(self.requests)
+        return Tokens(input=times * _USED.input, output=times * _USED.output)
+
+    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
+        self._wire.other_end = self._ledger
+        return self._wire.backend.complete(request, timeout=timeout)
+
+
+def _replying(reply: Any) -> Callable[[], Any]:
+    return lambda: httpx2.Response(200, json=reply)

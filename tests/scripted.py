@@ -25,6 +25,10 @@ class Model:
         self.replies = replies
         self.requests: list[ChatRequest] = []
 
+    @property
+    def used(self) -> Tokens:
+        return Tokens(input=100 * len(self.requests), output=10 * len(self.requests))
+
     def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
         self.requests.append(request)
         reply = self.replies[min(len(self.requests), len(self.replies)) - 1]

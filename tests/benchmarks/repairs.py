@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.repairs                    # 2,000 random schemas
     python -m tests.benchmarks.repairs --schemas 200 --json figures.json
+    python -m tests.benchmarks.repairs --provider openai  # through its SDK, as it writes replies
 
 Each fault of ``tests/faults.py`` is put into one valid reply to each schema that allows it; half of
 the schemas are loose (nothing required, further properties allowed), where a part of the reply
@@ -11,7 +12,8 @@ or something else may pass for it. Columns:
 - asked again: the value that was meant, after the model was told what is wrong (by a model that
   then replies as it should);
 - failed: an error, from a model that repeats its fault each time;
-- wrong: another value than the one that was meant, from either. It fails when there is one.
+- wrong: another value than the one that was meant, from either. It fails when there is one, or
+  when our meter and the model differ in what was asked and used.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.faults import measure
+from tests.providers import PROVIDERS, Wire
+from tests.scripted import Model
 
 
 def main() -> int:
@@ -29,8 +33,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.repairs")
     parser.add_argument("--schemas", type=int, default=2_000)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--provider", choices=[one.name for one in PROVIDERS])
     options = parser.parse_args()
-    rows = measure(options.schemas)
+    speaker = {one.name: one for one in PROVIDERS}.get(options.provider)
+    rows = measure(options.schemas, speaker=Wire(speaker).speaker if speaker else Model)
     print("| fault | replies | at once | asked again | failed | wrong |\n|---|---|---|---|---|---|")
     for name, row in rows.items():
         counts = (row.cases, row.at_once, row.asked_again, row.failed, len(row.wrong))
@@ -38,7 +44,7 @@ def main() -> int:
     if options.json:
         figures = {name: asdict(row) for name, row in rows.items()}
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    return 1 if any(row.wrong for row in rows.values()) else 0
+    return 1 if any(row.wrong or row.miscounted for row in rows.values()) else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ def test_no_spoilt_reply_is_taken_for_another() -> None:
     assert {name: row.wrong for name, row in rows.items() if row.wrong} == {}
     for name, row in rows.items():
         assert row.cases
+        assert not row.miscounted
         assert row.at_once + row.asked_again == row.cases, name
         assert row.asked_again == row.failed, name
     mended = [name for name, row in rows.items() if row.at_once == row.cases]
