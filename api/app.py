@@ -20,6 +20,7 @@ from api.middleware import BodyLimit, RequestContext
 from api.parameters import known_parameters
 from api.routes import (
     answers,
+    batches,
     chunks,
     claims,
     collections,
@@ -37,7 +38,7 @@ from api.services import Services
 
 BASE_PATH = "/v1"
 _STREAMED = frozenset(
-    f"{BASE_PATH}/{path}" for path in ("documents", "documents:batch", "chunks:preview")
+    f"{BASE_PATH}/{path}" for path in ("documents", "documents:batch", "chunks:preview", "batches")
 )
 _SPARE_THREADS = 16
 """Threads for short requests while every place for long ones is taken."""
@@ -59,7 +60,8 @@ _TAGS = [
     {"name": "Search", "description": "Passages by dense and lexical ranking."},
     {"name": "Ask", "description": "Grounded answers with located citations."},
     {"name": "Prompts", "description": "What language models are asked with."},
-    {"name": "Jobs", "description": "The work that uploads start."},
+    {"name": "Batches", "description": "Many requests in one file, as one job."},
+    {"name": "Jobs", "description": "The work that uploads and batches start."},
     {"name": "Operations", "description": "The service itself."},
 ]
 
@@ -132,6 +134,7 @@ def _add_routes(app: FastAPI) -> None:
         answers,
         claims,
         prompts,
+        batches,
         jobs,
         operations,
     ):

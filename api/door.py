@@ -11,11 +11,12 @@ from fastapi import Depends, Request
 from api.admission import Admission
 from api.events import JobWatcher
 from api.metrics import Metrics
+from api.schemas.jobs import ResumeBody
 from api.scopes import existing, named
 from api.security import TENANT
 from api.services import Services
 from rag.errors import Conflict, NotFound
-from rag.types import Collection, Document
+from rag.types import Collection, Document, Job
 
 
 class Submits(Protocol):
@@ -23,6 +24,10 @@ class Submits(Protocol):
 
     def submit(self, job_id: str) -> None:
         """Take up a new job."""
+        ...
+
+    def wake(self) -> None:
+        """There may be new items to do."""
         ...
 
 
@@ -76,6 +81,24 @@ class Door:
         check_id("col", collection_id, "collection")
         return self.services.catalog.collections.get(tenant, collection_id)
 
+    def wake(self) -> None:
+        """Have new items looked for at once, if they are done in this process."""
+        if self.job_store is not None:
+            self.job_store.wake()
+
+    def resume(self, job: Job, how: ResumeBody | None) -> None:
+        """Go on with a job made of items.
+
+        Raises:
+            Conflict: there is nothing to go on with.
+        """
+        self.services.catalog.work.resume(
+            job.id,
+            budget_usd=how.budget_usd if how else None,
+            retry_failed=how is not None and how.retry_failed,
+        )
+        self.wake()
+
     def existing(self, tenant: str, name_or_id: str | None) -> Collection | None:
         """A collection to read from; see `api.scopes`."""
         return existing(self.services, tenant, name_or_id)
@@ -87,7 +110,8 @@ class Door:
         return named(self.services, tenant, one, several)
 
 
-_ID = {prefix: re.compile(rf"{prefix}_[0-9a-f]{{24}}") for prefix in ("doc", "col", "job", "ans")}
+_PREFIXES = ("doc", "col", "job", "ans", "bat", "anl")
+_ID = {prefix: re.compile(rf"{prefix}_[0-9a-f]{{24}}") for prefix in _PREFIXES}
 
 
 def check_id(prefix: str, value: str, kind: str) -> None:

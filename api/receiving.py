@@ -11,7 +11,8 @@ from api.bodies import json_object
 from api.door import Door
 from api.multipart import FormFile, UploadForm
 from api.schemas.common import ErrorDetail
-from api.schemas.documents import DocumentOut, JobOut, UploadedBatch, UploadResult
+from api.schemas.documents import DocumentOut, UploadedBatch, UploadResult
+from api.schemas.jobs import JobOut
 from ingest.intake import Incoming, admit, check_metadata, display_name, identify
 from ingest.originals import Upload
 from ingest.parse import detect, parse

@@ -76,8 +76,13 @@ class Services:
     @property
     def job_store(self) -> Path | str:
         """Where the job store keeps its records: a file, or the URL of the catalog's server."""
+        return str(self.settings.database_url) if self.shares_database else self.home.jobs
+
+    @property
+    def shares_database(self) -> bool:
+        """Whether the catalog is a server's, which workers reach too."""
         url = self.settings.database_url
-        return url if url and is_server(url) else self.home.jobs
+        return url is not None and is_server(url)
 
     def chunking(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A collection's chunking: what is given, and else what suits the embedding model.
@@ -244,6 +249,7 @@ def _tidy(services: Services) -> None:
     catalog, originals = services.catalog, services.originals
     originals.clear_incoming()
     catalog.requests.release_unsettled()
+    catalog.work.forget_unfinished_orders()
     catalog.versions.delete_orphans()
     catalog.garbage.collect(originals.discard)
     for sha256 in set(originals.all()) - catalog.inspection.contents().keys():

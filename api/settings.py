@@ -47,6 +47,7 @@ class Settings:
     ocr_languages: str = "installed"
     max_upload_mb: int = 200
     workers: int = 4
+    calls: int = 96
 
     @property
     def max_upload_bytes(self) -> int:
@@ -109,7 +110,7 @@ def load_settings(
 
 
 def _parse(field: str, name: str, value: str) -> object:
-    if field in ("port", "max_upload_mb", "workers", "page_images"):
+    if field in ("port", "max_upload_mb", "workers", "calls", "page_images"):
         if not value.isascii() or not value.isdigit() or int(value) < 1:
             raise ConfigurationError(f"{name} must be a positive whole number, not {value!r}.")
         if field == "port" and int(value) > 65535:

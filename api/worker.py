@@ -1,4 +1,4 @@
-"""The job store, started beside the service instead of before it."""
+"""What works beside the service: the job store, started a little later, and the runner."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from api.services import Services
+from api.works import open_runner
 
 if TYPE_CHECKING:
     from api.jobs import JobStore
@@ -27,6 +28,9 @@ class Worker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._store: JobStore | None = None
+        # On a server's database others may be at work on items, though nobody else reads
+        # documents into it.
+        self._runner = open_runner(services, alone=not services.shares_database)
         self.failed = False
         self._starting = threading.Thread(target=self._start, name="worker-start")
 
@@ -37,15 +41,21 @@ class Worker:
         import sqlalchemy.orm  # noqa: F401
 
         self._starting.start()
+        self._runner.start()
 
     def submit(self, job_id: str) -> None:
         """Take up a new job."""
         if self._store is not None:
             self._store.submit(job_id)
 
+    def wake(self) -> None:
+        """There may be new items to do."""
+        self._runner.wake()
+
     def stop(self, *, at_once: bool = False) -> None:
         """Finish the steps under way, unless ``at_once``; leave the rest to the next process."""
         self._starting.join()
+        self._runner.stop(at_once=at_once)
         if self._store is not None:
             self._store.stop(at_once=at_once)
 

@@ -1,4 +1,4 @@
-"""Jobs: the work that uploads start."""
+"""Jobs: the work that uploads, batches and analyses start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from fastapi.responses import StreamingResponse
 from api import events
 from api.door import Door, DoorDep, TenantDep, check_id
 from api.schemas.common import After, Limit, ListOf, Order, failures, page
-from api.schemas.documents import JobOut
+from api.schemas.jobs import JobOut, ResumeBody
+from rag.catalog.jobs import INGEST
+from rag.errors import Conflict
 from rag.types import Job, JobStatus
 
 router = APIRouter(prefix="/jobs", tags=["Jobs"])
@@ -40,14 +42,33 @@ def list_jobs(
         tenant, status=status, after=after, limit=limit + 1, newest_first=order == "desc"
     )
     names = _names(door, rows)
-    return page(rows, limit, lambda job: JobOut.of(job, names.get(job.document_id)))
+    return page(rows, limit, lambda job: _shown(door, job, names.get(job.document_id)))
 
 
 @router.get("/{job_id}", summary="Show a job", responses=failures(404))
 def get_job(job_id: str, door: DoorDep, tenant: TenantDep) -> JobOut:
     """One job: its state, how far it is, and why it failed if so."""
     job = _find(door, tenant, job_id)
-    return JobOut.of(job, _names(door, [job]).get(job.document_id))
+    return _shown(door, job, _names(door, [job]).get(job.document_id))
+
+
+@router.post("/{job_id}/cancel", summary="Cancel a job", responses=failures(404, 409))
+def cancel_job(job_id: str, door: DoorDep, tenant: TenantDep) -> JobOut:
+    """Begin no further item of a batch or an analysis; what has ended is kept.
+
+    The job of a document ends when the document is deleted.
+    """
+    door.services.catalog.work.cancel(_made_of_items(door, tenant, job_id).id)
+    return get_job(job_id, door, tenant)
+
+
+@router.post("/{job_id}/resume", summary="Resume a job", responses=failures(404, 409))
+def resume_job(
+    job_id: str, door: DoorDep, tenant: TenantDep, body: ResumeBody | None = None
+) -> JobOut:
+    """Go on with a batch or an analysis that was paused or cancelled, or that failed."""
+    door.resume(_made_of_items(door, tenant, job_id), body)
+    return get_job(job_id, door, tenant)
 
 
 @router.get(
@@ -76,8 +97,10 @@ async def _states(door: Door, job: Job) -> AsyncIterator[bytes]:
     watched = door.watcher.watch(job)
     try:
         async for state in watched:
-            told = None if state is None else JobOut.of(state, name)
-            yield events.HEARTBEAT if told is None else events.event("job", told)
+            if state is None:
+                yield events.HEARTBEAT
+                continue
+            yield events.event("job", await anyio.to_thread.run_sync(_shown, door, state, name))
         yield events.event("done", {})
     finally:
         await watched.aclose()
@@ -87,6 +110,21 @@ def _names(door: Door, jobs: Sequence[Job]) -> Mapping[str | None, str]:
     """Names of the documents that jobs are on, by id."""
     wanted = [job.document_id for job in jobs if job.document_id is not None]
     return door.services.catalog.documents.names(wanted)
+
+
+def _shown(door: Door, job: Job, name: str | None) -> JobOut:
+    state = None if job.kind == INGEST else door.services.catalog.work.state(job)
+    return JobOut.of(job, name, state)
+
+
+def _made_of_items(door: Door, tenant: str, job_id: str) -> Job:
+    job = _find(door, tenant, job_id)
+    if job.kind == INGEST:
+        raise Conflict(
+            f"Job {job_id} reads a document: delete the document to end it, or upload it again.",
+            param="job",
+        )
+    return job
 
 
 def _find(door: Door, tenant: str, job_id: str) -> Job:

@@ -110,6 +110,13 @@ class Deleted(BaseModel):
     deleted: Literal[True] = True
 
 
+class StoredError(BaseModel):
+    """Why something could not be done."""
+
+    code: str = Field(examples=["encrypted_document"])
+    message: str = Field(examples=["The document is encrypted and needs a password."])
+
+
 class ErrorDetail(BaseModel):
     """What went wrong, to what, and what to do."""
 

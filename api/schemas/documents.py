@@ -6,16 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.common import ErrorDetail, Metadata, Strict
+from api.schemas.common import ErrorDetail, Metadata, StoredError, Strict
+from api.schemas.jobs import JobOut
 from rag.catalog.attachments import Links
-from rag.types import Chunk, Document, DocumentStatus, Job, JobStatus, Page, PageSource
-
-
-class StoredError(BaseModel):
-    """Why a document could not be read."""
-
-    code: str = Field(examples=["encrypted_document"])
-    message: str = Field(examples=["The document is encrypted and needs a password."])
+from rag.types import Chunk, Document, DocumentStatus, Page, PageSource
 
 
 class DocumentOut(BaseModel):
@@ -90,52 +84,6 @@ class DocumentUpdate(Strict):
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"metadata": {"year": 2024}}]}
     )
-
-
-class Progress(BaseModel):
-    """How far the work is. A long document counts pages while it is read, then chunks."""
-
-    done: int = Field(examples=[128])
-    total: int | None = Field(description="Null while unknown.", examples=[412])
-    unit: str | None = Field(
-        description="What is counted: `pages` read or `chunks` embedded.", examples=["chunks"]
-    )
-
-
-class JobOut(BaseModel):
-    """Work on a document."""
-
-    id: str = Field(examples=["job_8c1d7e6f5a4b4c3d9e2f1a0b"])
-    object: Literal["job"] = "job"
-    kind: str = Field(examples=["ingest"])
-    status: JobStatus
-    document_id: str | None
-    document_name: str | None = Field(description="Null when the document was deleted.")
-    collection_id: str | None
-    attempt: int
-    progress: Progress
-    error: StoredError | None = Field(
-        description="Why it failed; of one that is not finished, why it had to be tried again."
-    )
-    created_at: int = Field(description="Unix seconds.")
-    updated_at: int = Field(description="Unix seconds.")
-
-    @classmethod
-    def of(cls, job: Job, document_name: str | None) -> JobOut:
-        """A job as the catalog gives it."""
-        return cls(
-            id=job.id,
-            kind=job.kind,
-            status=job.status,
-            document_id=job.document_id,
-            document_name=document_name,
-            collection_id=job.collection_id,
-            attempt=job.attempt,
-            progress=Progress(done=job.done, total=job.total, unit=job.unit),
-            error=None if job.error is None else StoredError(**job.error),
-            created_at=int(job.created_at),
-            updated_at=int(job.updated_at),
-        )
 
 
 class Uploaded(BaseModel):

@@ -6,8 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, ValidationError
 
-from api.schemas.common import Strict, Text
-from api.schemas.documents import StoredError
+from api.schemas.common import StoredError, Strict, Text
 from rag.catalog.sources import KnownFile, SourceFile
 from rag.errors import InvalidRequest
 from rag.types import DocumentStatus

@@ -58,6 +58,7 @@ class Jobs:
         self,
         tenant: str,
         *,
+        kind: str | None = None,
         status: JobStatus | None = None,
         after: str | None = None,
         limit: int = 20,
@@ -65,6 +66,8 @@ class Jobs:
     ) -> Sequence[Job]:
         """One page of the tenant's jobs, starting behind the job named by ``after``."""
         where = t.jobs.c.tenant == tenant
+        if kind is not None:
+            where &= t.jobs.c.kind == kind
         if status is not None:
             where &= t.jobs.c.status == status
         if after is not None:

@@ -13,9 +13,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.jobs import JobStore
 from api.services import Services, open_services
 from api.settings import Settings
+from api.worker import Worker
 from tests.conftest import FreshDatabase, make_home
 from tests.pdfs import pdf, prose
 
@@ -59,7 +59,7 @@ class Rest:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             job = self.client.get(f"/v1/jobs/{job_id}").json()
-            if job["status"] in ("completed", "failed", "cancelled"):
+            if job["status"] in ("completed", "failed", "cancelled", "paused"):
                 return job
             time.sleep(0.05)
         raise AssertionError(f"job {job_id} did not end")
@@ -68,7 +68,7 @@ class Rest:
 @contextmanager
 def _open(home: Path, models: Path, *, work: bool = False, **settings: Any) -> Iterator[Rest]:
     with open_services(Settings(home=make_home(home, models), **settings)) as services:
-        jobs = JobStore(services.job_store, services.pipeline, workers=2) if work else None
+        jobs = Worker(services) if work else None
         if jobs is not None:
             jobs.start()
         try:

@@ -133,6 +133,9 @@ def test_a_service_whose_catalog_is_gone_is_not_ready(idle: Rest, monkeypatch: A
     assert "OSError" in reply.json()["checks"]["catalog"]
 
 
+TAKEN = ("application/json", "multipart/form-data", "application/jsonl", "application/x-ndjson")
+
+
 def test_every_route_is_described(idle: Rest) -> None:
     schema = idle.client.get("/openapi.json").json()
     routes = [(p, m, r) for p, methods in schema["paths"].items() for m, r in methods.items()]
@@ -155,8 +158,9 @@ def test_every_route_is_described(idle: Rest) -> None:
                 assert shown["schema"] == {"$ref": "#/components/schemas/ErrorBody"}, place
                 assert shown["example"]["error"]["code"], place
         for name in route.get("requestBody", {}).get("content", {}):
-            assert name in ("application/json", "multipart/form-data"), place
+            assert name in TAKEN, place
     bodies = ("AskBody", "SearchBody", "CollectionCreate", "CollectionUpdate", "DocumentUpdate")
+    bodies += ("ResumeBody",)
     for name in bodies:
         described = schema["components"]["schemas"][name]
         assert described["examples"], name

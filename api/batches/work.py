@@ -1,0 +1,66 @@
+"""What a batch does: each of its lines is a question, answered like any other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+
+from api.asking import Asked
+from api.schemas.answers import AskBody
+from api.scopes import named
+from api.services import Services
+from rag import answer as line
+from rag.errors import InvalidRequest
+from rag.trace import begun
+from rag.types import Answer
+from rag.work import Done, Failed, Item, NewItem, Produced, WorkSpec
+
+KIND = "batch"
+
+
+class BatchWork:
+    """The `rag.work.Work` of batches. Thread-safe."""
+
+    def __init__(self, services: Services, *, searches: int) -> None:
+        """``searches``: how many questions are looked up at once, whatever waits for models."""
+        self._services = services
+        self._searching = threading.BoundedSemaphore(searches)
+
+    def items(self, spec: WorkSpec) -> Iterator[NewItem]:
+        """None: the lines come with the order."""
+        return iter(())
+
+    def run(self, spec: WorkSpec, item: Item) -> Produced:
+        """Answer a line.
+
+        Raises:
+            InvalidRequest: the line is broken.
+            IbidemError: it has no answer; the error says why.
+        """
+        if "error" in item.payload:
+            raise InvalidRequest(item.payload["error"])
+        body = AskBody(**item.payload["ask"])
+        services = self._services
+        collections = named(services, spec.tenant, body.collection, body.collections)
+        with begun(services.tracer, "ask") as asking:
+            with self._searching:
+                asked = Asked(services, spec.context, body, collections, asking)
+            answer = next(e.answer for e in asked if isinstance(e, line.Answered))
+            shown = asked.shown(answer)
+        # It is not kept as an answer of its own, and what was read for it stands in the documents.
+        value = shown.model_dump(mode="json", exclude={"id", "passages"})
+        return Produced(value=value, documents=_documents(answer))
+
+    def after(self, spec: WorkSpec, round: int, results: Iterable[Done]) -> Iterator[NewItem]:
+        """No further round."""
+        return iter(())
+
+    def finish(
+        self, spec: WorkSpec, results: Iterable[Done], failures: Iterable[Failed]
+    ) -> Produced:
+        """Nothing beyond what the lines came to."""
+        return Produced(value={})
+
+
+def _documents(answer: Answer) -> frozenset[str]:
+    return frozenset(passage.document_id for passage in answer.passages)

@@ -1,0 +1,39 @@
+"""The kinds of work made of items, and what carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from api.batches.work import KIND as BATCH
+from api.batches.work import BatchWork
+from api.runner import Runner
+from api.services import Services
+from rag.catalog.work import Lane
+from rag.models.engine import Engine
+from rag.work import Work
+
+_HERE = ("offline", "local:")
+"""Beginnings of names of engines that compute in this process."""
+
+
+def works(services: Services) -> Mapping[str, Work]:
+    """Each kind of work by its name."""
+    searches = max(1, services.settings.workers // 2)
+    return {BATCH: BatchWork(services, searches=searches)}
+
+
+def open_runner(services: Services, *, alone: bool) -> Runner:
+    """What carries out all work, in as many threads as the settings say."""
+    settings = services.settings
+    return Runner(
+        services.catalog,
+        works(services),
+        services.budgets,
+        threads={Lane.CALLS: settings.calls, Lane.LOCAL: max(1, settings.workers // 2)},
+        alone=alone,
+    )
+
+
+def lane_of(engine: Engine) -> Lane:
+    """Where work for an engine runs: calls wait for others, computing takes a processor."""
+    return Lane.LOCAL if engine.id.startswith(_HERE) else Lane.CALLS

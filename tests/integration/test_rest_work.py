@@ -1,0 +1,180 @@
+"""Batches over REST: thousands of questions in a file, and what comes back of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import openpyxl
+import pytest
+
+from rag.errors import BudgetExceeded, ModelRefused
+from rag.models.engine import Context
+from rag.models.tasks import AnswerTask
+from tests.conftest import on_sqlite
+from tests.integration.conftest import Opened, Rest
+from tests.integration.test_rest_answers import read_events
+
+RENT = "What is the monthly rent of the boat house?"
+SEAL = "How often is the seal of the Linnet pump replaced?"
+
+
+def line(custom_id: str, question: str = RENT, **more: Any) -> str:
+    return json.dumps({"custom_id": custom_id, "question": question, **more})
+
+
+def send(rest: Rest, *lines: str, **options: Any) -> Any:
+    headers = {"content-type": "application/jsonl", **options.pop("headers", {})}
+    content = "\n".join(lines).encode()
+    return rest.client.post("/v1/batches", content=content, params=options, headers=headers)
+
+
+def finished(rest: Rest, *lines: str, **options: Any) -> Any:
+    sent = send(rest, *lines, **options)
+    assert sent.status_code == 202, sent.text
+    rest.wait(sent.json()["job_id"])
+    return rest.client.get(f"/v1/batches/{sent.json()['id']}").json()
+
+
+def results(rest: Rest, batch: Any, format: str = "jsonl") -> Any:
+    return rest.client.get(f"/v1/batches/{batch['id']}/results", params={"format": format})
+
+
+def test_each_line_is_answered_and_a_broken_one_breaks_no_other(
+    rest: Rest, lease: str, pump: str
+) -> None:
+    broken = ['{"custom_id": "q-2", "question": ', "[1]", '{"custom_id": "q-3"}']
+    unusual = [line("q-1", SEAL), line("q-4", stream=True), line("q-5", collection="nowhere")]
+    batch = finished(rest, line("q-1"), "", *broken, *unusual, line("é", SEAL), name="all.jsonl")
+    assert (batch["status"], batch["name"]) == ("completed", "all.jsonl")
+    assert batch["request_counts"] == {"total": 8, "completed": 2, "failed": 6}
+    assert batch["work"]["failures"] == {"invalid_request": 5, "not_found": 1}
+    rows = [json.loads(one) for one in results(rest, batch).text.splitlines()]
+    assert [row["line"] for row in rows] == [1, 3, 4, 5, 6, 7, 8, 9]
+    assert [row["custom_id"] for row in rows] == [
+        *("q-1", None, None, "q-3", None, "q-4", "q-5", "é")
+    ]
+    messages = [row["error"]["message"] for row in rows[1:7]]
+    assert [message.split(":")[0] for message in messages[:5]] == [
+        f"Line {number}" for number in (3, 4, 5, 6, 7)
+    ]
+    assert "question" in messages[2]
+    assert "line 1 already" in messages[3]
+    first, last = rows[0]["response"], rows[-1]["response"]
+    assert "1,250 euros" in first["text"]
+    assert "8,000 hours" in last["text"]
+    citation = last["sentences"][0]["citations"][0]
+    assert (citation["document_id"], citation["start_page_number"]) == (pump, 2)
+    listed = rest.client.get("/v1/batches", params={"limit": 1}).json()
+    assert listed["data"] == [batch]
+    assert listed["last_id"] == batch["id"]
+    job = rest.client.get(f"/v1/jobs/{batch['job_id']}").json()
+    assert (job["kind"], job["work"]) == ("batch", batch["work"])
+
+
+def test_a_batch_is_sent_once_under_its_key(rest: Rest) -> None:
+    keyed = {"Idempotency-Key": "b1"}
+    first, again = (send(rest, line("a"), headers=keyed).json() for _ in range(2))
+    assert first == again
+    assert send(rest, line("b"), headers=keyed).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "status", "param"),
+    [
+        ([" ", ""], {}, 422, None),
+        ([line("a")], {"collection": "nowhere"}, 404, "collection"),
+        ([line("a")], {"engine": "nobody"}, 422, "engine"),
+        ([line("a")], {"budget_usd": 0}, 422, "budget_usd"),
+    ],
+)
+def test_what_is_no_batch_is_refused(
+    rest: Rest, lines: list[str], options: dict[str, Any], status: int, param: str | None
+) -> None:
+    before = rest.client.get("/v1/batches").json()["first_id"]
+    refused = send(rest, *lines, **options)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (status, param)
+    assert rest.client.get("/v1/batches").json()["first_id"] == before
+    unknown = rest.client.get("/v1/batches/bat_" + "0" * 24)
+    assert unknown.status_code == 404
+
+
+def test_tables_and_a_report_say_the_same(rest: Rest, lease: str, pump: str) -> None:
+    batch = finished(rest, line("=1+1"), line("p", SEAL), line("<b>", "<script>alert(1)</script>?"))
+    listed = results(rest, batch, "json").json()["data"]
+    assert [row["custom_id"] for row in listed] == ["=1+1", "p", "<b>"]
+    table = list(
+        csv.DictReader(io.StringIO(results(rest, batch, "csv").content.decode("utf-8-sig")))
+    )
+    assert [row["custom_id"] for row in table] == ["'=1+1", "p", "<b>"]
+    assert table[1]["answer"] == listed[1]["response"]["text"]
+    assert table[1]["citations"].startswith("Linnet manual, p. 2: “")
+    book = openpyxl.load_workbook(io.BytesIO(results(rest, batch, "xlsx").content))
+    sheet = list(book["Results"].values)
+    assert sheet[0] == tuple(table[0])
+    assert [row[0] for row in sheet[1:]] == ["=1+1", "p", "<b>"]
+    assert sheet[2][4] == listed[1]["response"]["text"]
+    reply = results(rest, batch, "html")
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "<script" not in reply.text
+    [link] = set(re.findall(rf'href="([^"]*{pump}[^"]*)"', reply.text))
+    page = rest.client.get(link.replace("&amp;", "&"))
+    assert page.headers["content-type"] == "image/png"
+
+
+@on_sqlite
+def test_a_batch_pauses_is_cancelled_and_goes_on(
+    open_rest: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    go_on = threading.Event()
+    with open_rest(work=True) as rest:
+        real = rest.services.engine.run
+
+        def run(task: AnswerTask, context: Context) -> Any:
+            assert context.job is not None
+            said.append(task.question)
+            if task.question == "refuse":
+                raise ModelRefused
+            if task.question == "spend" and not go_on.is_set():
+                raise BudgetExceeded("The budget of $1.00 for this job is too small.")
+            return real(task, context)
+
+        monkeypatch.setattr(rest.services.engine, "run", run)
+        rest.ready("a.txt", b"The wren pump weighs eleven kilos.")
+        paused = finished(rest, *(line(str(n), n) for n in ("one", "refuse", "spend", "two")))
+        assert paused["status"] == "paused"
+        assert paused["error"]["code"] == "budget_exceeded"
+        place = f"/v1/batches/{paused['id']}"
+        go_on.set()
+        resumed = rest.client.post(f"{place}/resume", json={"budget_usd": 5}).json()
+        assert resumed["status"] in ("queued", "in_progress", "completed")
+        rest.wait(resumed["job_id"])
+        done = rest.client.get(place).json()
+        assert (done["status"], done["work"]["failures"]) == ("completed", {"model_refused": 1})
+        assert done["work"]["budget_usd"] == 5
+        assert rest.client.post(f"{place}/resume").status_code == 409
+        assert rest.client.post(f"{place}/cancel").status_code == 409
+        again = rest.client.post(f"{place}/resume", json={"retry_failed": True}).json()
+        rest.wait(again["job_id"])
+        assert said.count("refuse") == 2
+        assert said.count("one") == 1
+        events = read_events(rest.client.get(f"/v1/jobs/{done['job_id']}/events").text)
+        assert [name for name, _ in events] == ["job", "done"]
+        assert events[0][1]["progress"] == {"done": 4, "total": 4, "unit": "items"}
+
+
+@on_sqlite
+def test_answers_of_a_batch_go_with_the_document(open_rest: Callable[..., Opened]) -> None:
+    with open_rest(work=True) as rest:
+        document = rest.ready("a.txt", b"The wren pump weighs eleven kilos.")
+        batch = finished(rest, line("a", "What does the wren pump weigh?"))
+        assert "eleven" in results(rest, batch).text
+        rest.client.delete(f"/v1/documents/{document}")
+        row = json.loads(results(rest, batch).text)
+        assert (row["status"], row["error"]["code"]) == ("failed", "document_deleted")
