@@ -41,6 +41,7 @@ class Asked:
             collections=[collection.id for collection in collections],
             filter=body.filter,
             top_k=body.top_k,
+            instructions=body.instructions,
         )
         self._body = body
         self._started = time.perf_counter()
@@ -64,6 +65,7 @@ class Asked:
             source=self.services.catalog,
             context=self.context,
             judge=self.services.judge,
+            instructions=self._body.instructions,
         )
         while True:
             with self._span.within():  # each step may be taken by another thread

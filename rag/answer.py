@@ -66,10 +66,17 @@ def answer(
     source: Source,
     context: Context | None = None,
     judge: Judge | None = None,
+    instructions: str | None = None,
 ) -> Answer:
     """Answer a question from passages; see `stream`."""
     events = stream(
-        question, passages=passages, engine=engine, source=source, context=context, judge=judge
+        question,
+        passages=passages,
+        engine=engine,
+        source=source,
+        context=context,
+        judge=judge,
+        instructions=instructions,
     )
     return next(event.answer for event in events if isinstance(event, Answered))
 
@@ -82,6 +89,7 @@ def stream(
     source: Source,
     context: Context | None = None,
     judge: Judge | None = None,
+    instructions: str | None = None,
 ) -> Iterator[Event]:
     """Answer a question from passages, telling what happens as it happens.
 
@@ -92,13 +100,16 @@ def stream(
         source: The stored documents, in which every quote is looked up.
         context: For whom; the default tenant when not given.
         judge: Says how well each quote supports its sentence; without one that stays unknown.
+        instructions: The asker's wishes as to length, tone and language.
 
     Yields:
         The passages, then for each sentence its text and citations, then the answer.
     """
     whole = tuple(in_whole_sentences(passage, source) for passage in passages)
     openings = {one.document_id: _opening(one.document_id, source) for one in whole}
-    task = AnswerTask(question=question, passages=whole, openings=openings)
+    task = AnswerTask(
+        question=question, passages=whole, openings=openings, instructions=instructions
+    )
     yield PassagesFound(passages=task.passages)
     started = time.perf_counter()
     outcome = engine.run(task, context or Context())

@@ -38,6 +38,9 @@ within_budget = click.option(
     type=click.FloatRange(0, min_open=True),
     help="Most that language models may cost.",
 )
+with_instructions = click.option(
+    "--instructions", metavar="TEXT", help="How to answer: length, tone, language."
+)
 most_passages = click.option("--top-k", type=click.IntRange(1, 50), help="Most passages to read.")
 
 
@@ -48,6 +51,7 @@ most_passages = click.option("--top-k", type=click.IntRange(1, 50), help="Most p
 @most_passages
 @within_budget
 @by_engine
+@with_instructions
 @target
 def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any) -> None:
     """Answer a question from the documents, with the places that say so."""
@@ -61,6 +65,7 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
                 "top_k": options["top_k"],
                 "budget_usd": options["budget_usd"],
                 "engine": options["engine"],
+                "instructions": options["instructions"],
             },
         )
         if options["as_json"]:

@@ -66,6 +66,13 @@ class AskBody(Scope):
         examples=["answer/strict"],
         max_length=100,
     )
+    instructions: Words | None = Field(
+        None,
+        max_length=4_000,
+        description="How to answer: length, tone, language, what to attend to. Language models follow "
+        "them as far as every sentence can still be cited; `notes` say where nobody does.",
+        examples=["In one sentence, in German."],
+    )
     stream: bool = Field(False, description="Answer as server-sent events.")
 
     model_config = ConfigDict(
@@ -193,6 +200,7 @@ class Sent(BaseModel):
     collections: list[str]
     filter: dict[str, Any] | None
     top_k: int
+    instructions: str | None = None
 
 
 class PromptOut(BaseModel):

@@ -142,6 +142,7 @@ class PromptedEngine:
             notes=(
                 *notes,
                 *left_out(asked.shown, self._calls.backend.id, self._window),
+                *_not_taken(asked.prompt, task),
                 *read.notes,
             ),
             timings={"model": round((time.perf_counter() - started) * 1000, 3)},
@@ -207,3 +208,10 @@ class PromptedEngine:
             return self._forms
         first = VARIANTS[sample % len(VARIANTS)]
         return [first, *(form for form in self._forms if form != first)]
+
+
+def _not_taken(prompt: prompts.Prompt, task: Task[Any]) -> tuple[str, ...]:
+    """What is to be said when a prompt has no place for the caller's wishes."""
+    if task.instructions is None or "instructions" in prompt.inputs:
+        return ()
+    return (f"The prompt {prompt.name} {prompt.version} takes no instructions; left aside.",)

@@ -170,6 +170,12 @@ def test_an_answer_comes_with_numbered_places(terminal: Terminal) -> None:
     assert command.endswith("--page 2 --png page.png")
 
 
+def test_wishes_that_nobody_follows_are_said(terminal: Terminal, ingested: dict[str, str]) -> None:
+    asked = ("ask", "How often is the seal replaced?", "--collection", "boats")
+    assert terminal.run(*asked, "--instructions", "In German.") == 0
+    assert "note: The offline engine selects" in terminal.err
+
+
 def test_a_place_in_a_workbook_is_a_sheet(terminal: Terminal) -> None:
     sample = Path(__file__).parents[2] / "data" / "samples" / "service-register-2024.xlsx"
     terminal.json("ingest", str(sample), "--collection", "register")

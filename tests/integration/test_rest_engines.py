@@ -110,6 +110,38 @@ def test_a_language_model_answers_with_located_quotes(open_rest: Callable[..., O
         assert len(server.asked) == 2, "the reply went with its document"
 
 
+def test_wishes_of_the_asker_reach_the_model_outside_of_all_marks(
+    open_rest: Callable[..., Opened],
+) -> None:
+    with serving() as server, open_rest(work=True, engine=server.engine) as rest:
+        rest.ready("lease.txt", LEASE.encode())
+        server.text = reply("a notice of ninety days in writing")
+        wish = "In one sentence, in German.\nBe formal."
+        body = QUESTION | {"instructions": wish}
+        answer = rest.client.post("/v1/ask", json=body).json()
+        assert answer["request"]["instructions"] == wish
+        assert not any("instructions" in note for note in answer["notes"])
+        text = server.asked[0]["messages"][-1]["content"]
+        before, marked, after = text.rpartition("end of P1]")
+        assert marked
+        assert wish in after
+        assert wish not in before
+
+        rest.client.post("/v1/ask", json=body).raise_for_status()
+        assert len(server.asked) == 1, "the same wishes are the same call"
+        plain = rest.client.post("/v1/ask", json=QUESTION).json()
+        assert plain["request"]["instructions"] is None
+        rest.client.post("/v1/ask", json=body | {"instructions": "At length."}).raise_for_status()
+        assert len(server.asked) == 3, "other wishes are another call"
+
+        older = rest.client.post("/v1/ask", json=body | {"prompt": "answer/strict@1"}).json()
+        assert older["notes"] == ["The prompt answer/strict 1 takes no instructions; left aside."]
+        offline = rest.client.post("/v1/ask", json=body | {"engine": "offline"}).json()
+        assert [note for note in offline["notes"] if "instructions were left aside" in note]
+        long = rest.client.post("/v1/ask", json=body | {"instructions": "x" * 4_001})
+        assert (long.status_code, long.json()["error"]["param"]) == (422, "instructions")
+
+
 def test_engines_are_checked_and_their_use_is_counted(open_rest: Callable[..., Opened]) -> None:
     with serving() as server, open_rest(engine=server.engine) as rest:
         assert rest.client.get("/v1/usage").json()["data"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rag.embedding import Embedder
@@ -26,6 +27,11 @@ from rag.models.tasks import (
     Task,
     Value,
     VerifyTask,
+)
+
+_NOT_FOLLOWED = (
+    "The offline engine selects what the documents say, in their words; instructions were left "
+    "aside."
 )
 
 
@@ -57,4 +63,11 @@ class OfflineEngine:
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task; it costs nothing, whoever asks."""
-        return self._tasks[type(task)](task)
+        outcome: Outcome[Value] = self._tasks[type(task)](task)
+        if task.instructions is None or self._is_led_by(task):
+            return outcome
+        return replace(outcome, notes=(*outcome.notes, _NOT_FOLLOWED))
+
+    def _is_led_by(self, task: Task[Any]) -> bool:
+        """Whether the instructions say what is looked for."""
+        return isinstance(task, SummarizeTask) and task.query is None
