@@ -69,8 +69,8 @@ class AskBody(Scope):
     instructions: Words | None = Field(
         None,
         max_length=4_000,
-        description="How to answer: length, tone, language, what to attend to. Language models follow "
-        "them as far as every sentence can still be cited; `notes` say where nobody does.",
+        description="How to answer: length, tone, language, what to attend to. Language models "
+        "follow them as far as every sentence can still be cited; `notes` say where nobody does.",
         examples=["In one sentence, in German."],
     )
     stream: bool = Field(False, description="Answer as server-sent events.")
