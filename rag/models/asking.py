@@ -36,6 +36,16 @@ _WHY = (
 )
 
 
+def output_limit(wanted: int, window: int) -> int:
+    """The most tokens of output to ask for at first: what is read matters more."""
+    return min(wanted, window // 4)
+
+
+def room_for(schema: Schema, *, window: int, output: int, images: int = 0) -> int:
+    """Bytes that system and turns may have, when there is to be room for one repair."""
+    return bytes_in(window - output - (output + _WHY_TOKENS) - images) - schema_bytes(schema)
+
+
 @dataclass(slots=True)
 class Spent:
     """What asking has taken so far, over all its calls. Replies already known cost nothing."""
@@ -87,7 +97,7 @@ class Asking:
             InvalidOutput: Nothing valid came, also after the model was told what is wrong.
             ModelError: The call failed, the model refused, or its window is too small.
         """
-        output = min(self.output_tokens, self.window // 4)  # what is read matters more
+        output = output_limit(self.output_tokens, self.window)
         inputs, shown = self._fitted(prompt, schema, inputs, output)
         base = {
             "engine": [self.calls.backend.id, self.calls.backend.revision],
@@ -134,8 +144,7 @@ class Asking:
     ) -> tuple[dict[str, Any], Shown]:
         """The inputs with the passages that fit, when there is to be room for one repair."""
         shown = image_tokens(page.image("") for page in self.pages)
-        tokens = self.window - output - (output + _WHY_TOKENS) - shown
-        room = bytes_in(tokens) - schema_bytes(schema)
+        room = room_for(schema, window=self.window, output=output, images=shown)
         fitted = fit(prompt, inputs, self.passages, room=room)
         if fitted is None:
             raise ModelRejected(

@@ -35,6 +35,8 @@ _LONGEST_RETRY_AFTER_S = 30.0
 _SHORTEST_CALL_S = 0.05
 # What answers with nothing of sense may do so every time, and be paid for it every time.
 _MOST_MALFORMED = 1
+# They have the schema constrain what is written, and do not show it to the model.
+_CONSTRAINED = ("compatible:", "local:")
 # Somebody waits for the answer, and another engine may have it sooner.
 _MOST_UNREACHABLE = 4
 
@@ -116,7 +118,7 @@ class Calls:
         self.backend = backend
         self.flights = flights or Flights()
         self.meter = meter
-        self.tokens = TokenEstimate()
+        self.tokens = TokenEstimate(counts_schemas=not backend.id.startswith(_CONSTRAINED))
         self._limits = limits
         self._pricing = pricing
         self._tracer = tracer
@@ -149,6 +151,10 @@ class Calls:
                 cost_usd=called.spent.cost_usd,
             )
             return called
+
+    def price(self, tokens: Tokens) -> float | None:
+        """US dollars for so many tokens of the model; ``None`` when its price is not known."""
+        return self._pricing.cost(self.backend.id, tokens)
 
     def _repeated(
         self, request: ChatRequest, budgets: Sequence[Budget], purpose: Purpose, keep: Keep

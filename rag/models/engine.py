@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rag.models.budget import Budget
@@ -39,6 +39,41 @@ class Context:
         return Purpose(tenant=self.tenant, key=self.key, job=self.job, prompt=prompt, repair=repair)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a task takes of language models when each is asked once, before any is asked.
+
+    ``input_tokens`` are about as many as will be counted; ``most_output_tokens`` and ``most_usd``
+    are upper bounds, the latter ``None`` where a price is unknown. ``room`` is how many bytes of
+    text the passages of such a task can have in all, ``None`` for any number.
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    most_output_tokens: int = 0
+    most_usd: float | None = 0.0
+    room: int | None = None
+
+    def __add__(self, other: Forecast) -> Forecast:
+        known = self.most_usd is not None and other.most_usd is not None
+        return Forecast(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            most_output_tokens=self.most_output_tokens + other.most_output_tokens,
+            most_usd=(self.most_usd or 0) + (other.most_usd or 0) if known else None,
+        )
+
+    def times(self, number: int) -> Forecast:
+        """The same so many times over."""
+        return replace(
+            self,
+            calls=self.calls * number,
+            input_tokens=self.input_tokens * number,
+            most_output_tokens=self.most_output_tokens * number,
+            most_usd=None if self.most_usd is None else self.most_usd * number,
+        )
+
+
 class Engine(Protocol):
     """Runs tasks. Thread-safe."""
 
@@ -56,6 +91,10 @@ class Engine(Protocol):
 
         Makes one tiny call of each, for whom and within the budgets that the context says.
         """
+        ...
+
+    def forecast(self, task: Task[Any], context: Context) -> Forecast:
+        """What running a task will take, and how much text there is room for; asks nobody."""
         ...
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:

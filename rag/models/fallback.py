@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rag.errors import BudgetExceeded, ModelError
-from rag.models.engine import Context, Engine
+from rag.models.engine import Context, Engine, Forecast
 from rag.models.tasks import Outcome, Task, Value
 from rag.types import Usage
 
@@ -33,6 +33,11 @@ class FallbackEngine:
         return {
             name: said for engine in self._engines for name, said in engine.check(context).items()
         }
+
+    def forecast(self, task: Task[Any], context: Context) -> Forecast:
+        """What the first engine that can do it forecasts."""
+        able = [engine for engine in self._engines if engine.supports(type(task))]
+        return able[0].forecast(task, context) if able else Forecast()
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task, with a note on each engine that could not.

@@ -12,7 +12,8 @@ from rag.models import prompts
 from rag.models.asking import Asked, Asking
 from rag.models.calls import Calls
 from rag.models.chat import ChatRequest, Role, Turn
-from rag.models.engine import Context
+from rag.models.engine import Context, Forecast
+from rag.models.forecasting import forecast
 from rag.models.observe import Purpose
 from rag.models.packing import left_out
 from rag.models.pages import Look
@@ -97,6 +98,16 @@ class PromptedEngine:
         except ModelError as error:
             return {self.id: error.message}
         return {self.id: "ok"}
+
+    def forecast(self, task: Task[Any], context: Context) -> Forecast:
+        """What asking for a task once takes; a revision takes about as much again.
+
+        Repairs, prompts that are tried after the first, and pages shown as images come on top.
+        """
+        wording = WORDINGS[type(task)]
+        prompt = next(iter(self._ways(wording.name, context)))
+        made = forecast(self._calls, prompt, wording, task, window=self._window)
+        return made.times(2) if self._revise else made
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task.

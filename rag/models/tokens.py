@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 
 from rag.models.chat import ChatRequest, Image
+from rag.models.counting import likely_tokens
 from rag.models.schema import Schema
 
 _FIRST_PER_BYTE = 1 / 3
@@ -20,6 +21,9 @@ _LEAST_BYTES = 500
 _MARGIN = 1.03
 _FORGETTING = 0.1
 _FRAME = 16
+# Tokens that a model counts for one that is likely, before it was asked anything.
+_COUNTED_MORE = 1.05
+_MOST_COMPARED = 20
 # Providers count a token for 750 to 1,024 pixels, after they have made large images smaller.
 _PIXELS_PER_TOKEN = 750
 
@@ -32,9 +36,14 @@ class TokenEstimate:
     a call will cost; what goes into one does not depend on it, see `most_tokens`.
     """
 
-    def __init__(self) -> None:
-        """Begin with three bytes to a token, which few tokenizers need more than."""
+    def __init__(self, *, counts_schemas: bool = True) -> None:
+        """Begin with three bytes to a token, which few tokenizers need more than.
+
+        ``counts_schemas`` says whether the model is shown the schema that its output keeps to.
+        """
+        self._counts_schemas = counts_schemas
         self._ratio = _FIRST_PER_BYTE
+        self._counted: list[float] = []
         self._lock = threading.Lock()
 
     @property
@@ -46,6 +55,13 @@ class TokenEstimate:
         """About how many tokens a request has."""
         return _tokens(request, self.per_byte)
 
+    def likely(self, request: ChatRequest) -> int:
+        """How many tokens a request will probably be counted as."""
+        known = self._counted
+        factor = sum(known) / len(known) if known else _COUNTED_MORE
+        shown = image_tokens(image for turn in request.turns for image in turn.images)
+        return round(self._likely(request) * factor) + shown
+
     def learn(self, request: ChatRequest, tokens: int) -> None:
         """Take note of how many tokens a provider counted; 0 means that it does not count."""
         size = request_bytes(request)
@@ -55,6 +71,14 @@ class TokenEstimate:
         with self._lock:
             slowly = self._ratio + _FORGETTING * (seen - self._ratio)
             self._ratio = max(seen, slowly)
+            if len(self._counted) < _MOST_COMPARED:
+                self._counted = [*self._counted, tokens / self._likely(request)]
+
+    def _likely(self, request: ChatRequest) -> float:
+        schema = request.schema if self._counts_schemas else None
+        shown = "" if schema is None else json.dumps(schema, ensure_ascii=False)
+        texts = [request.system, shown, *(turn.text for turn in request.turns)]
+        return sum(map(likely_tokens, texts))
 
 
 def most_tokens(request: ChatRequest) -> int:

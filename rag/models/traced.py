@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rag.models.engine import Context, Engine
+from rag.models.engine import Context, Engine, Forecast
 from rag.models.tasks import Outcome, Task, Value
 from rag.trace import Tracer, span
 
@@ -29,6 +29,10 @@ class TracedEngine:
     def check(self, context: Context) -> Mapping[str, str]:
         """What the other engine says of its models."""
         return self._engine.check(context)
+
+    def forecast(self, task: Task[Any], context: Context) -> Forecast:
+        """What the other engine forecasts."""
+        return self._engine.forecast(task, context)
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Have the other engine do the task."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rag.embedding import Embedder
-from rag.models.engine import Context
+from rag.models.engine import Context, Forecast
 from rag.models.offline import ID
 from rag.models.offline.answering import Answering
 from rag.models.offline.classifying import Classifying
@@ -60,6 +60,10 @@ class OfflineEngine:
     def check(self, context: Context) -> Mapping[str, str]:
         """Always ``ok``: there is nobody to be asked."""
         return {self.id: "ok"}
+
+    def forecast(self, task: Task[Any], context: Context) -> Forecast:
+        """Nothing of language models, and room for any text."""
+        return Forecast()
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task; it costs nothing, whoever asks."""

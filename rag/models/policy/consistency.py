@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from rag.errors import BudgetExceeded, ModelError
-from rag.models.engine import Context, Engine
+from rag.models.engine import Context, Engine, Forecast
 from rag.models.policy.votes import vote
 from rag.models.tasks import Outcome, Task, Value
 from rag.types import Usage
@@ -46,6 +46,10 @@ class VotingEngine:
     def check(self, context: Context) -> Mapping[str, str]:
         """What the engine says of itself."""
         return self._engine.check(context)
+
+    def forecast(self, task: Task[Any], context: Context) -> Forecast:
+        """As many times what the engine forecasts as there are samples."""
+        return self._engine.forecast(task, context).times(self._samples)
 
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task; the confidence is the share of the samples that agree.

@@ -11,7 +11,7 @@ from typing import Any, Generic
 
 from rag.errors import BudgetExceeded, ModelError
 from rag.models.chat import Tokens
-from rag.models.engine import Context, Engine
+from rag.models.engine import Context, Engine, Forecast
 from rag.models.policy.grounds import Grounds
 from rag.models.tasks import ExtractTask, Outcome, Task, Value, evidence_in
 from rag.models.tokens import estimated_tokens
@@ -82,6 +82,20 @@ class RoutingEngine:
         said = [one.engine.check(context) for one in self._candidates]
         return {name: status for one in said for name, status in one.items()}
 
+    def forecast(self, task: Task[Any], context: Context) -> Forecast:
+        """What the engine that is asked first forecasts, with no more room than the others have.
+
+        Those that are asked where it is not sure come on top.
+        """
+        able = [one for one in self._candidates if one.engine.supports(type(task))]
+        if not able:
+            return Forecast()
+        first, *_ = _cheapest_first(able, _Size.of(task))
+        rooms = [one.engine.forecast(task, context).room for one in able]
+        known = [room for room in rooms if room is not None]
+        forecast = first[1].engine.forecast(task, context)
+        return replace(forecast, room=min(known, default=None))
+
     def run(self, task: Task[Value], context: Context) -> Outcome[Value]:
         """Do the task; of outcomes none of which is sure, the last whose quotes stand somewhere.
 
@@ -95,9 +109,7 @@ class RoutingEngine:
         if len(unfit) == len(doing):  # each does what it can of it, and says so
             unfit = {}
         able = [one for one in doing if one.engine.id not in unfit]
-        priced = [(one.price(size.spent), one) for one in able]
-        priced.sort(key=lambda pair: (pair[0] is None, pair[0] or 0.0))
-        tried = list(self._try(priced, task, context))
+        tried = list(self._try(_cheapest_first(able, size), task, context))
         passed_over = [
             Decision(engine=name, taken=False, reason=why) for name, why in unfit.items()
         ]
@@ -172,6 +184,12 @@ class _Size:
             if most is not None and have > most:
                 return f"{have} {what} are more than it takes ({most})."
         return None
+
+
+def _cheapest_first(able: Sequence[Candidate], size: _Size) -> list[tuple[float | None, Candidate]]:
+    """Candidates with what they ask for; unknown prices come last."""
+    priced = [(one.price(size.spent), one) for one in able]
+    return sorted(priced, key=lambda pair: (pair[0] is None, pair[0] or 0.0))
 
 
 def _chosen(tried: Sequence[_Tried[Value]], passed_over: Sequence[Decision]) -> Outcome[Value]:
