@@ -9,15 +9,16 @@ is looked for verbatim, then with typography evened out, then with a few edits a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from rag.errors import NotFound
 from rag.locate import Location, locate
-from rag.types import Box, Citation, FloatMatrix, Page, Passage, Span
+from rag.types import Box, Citation, FloatMatrix, Located, Page, Passage, Span
 
-__all__ = ["Location", "Source", "boxes", "cite", "locate"]
+__all__ = ["Location", "Source", "boxes", "cite", "cite_again", "locate"]
 
 # Code points read around a passage: a few, to see whether a quote starts inside a word, and,
 # when it is not in the passage, as many as the neighbouring chunks have.
@@ -71,19 +72,48 @@ def cite(
             return None
     except NotFound:
         return None
+    found = replace(passage, start=span.start, end=span.end, text=cited)
+    return _citation(found, pages, located=place.located, support=support)
+
+
+def cite_again(
+    found: Passage, source: Source, *, located: Located, support: float | None = None
+) -> Citation | None:
+    """The citation of a place that a quote was found at before.
+
+    Args:
+        found: The place; its text is read again from ``source``.
+        source: The stored documents.
+        located: How the quote was found there.
+        support: How well it supports the statement, when somebody judged that.
+
+    Returns:
+        ``None`` when the document has been deleted meanwhile.
+    """
+    try:
+        text = source.read(found.document_id, found.start, found.end)
+        pages = source.pages(found.document_id, Span(start=found.start, end=found.end))
+    except NotFound:
+        return None
+    return _citation(replace(found, text=text), pages, located=located, support=support)
+
+
+def _citation(
+    found: Passage, pages: Sequence[Page], *, located: Located, support: float | None
+) -> Citation:
     return Citation(
-        document_id=passage.document_id,
-        document_title=passage.document_title,
-        document_name=passage.document_name,
-        cited_text=cited,
-        start=span.start,
-        end=span.end,
-        located=place.located,
+        document_id=found.document_id,
+        document_title=found.document_title,
+        document_name=found.document_name,
+        cited_text=found.text,
+        start=found.start,
+        end=found.end,
+        located=located,
         start_page=min((page.number for page in pages), default=None),
         end_page=max((page.number for page in pages), default=None),
-        boxes=boxes(pages, span),
+        boxes=boxes(pages, Span(start=found.start, end=found.end)),
         support=support,
-        passage_score=passage.score,
+        passage_score=found.score,
     )
 
 

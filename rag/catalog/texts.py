@@ -16,7 +16,7 @@ from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
 from rag.errors import NotFound
-from rag.types import Chunk, Collection, Ids, Page, PageSource, Passage, Span
+from rag.types import Block, BlockKind, Chunk, Collection, Ids, Page, PageSource, Passage, Span
 
 SEGMENT = 16_384
 """Code points of text in one row."""
@@ -74,6 +74,21 @@ class Texts:
                 sa.select(t.pages).where(where).order_by(t.pages.c.number)
             ).mappings()
             return [_page(row) for row in rows]
+
+    def blocks(self, document_id: str) -> Sequence[Block]:
+        """The visible headings, tables, lists and code, in order; tables without their cells."""
+        c = t.blocks.c
+        with self._db.read() as connection:
+            generation = _generation(connection, document_id)
+            rows = connection.execute(
+                sa.select(c.kind, c.start, c.end, c.level)
+                .where(_version(t.blocks, document_id, generation))
+                .order_by(c.start, c.position)
+            )
+            return [
+                Block(kind=BlockKind(row.kind), start=row.start, end=row.end, level=row.level)
+                for row in rows
+            ]
 
     def page_list(self, document_id: str, *, first: int, limit: int) -> Sequence[Page]:
         """The visible pages from number ``first`` on, without boxes."""

@@ -1,0 +1,121 @@
+"""Summaries: of summaries, what engines make of the sentences that these rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rag.analysis.kinds.base import (
+    FINDINGS,
+    Body,
+    Finished,
+    characters,
+    distinct,
+    evidence_of,
+    opposing,
+    pairs_once,
+    weighted,
+)
+from rag.analysis.reading import Place, Reading, Said, places
+from rag.analysis.requests import Request
+from rag.models.tasks import Outcome, SummarizeTask, Summary
+from rag.models.tokens import size
+from rag.types import Passage
+
+# Of a corpus: a few more for each further document.
+_MOST_FINDINGS, _PER_DOCUMENT = 20, 2
+# Bytes around a passage in a prompt: its marks, and the title of its document.
+_FRAME = 300
+
+
+class Summarizing:
+    """Main topic, key findings and conclusions."""
+
+    def task(self, request: Request, passages: tuple[Passage, ...]) -> SummarizeTask:
+        """A summary of the passages, of as many findings as the result is to have."""
+        several = len({one.document_id for one in passages}) - 1
+        usual = min(FINDINGS + _PER_DOCUMENT * several, _MOST_FINDINGS)
+        return SummarizeTask(
+            passages=passages,
+            instructions=request.instructions,
+            findings=request.findings or usual,
+        )
+
+    def read(self, request: Request, passages: tuple[Passage, ...], reading: Reading) -> Body:
+        """The statements whose quotes stand in the passages."""
+        outcome = reading.run(self.task(request, passages))
+        return _body(outcome, passages, reading)
+
+    def merge(self, request: Request, bodies: Sequence[Body], reading: Reading) -> Body:
+        """A summary of what the summaries rest on.
+
+        What contradicts itself between them is kept with both sides, whether or not it is among
+        the findings.
+        """
+        found = [place for body in bodies for said in _all(body) for place in places(said)]
+        kept = {
+            "characters": sum(one["characters"] for one in bodies),
+            "contradictions": pairs_once(
+                [
+                    *(pair for one in bodies for pair in one["contradictions"]),
+                    *opposing([one["key_findings"] for one in bodies]),
+                ]
+            ),
+        }
+        if not found:
+            return {**bodies[0], **kept}
+        made = self._merged(request, found, reading)
+        known = [one for one in (made["confidence"], weighted(bodies)) if one is not None]
+        return {**made, **kept, "confidence": min(known, default=None)}
+
+    def finish(self, request: Request, body: Body, reading: Reading) -> Finished:
+        """The texts of the statements, and their places beside them."""
+        named: dict[str, Said] = {}
+        topic = body["main_topic"]
+        if topic is not None:
+            named["/main_topic"] = topic
+        for name in ("key_findings", "conclusions"):
+            named |= {f"/{name}/{place}": one for place, one in enumerate(body[name])}
+        for place, pair in enumerate(body["contradictions"]):
+            named |= {f"/contradictions/{place}/{side}": pair[side] for side in ("one", "other")}
+        value = {
+            "main_topic": topic["text"] if topic else None,
+            "key_findings": [one["text"] for one in body["key_findings"]],
+            "conclusions": [one["text"] for one in body["conclusions"]],
+            "contradictions": [
+                {"one": pair["one"]["text"], "other": pair["other"]["text"], "why": pair["why"]}
+                for pair in body["contradictions"]
+            ],
+        }
+        return Finished(value=value, evidence=evidence_of(named), confidence=body["confidence"])
+
+    def _merged(self, request: Request, found: Sequence[Place], reading: Reading) -> Body:
+        """A summary of the sentences at places; where they are too many at once, of summaries."""
+        passages = reading.passages(found)
+        task = self.task(request, passages)
+        room = reading.room(task)
+        taken = sum(size(one.text) + _FRAME for one in passages)
+        if room is not None and taken > room and len(passages) > 2:
+            half = len(found) // 2
+            parts = [self._merged(request, some, reading) for some in (found[:half], found[half:])]
+            chosen = [place for one in parts for said in _all(one) for place in places(said)]
+            if 0 < len(chosen) < len(found):
+                return self._merged(request, chosen, reading)
+        return _body(reading.run(task), passages, reading)
+
+
+def _body(outcome: Outcome[Summary], passages: tuple[Passage, ...], reading: Reading) -> Body:
+    value = outcome.value
+    return {
+        "main_topic": reading.said(value.main_topic, passages),
+        "key_findings": distinct(reading.all_said(value.key_findings, passages)),
+        "conclusions": distinct(reading.all_said(value.conclusions, passages)),
+        "contradictions": [],
+        "confidence": outcome.confidence,
+        "characters": characters(passages),
+    }
+
+
+def _all(body: Body) -> list[Any]:
+    topic = [] if body["main_topic"] is None else [body["main_topic"]]
+    return [*topic, *body["key_findings"], *body["conclusions"]]
