@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import click
 
 from api.commands.ask import ask, search
+from api.commands.batch import batch
 from api.commands.checkout import bench, eval_, run
 from api.commands.chunks import chunks
-from api.commands.documents import docs, jobs
+from api.commands.documents import docs
 from api.commands.ingest import ingest
+from api.commands.jobs import jobs
 from api.commands.prompts import prompts
 from api.commands.service import audit, config, engines, serve
 from api.commands.verify import verify
@@ -41,6 +43,7 @@ for _command in (
     docs,
     chunks,
     jobs,
+    batch,
     serve,
     run,
     audit,

@@ -61,6 +61,25 @@ class Client:
         """Fetch bytes."""
         return self._send("GET", path, params=params).content
 
+    def pieces(self, path: str, **params: Any) -> Iterator[bytes]:
+        """Fetch bytes that need not all be in memory."""
+        with self._http.stream("GET", path, params=params, timeout=None) as response:
+            if response.is_error:
+                response.read()
+                raise _error(response)
+            yield from response.iter_bytes()
+
+    def send(self, path: str, file: Path, **params: Any) -> Json:
+        """Send a file as a body; parameters that are ``None`` are left out.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        given = {name: value for name, value in params.items() if value is not None}
+        headers = {"content-type": "application/octet-stream"}
+        with file.open("rb") as stream:
+            return self._json("POST", path, params=given, content=stream, headers=headers)
+
     def upload(
         self,
         file: Path,
@@ -163,6 +182,8 @@ class InProcess(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Run one request to its end."""
+        if not isinstance(request.stream, httpx2.AsyncByteStream):
+            request.read()  # a file, which no event loop can wait for
         return self._portal.call(self._run, request)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
@@ -14,7 +15,7 @@ from api.home import Home
 from api.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from api.client import Client
+    from api.client import Client, Json
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -123,6 +124,15 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
             cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)
         ).rstrip()
         click.secho(line, bold=number == 0)
+
+
+def show_fields(thing: Json) -> None:
+    """Print what is known of something, a line each."""
+    for name, value in thing.items():
+        if name.endswith("_at"):
+            value = datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
+        if value not in (None, [], {}):
+            click.echo(f"{name + ':':<15} {plain(str(value))}")
 
 
 def plain(text: str) -> str:

@@ -1,12 +1,8 @@
-"""`ibidem docs` and `ibidem jobs`."""
+"""`ibidem docs`."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +14,18 @@ from api.commands.common import (
     note,
     plain,
     printable,
+    show_fields,
     show_json,
     show_table,
     target,
 )
-from rag.errors import InvalidRequest, NotFound
+from rag.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from api.client import Client, Json
 
 _AROUND = 300
 """Code points shown before and behind a span."""
-_LOOK_S = 0.3
-_UNFINISHED = ("queued", "in_progress", "cancelling")
 
 _most = click.option("--limit", type=click.IntRange(1), default=100, help="Most to list.")
 
@@ -107,7 +102,7 @@ def show_document(
         elif where["as_json"]:
             show_json(document)
         else:
-            _show_fields(document)
+            show_fields(document)
 
 
 @docs.command("duplicates")
@@ -158,124 +153,10 @@ def remove_documents(document_ids: tuple[str, ...], url: str | None, as_json: bo
             show_json(deleted) if as_json else click.echo(f"Deleted {document_id}.")
 
 
-@click.group()
-def jobs() -> None:
-    """List, show and watch the work on documents."""
-
-
-@jobs.command("list")
-@click.option(
-    "--status",
-    type=click.Choice(["queued", "in_progress", "completed", "failed", "cancelling", "cancelled"]),
-    help="Only these.",
-)
-@_most
-@target
-def list_jobs(status: str | None, limit: int, url: str | None, as_json: bool) -> None:
-    """List jobs, newest first."""
-    with connected(url) as client:
-        found = client.listed("/v1/jobs", limit, status=status)
-    if as_json:
-        show_json({"object": "list", "data": found})
-        return
-    rows = [
-        (one["id"], one["status"], _progress(one), plain(one["document_name"] or ""), _reason(one))
-        for one in found
-    ]
-    show_table(("ID", "STATUS", "CHUNKS", "FILE", "WHY"), rows)
-
-
-@jobs.command("show")
-@click.argument("job_id")
-@target
-def show_job(job_id: str, url: str | None, as_json: bool) -> None:
-    """Show one job."""
-    with connected(url) as client:
-        job = client.get(f"/v1/jobs/{job_id}")
-    show_json(job) if as_json else _show_fields(job)
-
-
-@jobs.command("watch")
-@click.argument("job_id", required=False)
-@target
-def watch_jobs(job_id: str | None, url: str | None, as_json: bool) -> int:
-    """Wait until a job, or all, are finished; without a service, do the work here.
-
-    Then work that fails and fails again is left for the next time. The exit code is 1 when a job
-    failed or was left.
-    """
-    failed = False
-    with connected(url, work=True) as client:
-        for job in _watched(client, job_id):
-            failed |= job["status"] in ("failed", *_UNFINISHED)
-            if as_json:
-                show_json(job)
-                continue
-            name = plain(job["document_name"] or "")
-            line = f"{job['id']}  {job['status']}  {_progress(job)}  {name}  {_reason(job)}"
-            click.echo(line.rstrip())
-    return 1 if failed else 0
-
-
-def _watched(client: Client, job_id: str | None) -> Iterator[Json]:
-    """Each job once when it has ended or is left: the one, or all, and those on inner files."""
-    waiting = [client.get(f"/v1/jobs/{job_id}")] if job_id else _unfinished(client)
-    seen = {job["id"] for job in waiting}
-    while waiting:
-        job = _ended(client, waiting.pop(0))
-        yield job
-        more = _inside(client, job)
-        if not waiting and job_id is None:
-            more += _unfinished(client)
-        waiting += [
-            one for one in {one["id"]: one for one in more}.values() if one["id"] not in seen
-        ]
-        seen.update(one["id"] for one in waiting)
-
-
-def _unfinished(client: Client) -> list[Json]:
-    """Oldest first; one may be listed under two states while it goes from one to the other."""
-    listed = [one for status in _UNFINISHED for one in client.all("/v1/jobs", status=status)]
-    return sorted({one["id"]: one for one in listed}.values(), key=lambda one: one["created_at"])
-
-
-def _inside(client: Client, job: Json) -> list[Json]:
-    """The jobs that this one brought about: those on files found inside its document."""
-    found = []
-    with suppress(NotFound):  # deleted meanwhile
-        document = client.get(f"/v1/documents/{job['document_id']}")
-        for inner_id in document["attachment_ids"]:
-            inner = client.get(f"/v1/jobs/{client.get(f'/v1/documents/{inner_id}')['job_id']}")
-            if inner["created_at"] >= job["created_at"]:
-                found.append(inner)
-    return found
-
-
-def _ended(client: Client, job: Json) -> Json:
-    from api.client import IN_PROCESS
-    from api.commands.patience import Patience
-
-    patience = Patience()
-    while job["status"] in _UNFINISHED:
-        if client.address == IN_PROCESS and patience.is_over([job]):
-            break
-        time.sleep(_LOOK_S)
-        job = client.get(f"/v1/jobs/{job['id']}")
-    return job
-
-
 def _similarity(duplicate: Json) -> str:
     if duplicate["kind"] == "same_text":
         return "same text"
     return f"{'' if duplicate['exact'] else '~'}{duplicate['similarity']:.3f}"
-
-
-def _show_fields(thing: Json) -> None:
-    for name, value in thing.items():
-        if name.endswith("_at"):
-            value = datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
-        if value not in (None, [], {}):
-            click.echo(f"{name + ':':<15} {plain(str(value))}")
 
 
 def _show_span(client: Client, document: Json, span: tuple[int, int], as_json: bool) -> None:
@@ -295,13 +176,3 @@ def _show_span(client: Client, document: Json, span: tuple[int, int], as_json: b
     # Brackets besides bold: they are seen in a pipe as well.
     marked = click.style(f">>>{printable(at)}<<<", bold=True)
     click.echo(printable(before) + marked + printable(text[span[1] - first :]))
-
-
-def _progress(job: Json) -> str:
-    progress = job["progress"]
-    total = "?" if progress["total"] is None else progress["total"]
-    return f"{progress['done']}/{total} {progress['unit'] or ''}".rstrip()
-
-
-def _reason(job: Json) -> str:
-    return plain(job["error"]["message"]) if job["error"] else ""

@@ -169,7 +169,7 @@ def get_results(
             "failed": counts.failed,
             "cost": f"${shown.work.cost_usd:.4f}",
         },
-        service=str(request.base_url),
+        service=_address(door, request),
     )
     return file_of(format, entries(work.done(job.id), work.failed(job.id)), report)
 
@@ -204,6 +204,13 @@ def _job(door: Door, tenant: str, batch_id: str) -> Job:
     if job is None or job.kind != KIND:
         raise NotFound(f"No batch {batch_id!r}.", param="batch")
     return job
+
+
+def _address(door: Door, request: Request) -> str:
+    """Where the service is reached: a command without one is told where it would be."""
+    settings, asked = door.services.settings, request.base_url
+    here = asked.port is None and asked.hostname == "127.0.0.1"
+    return f"http://{settings.host}:{settings.port}" if here else str(asked)
 
 
 def _shown(door: Door, job: Job) -> BatchOut:

@@ -1,0 +1,76 @@
+"""`ibidem batch`: a file of questions on a home of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from api.commands import working
+from tests.conftest import make_home
+from tests.integration.test_cli import LEASE, Terminal
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
+    return make_home(tmp_path_factory.mktemp("batch") / "home", models)
+
+
+@pytest.fixture
+def terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
+) -> Terminal:
+    monkeypatch.setenv("IBIDEM_HOME", str(home))
+    terminal = Terminal(capsys)
+    (tmp_path / "lease.txt").write_text(LEASE)
+    terminal.run("ingest", str(tmp_path / "lease.txt"))
+    return terminal
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    file = tmp_path / "questions.jsonl"
+    asked = {"custom_id": "rent", "question": "What is the monthly rent?"}
+    file.write_text(f'{json.dumps(asked)}\n{{"custom_id": "torn"\n')
+    return file
+
+
+def test_a_file_of_questions_is_answered_into_a_file(
+    terminal: Terminal, questions: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "answers.html"
+    assert terminal.run("batch", "run", str(questions), "--output", str(report)) == 1
+    assert "completed: 2/2" in terminal.out
+    assert "failed: 1 invalid_request" in terminal.out
+    assert "1,250 euros" in report.read_text()
+    [listed] = terminal.json("batch", "list")["data"]
+    assert (listed["name"], listed["request_counts"]["completed"]) == ("questions.jsonl", 1)
+    assert terminal.run("batch", "results", listed["id"], "--format", "csv") == 0
+    assert terminal.run("batch", "show", listed["id"]) == 0
+    assert terminal.run("batch", "cancel", listed["id"]) == 1
+    assert "nothing left to cancel" in terminal.err
+    assert terminal.run("batch", "resume", listed["id"]) == 1
+    again = terminal.json("batch", "resume", listed["id"], "--retry-failed", code=1)
+    assert again["status"] == "completed"
+
+
+def test_the_display_can_be_left_and_come_back_to(
+    terminal: Terminal, questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(working, "_pause", interrupt)
+    assert terminal.run("batch", "run", str(questions)) == 130
+    assert "ibidem jobs watch job_" in terminal.err
+
+
+def test_a_batch_left_behind_goes_on_when_it_is_watched(
+    terminal: Terminal, questions: Path
+) -> None:
+    assert terminal.run("batch", "run", str(questions), "--detach") == 0
+    batch = terminal.out.strip()
+    assert terminal.run("jobs", "watch", batch) == 0
+    [job, *_] = terminal.json("jobs", "list")["data"]
+    assert (job["kind"], job["status"], job["progress"]["done"]) == ("batch", "completed", 2)
