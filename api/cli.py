@@ -17,7 +17,7 @@ from api.commands.documents import docs
 from api.commands.ingest import ingest
 from api.commands.jobs import jobs
 from api.commands.prompts import prompts
-from api.commands.service import audit, config, engines, serve
+from api.commands.service import audit, config, engines, serve, worker
 from api.commands.verify import verify
 from rag.errors import ConfigurationError, IbidemError, InvalidRequest
 
@@ -45,6 +45,7 @@ for _command in (
     jobs,
     batch,
     serve,
+    worker,
     run,
     audit,
     config,

@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -19,6 +20,7 @@ from api.server import Server
 from api.services import Services, open_services
 from api.settings import Settings
 from api.worker import Worker
+from api.works import open_runner
 from rag.errors import ConfigurationError, HomeBusy, StorageError
 
 if TYPE_CHECKING:
@@ -124,6 +126,19 @@ def serve_until_stopped(
         server_header=False,
     )
     Announced(app, config).run(sockets=[listener])
+
+
+def work_until_stopped(services: Services) -> None:
+    """Carry out items until SIGINT or SIGTERM, beside other processes that do."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    runner = open_runner(services, alone=False)
+    runner.start()
+    try:
+        stopped.wait()
+    finally:
+        runner.stop()
 
 
 def leave_on_sigterm() -> None:

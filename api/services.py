@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from rag.catalog.database import Database, is_server, open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
-from rag.errors import Conflict, NotFound
+from rag.errors import ConfigurationError, Conflict, NotFound
 from rag.guard import Detector, PatternDetector
 from rag.indexes import Indexes
 from rag.models import prompts
@@ -210,34 +210,59 @@ class Services:
 
 
 @contextmanager
-def open_services(settings: Settings, *, address: str | None = None) -> Iterator[Services]:
+def open_services(
+    settings: Settings, *, address: str | None = None, shared: bool = False
+) -> Iterator[Services]:
     """Own the home and build everything; closed on leaving.
+
+    ``shared`` is for work beside the process that owns home and database.
 
     Raises:
         HomeBusy: another process owns the home or the database.
-        ConfigurationError: a setting names something that does not exist.
+        ConfigurationError: a setting names something that does not exist, or nothing that can be
+            shared.
     """
     home = Home(path=settings.home)
+    if shared:
+        _check_shareable(settings)
+        home.path.mkdir(parents=True, exist_ok=True)
     with (
-        home.owned(address=address),
-        _databases(settings, home) as databases,
+        nullcontext() if shared else home.owned(address=address),
+        _databases(settings, home, shared=shared) as databases,
         vector_indexes(settings.index, folder=home.chroma) as open_vectors,
         open_tracer(settings.otlp_endpoint) as tracer,
     ):
         services = _build(settings, home, *databases, open_vectors, tracer)
-        _tidy(services)
+        if not shared:
+            _tidy(services)
         try:
             yield services
         finally:
             services.catalog.close()
 
 
+def _check_shareable(settings: Settings) -> None:
+    url = settings.database_url
+    if url is None or not is_server(url):
+        raise ConfigurationError(
+            "Several processes work together on a database server only: set IBIDEM_DATABASE_URL "
+            "to postgresql+psycopg://... for all of them. On SQLite the service does all the work."
+        )
+    if settings.index != "faiss":
+        raise ConfigurationError(
+            f"IBIDEM_INDEX={settings.index} has one process that keeps it in step; workers need "
+            "IBIDEM_INDEX=faiss, an index of each process's own."
+        )
+
+
 @contextmanager
-def _databases(settings: Settings, home: Home) -> Iterator[tuple[Database, Database]]:
+def _databases(
+    settings: Settings, home: Home, *, shared: bool
+) -> Iterator[tuple[Database, Database]]:
     """The catalog's database and that of the vectors, ours alone: two files, or one server's."""
     url = settings.database_url
     database = open_database(url or f"sqlite:///{home.catalog}")
-    with closing(database), database.owned():
+    with closing(database), nullcontext() if shared else database.owned():
         if url and is_server(url):
             yield database, open_database(url, writers_lock=2)
         else:

@@ -1,4 +1,4 @@
-"""`ibidem serve`, `audit`, `config` and `engines`."""
+"""`ibidem serve`, `worker`, `audit`, `config` and `engines`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,25 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def serve(host: str | None, port: int | None) -> None:
     """Serve REST until stopped with Ctrl-C or SIGTERM, and read the documents that wait."""
     run_service(_settings(host, port))
+
+
+@click.command()
+def worker() -> None:
+    """Help a service with batches and analyses, until Ctrl-C or SIGTERM.
+
+    For any number of processes on machines that reach the service's PostgreSQL. What a worker
+    that dies was at is taken over by others within half a minute. Documents are read by the
+    service alone.
+    """
+    from api.running import log_to_stderr, work_until_stopped
+    from api.services import open_services
+
+    settings = load_settings()
+    announce_first_start(settings)
+    with open_services(settings, shared=True) as services:
+        log_to_stderr()
+        note("Working; Ctrl-C ends it.")
+        work_until_stopped(services)
 
 
 def run_service(settings: Settings, first: Callable[[Client, str], None] | None = None) -> None:

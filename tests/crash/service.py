@@ -33,6 +33,7 @@ class Service:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     database_url: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -42,12 +43,16 @@ class Service:
         settings = {"IBIDEM_HOME": str(self.home), "IBIDEM_PORT": str(self.port)}
         if self.database_url is not None:
             settings["IBIDEM_DATABASE_URL"] = self.database_url
-        return {**os.environ, **settings}
+        return {**os.environ, **settings, **self.settings}
 
     def spawn(self) -> None:
+        self.process = self.start("serve")
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Run a program that goes on; its output is in the service's log."""
         with (self.home.parent / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [IBIDEM, "serve"],
+            return subprocess.Popen(
+                [IBIDEM, *words],
                 env=self.environment(),
                 stdout=log,
                 stderr=log,
