@@ -42,6 +42,7 @@ class Asked:
             filter=body.filter,
             top_k=body.top_k,
             instructions=body.instructions,
+            rerank=services.reranks(body.rerank),
         )
         self._body = body
         self._started = time.perf_counter()
@@ -52,6 +53,7 @@ class Asked:
                     collections=collections,
                     filter=body.filter,
                     top_k=body.top_k,
+                    rerank=self._sent.rerank,
                 )
             )
             retrieving.tell(collections=len(collections), passages=len(self._passages))

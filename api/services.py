@@ -32,7 +32,8 @@ from rag.models.engine import Engine
 from rag.models.limits import read_limits
 from rag.models.monitor import Monitor
 from rag.models.observe import Observers
-from rag.models.offline.reader import open_reader
+from rag.models.offline.reader import Reader, open_reader
+from rag.models.offline.reranking import open_reranking
 from rag.models.offline.supporting import open_supporting
 from rag.models.pages import Look
 from rag.models.pricing import Pricing, load_pricing
@@ -83,6 +84,10 @@ class Services:
         """Whether the catalog is a server's, which workers reach too."""
         url = self.settings.database_url
         return url is not None and is_server(url)
+
+    def reranks(self, asked: bool | None) -> bool:
+        """Whether passages are reranked: as a request says, else as the service is set."""
+        return asked if asked is not None else self.settings.rerank != "none"
 
     def chunking(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A collection's chunking: what is given, and else what suits the embedding model.
@@ -264,9 +269,11 @@ def _databases(
     database = open_database(url or f"sqlite:///{home.catalog}")
     with closing(database), nullcontext() if shared else database.owned():
         if url and is_server(url):
-            yield database, open_database(url, writers_lock=2)
+            vectors = open_database(url, writers_lock=2)
         else:
-            yield database, open_sqlite(home.vectors)
+            vectors = open_sqlite(home.vectors)
+        with closing(vectors):  # also when what follows cannot be built
+            yield database, vectors
 
 
 def _tidy(services: Services) -> None:
@@ -329,7 +336,7 @@ def _build(
             ocr_languages=settings.ocr_languages,
         ),
         indexes=indexes,
-        retriever=Retriever(catalog, indexes, embedder),
+        retriever=_retriever(settings, catalog, indexes, embedder, reader),
         engine=next(iter(engines.values())),
         engines=engines,
         judge=open_supporting(reader),
@@ -346,6 +353,23 @@ def _build(
             catalog.usage,
         ),
     )
+
+
+def _retriever(
+    settings: Settings,
+    catalog: Catalog,
+    indexes: Indexes,
+    embedder: Embedder,
+    reader: Reader | None,
+) -> Retriever:
+    """What searches, and reranks by the reader where that was found to be better."""
+    reranking = open_reranking(reader)
+    if settings.rerank != "none" and reranking is None:
+        raise ConfigurationError(
+            "IBIDEM_RERANK is reader, and there is no reader that was found to rank better: name "
+            "one in IBIDEM_READER, or set IBIDEM_RERANK to none."
+        )
+    return Retriever(catalog, indexes, embedder, reranking)
 
 
 def _detector(redact: str) -> Detector | None:

@@ -32,6 +32,7 @@ class Settings:
     engine: str = "offline"
     engines: tuple[str, ...] = ()
     reader: str = "shipped"
+    rerank: str = "none"
     openai_api_key: str | None = None
     anthropic_api_key: str | None = None
     compatible_api_key: str | None = None
@@ -128,12 +129,18 @@ def _parse(field: str, name: str, value: str) -> object:
         if any(len(key) < 16 for key in keys):
             raise ConfigurationError(f"{name}: a key has at least 16 characters.")
         return keys
+    _check_words(field, name, value)
+    return value
+
+
+def _check_words(field: str, name: str, value: str) -> None:
+    if field == "rerank" and value not in ("none", "reader"):
+        raise ConfigurationError(f"{name} must be none or reader, not {value!r}.")
     if field == "ocr_languages" and not _LANGUAGES.fullmatch(value):
         raise ConfigurationError(
             f"{name} must be languages as Tesseract names them, joined by '+', as in eng+deu; or "
             f"'installed' or 'none'; not {value!r}."
         )
-    return value
 
 
 def _amount(name: str, value: str) -> float:

@@ -1,4 +1,7 @@
-"""Question to passages: dense and lexical, fused, filtered, overlapping neighbours merged."""
+"""Question to passages: dense and lexical, fused, filtered, neighbours merged.
+
+If asked, the first ones are reranked.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ import numpy as np
 from rag.catalog import Catalog
 from rag.catalog.filters import document_condition
 from rag.embedding import Embedder
+from rag.errors import InvalidRequest
 from rag.fuse import Search, search_hybrid
 from rag.indexes import CollectionIndexes, Indexes
+from rag.rerank import RERANKED, Rerank, reranked
 from rag.types import Collection, Ids, Passage
 from rag.vectors import Hits
 
@@ -41,30 +46,54 @@ class SearchRequest:
     filter: Mapping[str, Any] | None = None
     mode: Mode = Mode.HYBRID
     top_k: int = 8
+    rerank: bool = False
 
 
 class Retriever:
     """Searches the indexes of this process, brought up to the last committed change."""
 
-    def __init__(self, catalog: Catalog, indexes: Indexes, embedder: Embedder) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        indexes: Indexes,
+        embedder: Embedder,
+        rerank: Rerank | None = None,
+    ) -> None:
         self._catalog = catalog
         self._indexes = indexes
         self._embedder = embedder
+        self._rerank = rerank
+
+    @property
+    def can_rerank(self) -> bool:
+        """Whether there is anything that reranks."""
+        return self._rerank is not None
 
     def search(self, request: SearchRequest) -> list[Passage]:
         """The best passages, at most ``top_k``, best first.
 
         Raises:
             InvalidFilter: the filter is malformed.
+            InvalidRequest: nothing reranks here.
             Conflict: a collection was embedded with another model.
             StoreDamaged: the store contradicts itself.
         """
+        if request.rerank and self._rerank is None:
+            raise InvalidRequest(
+                "Nothing reranks here: this service has no reader that was found to do it better "
+                "(IBIDEM_READER).",
+                param="rerank",
+            )
         opened = [self._indexes.of(collection) for collection in request.collections]
         allowed = self._allowed(request)
         if allowed is not None and not len(allowed):
             return []
         ranking, scores = self._rank(request, opened, allowed)
-        return self._passages(request, ranking, scores)
+        if not request.rerank or self._rerank is None:
+            return self._passages(request, ranking, scores)
+        more = replace(request, top_k=max(request.top_k, RERANKED))
+        found = self._passages(more, ranking, scores)
+        return reranked(request.query, found, self._rerank)[: request.top_k]
 
     def _allowed(self, request: SearchRequest) -> Ids | None:
         if not request.filter:

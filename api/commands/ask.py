@@ -41,6 +41,9 @@ within_budget = click.option(
 with_instructions = click.option(
     "--instructions", metavar="TEXT", help="How to answer: length, tone, language."
 )
+by_reading = click.option(
+    "--rerank/--no-rerank", default=None, help="Read the first passages and order them anew."
+)
 most_passages = click.option("--top-k", type=click.IntRange(1, 50), help="Most passages to read.")
 
 
@@ -49,6 +52,7 @@ most_passages = click.option("--top-k", type=click.IntRange(1, 50), help="Most p
 @in_collections
 @with_filter
 @most_passages
+@by_reading
 @within_budget
 @by_engine
 @with_instructions
@@ -63,6 +67,7 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
                 "collections": list(collection) or None,
                 "filter": filter,
                 "top_k": options["top_k"],
+                "rerank": options["rerank"],
                 "budget_usd": options["budget_usd"],
                 "engine": options["engine"],
                 "instructions": options["instructions"],
@@ -86,17 +91,17 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
 )
 @with_filter
 @most_passages
+@by_reading
 @target
 def search(
     query: str,
     collection: tuple[str, ...],
     mode: str | None,
     filter: Any,
-    top_k: int | None,
-    **where: Any,
+    **options: Any,
 ) -> None:
     """Find the passages nearest to a query, best first."""
-    with connected(where["url"]) as client:
+    with connected(options["url"]) as client:
         found = client.post(
             "/v1/search",
             {
@@ -104,10 +109,11 @@ def search(
                 "collections": list(collection) or None,
                 "mode": mode,
                 "filter": filter,
-                "top_k": top_k,
+                "top_k": options["top_k"],
+                "rerank": options["rerank"],
             },
         )
-        if where["as_json"]:
+        if options["as_json"]:
             show_json(found)
             return
         for number, passage in enumerate(found["passages"], start=1):

@@ -8,6 +8,7 @@ import click
 
 from api.commands.ask import (
     by_engine,
+    by_reading,
     in_collections,
     most_passages,
     say_where_nothing_is,
@@ -38,6 +39,7 @@ _COLOURS = {"supported": "green", "contradicted": "red", "not_found": "yellow"}
     help="Judge by this text, in place of documents; - is standard input.",
 )
 @most_passages
+@by_reading
 @within_budget
 @by_engine
 @target
@@ -59,6 +61,7 @@ def verify(
                 "filter": filter,
                 "passages": given or None,
                 "top_k": options["top_k"],
+                "rerank": options["rerank"],
                 "budget_usd": options["budget_usd"],
                 "engine": options["engine"],
             },

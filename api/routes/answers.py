@@ -60,6 +60,7 @@ def search(body: SearchBody, door: DoorDep, tenant: TenantDep) -> SearchOut:
                 filter=body.filter,
                 mode=body.mode,
                 top_k=body.top_k,
+                rerank=door.services.reranks(body.rerank),
             )
         )
     return SearchOut(

@@ -95,6 +95,7 @@ class _Judging:
             collections=self.collections,
             filter=self.body.filter,
             top_k=self.body.top_k,
+            rerank=self.door.services.reranks(self.body.rerank),
         )
         return self.door.services.retriever.search(request), self.door.services.catalog
 

@@ -24,6 +24,11 @@ class Scope(Strict):
         None, description="Several ids or names.", min_length=1, max_length=20
     )
     filter: Filter | None = None
+    rerank: bool | None = Field(
+        None,
+        description="Read the first passages with the query and order them anew; when not given, "
+        "as the service is set (`IBIDEM_RERANK`).",
+    )
 
 
 class SearchBody(Scope):
@@ -94,7 +99,8 @@ class PassageOut(BaseModel):
     end_page_number: int | None
     score: float
     scores: dict[str, float] = Field(
-        description="By stage.", examples=[{"dense": 0.71, "lexical": 12.4, "fused": 0.93}]
+        description="By stage; with `rerank`, that of the last is the `score`.",
+        examples=[{"dense": 0.71, "lexical": 12.4, "fused": 0.93}],
     )
 
     @classmethod
@@ -201,6 +207,7 @@ class Sent(BaseModel):
     filter: dict[str, Any] | None
     top_k: int
     instructions: str | None = None
+    rerank: bool = False
 
 
 class PromptOut(BaseModel):

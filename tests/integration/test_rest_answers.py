@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rag.errors import StoreDamaged
+from rag.errors import ConfigurationError, StoreDamaged
 from rag.models.engine import Context
 from rag.models.tasks import AnswerTask
-from tests.integration.conftest import LEASE, Rest
+from tests.integration.conftest import LEASE, Opened, Rest
+from tests.readers import make_reader
 
 QUESTION = {"question": "How long is the notice to end the lease?"}
 
@@ -45,6 +48,37 @@ def test_a_filter_is_applied_inside_the_search(rest: Rest, lease: str, pump: str
     body = {"query": "bronze casing of the pump", "filter": {"year": {"$gt": 2022}}, "top_k": 1}
     found = rest.client.post("/v1/search", json=body).json()["passages"]
     assert [passage["document_id"] for passage in found] == [lease]
+
+
+def test_reranking_shows_its_scores(
+    open_rest: Callable[..., Opened], tmp_path: Path, models: Path
+) -> None:
+    fitted = {"rerank": {"relevant": 0.1, "read": 0.0, "rank": 1.0, "constant": 0.0}}
+    folder = make_reader(tmp_path / "reader", fitted)
+    with open_rest(reader=str(folder), rerank="reader", work=True) as rest:
+        rest.ready("cats.txt", b"The cat sat on the mat. A dog sat on the tax revenue.")
+        asked = {"query": "cat on the mat"}
+        (found,) = rest.client.post("/v1/search", json=asked).json()["passages"]
+        assert found["score"] == found["scores"]["rerank"]
+        (plain,) = rest.client.post("/v1/search", json=asked | {"rerank": False}).json()["passages"]
+        assert "rerank" not in plain["scores"]
+        answer = rest.client.post("/v1/ask", json={"question": "Who sat on the mat?"}).json()
+        assert answer["request"]["rerank"]
+        assert "rerank" in answer["passages"][0]["scores"]
+
+
+def test_reranking_is_refused_where_nothing_reranks(open_rest: Callable[..., Opened]) -> None:
+    with open_rest(reader="none") as rest:
+        reply = rest.client.post("/v1/search", json={"query": "cat", "rerank": True})
+        assert (reply.status_code, reply.json()["error"]["param"]) == (422, "rerank")
+
+
+def test_a_service_set_to_rerank_needs_what_reranks(open_rest: Callable[..., Opened]) -> None:
+    with (
+        pytest.raises(ConfigurationError, match="IBIDEM_RERANK"),
+        open_rest(reader="none", rerank="reader"),
+    ):
+        pass
 
 
 def test_every_sentence_of_an_answer_opens_at_its_place(rest: Rest, lease: str) -> None:

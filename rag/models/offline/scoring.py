@@ -110,12 +110,13 @@ def models_of(stored: Mapping[str, Mapping[str, float]], *, read: bool = False) 
     if read:
         more = READ_FEATURES, ANSWER_READ_FEATURES
     return Models(
-        sentence=_weights(stored["sentence"], SENTENCE_FEATURES + more[0]),
-        answer=_weights(stored["answer"], ANSWER_FEATURES + more[1]),
+        sentence=weights_of(stored["sentence"], SENTENCE_FEATURES + more[0]),
+        answer=weights_of(stored["answer"], ANSWER_FEATURES + more[1]),
     )
 
 
-def _weights(stored: Mapping[str, float], names: tuple[str, ...]) -> Weights:
+def weights_of(stored: Mapping[str, float], names: tuple[str, ...]) -> Weights:
+    """Stored coefficients of features, in their order."""
     return Weights(
         names=names,
         coefficients=np.array([stored[name] for name in names]),
