@@ -19,6 +19,7 @@ from api.metrics import Metrics
 from api.middleware import BodyLimit, RequestContext
 from api.parameters import known_parameters
 from api.routes import (
+    analyses,
     answers,
     batches,
     chunks,
@@ -60,6 +61,7 @@ _TAGS = [
     {"name": "Search", "description": "Passages by dense and lexical ranking."},
     {"name": "Ask", "description": "Grounded answers with located citations."},
     {"name": "Prompts", "description": "What language models are asked with."},
+    {"name": "Analyses", "description": "Whole documents and collections, read to the end."},
     {"name": "Batches", "description": "Many requests in one file, as one job."},
     {"name": "Jobs", "description": "The work that uploads and batches start."},
     {"name": "Operations", "description": "The service itself."},
@@ -134,6 +136,7 @@ def _add_routes(app: FastAPI) -> None:
         answers,
         claims,
         prompts,
+        analyses,
         batches,
         jobs,
         operations,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from api.analyzing import KIND as ANALYSIS
+from api.analyzing import analysis_work
 from api.batches.work import KIND as BATCH
 from api.batches.work import BatchWork
 from api.runner import Runner
@@ -19,7 +21,10 @@ _HERE = ("offline", "local:")
 def works(services: Services) -> Mapping[str, Work]:
     """Each kind of work by its name."""
     searches = max(1, services.settings.workers // 2)
-    return {BATCH: BatchWork(services, searches=searches)}
+    return {
+        BATCH: BatchWork(services, searches=searches),
+        ANALYSIS: analysis_work(services),
+    }
 
 
 def open_runner(services: Services, *, alone: bool) -> Runner:

@@ -12,6 +12,7 @@ from typing import Any
 from rag.errors import InvalidRequest, PayloadTooLarge
 from rag.models.schema import check_schema
 from rag.models.tasks import Label
+from rag.models.wording.gaps import with_gaps
 
 MOST_TEXT = 5_000_000
 """Code points of a text that comes with its request; longer ones are documents to upload."""
@@ -92,6 +93,12 @@ class Request:
             return self.over is Over.EACH
         several = self.scope.text is None
         return several and self.kind in (Kind.EXTRACTION, Kind.CLASSIFICATION)
+
+    @property
+    def record_schema(self) -> dict[str, Any]:
+        """The schema of a record in which what is not mentioned may be missing, or null."""
+        relaxed, definitions = with_gaps(self.fields)
+        return {**relaxed, "$defs": definitions} if definitions else relaxed
 
     def as_json(self) -> dict[str, Any]:
         """The request as it is stored."""

@@ -120,10 +120,9 @@ class _Whole:
             for doubt in part["review"]:
                 number = len(found["review"])
                 at = f"{under}{doubt['pointer']}"
-                row = self.rows[place]
-                found["review"].append(
-                    {"number": number, "document_id": row["document_id"], **doubt, "pointer": at}
-                )
+                document = self.rows[place]["document_id"]
+                where = {"number": number, "document_id": document, "at": doubt["pointer"]}
+                found["review"].append({**doubt, **where, "pointer": at})
         known = [one["confidence"] for one in self.rows if one["confidence"] is not None]
         return {**found, "confidence": min(known, default=None)}
 

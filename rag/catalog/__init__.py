@@ -17,6 +17,7 @@ from rag.catalog.jobs import Jobs
 from rag.catalog.prompts import Prompts
 from rag.catalog.records import Answers, Requests
 from rag.catalog.replies import Replies
+from rag.catalog.reviews import Reviews
 from rag.catalog.sources import Sources
 from rag.catalog.staging import Staging
 from rag.catalog.texts import Texts
@@ -56,6 +57,7 @@ class Catalog:
         self.usage = UsageLedger(database)
         self.batches = BatchStore(database)
         self.work = WorkStore(database)
+        self.reviews = Reviews(database)
         self.claims = Claims(database)
         self.inspection = Inspection(database)
 

@@ -126,6 +126,9 @@ def forget_work(connection: sa.Connection, document_id: str) -> None:
         if row.round == RESULT:
             mine = t.work.c.job_id == row.job_id
             connection.execute(sa.update(t.work).where(mine).values(result=None))
+            r = t.reviews.c  # a corrected value may repeat the text that it was found in
+            of_it = (r.job_id == row.job_id) & r.document_id.in_((document_id, ""))
+            connection.execute(sa.delete(t.reviews).where(of_it))
             set_job(connection, row.job_id, error=dict(DELETED))
         else:
             _forget_item(connection, row)

@@ -272,6 +272,20 @@ work_documents = sa.Table(
     comment="Whose text an item, or in round -1 the result of a job, repeats.",
 )
 
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("document_id", sa.Text, primary_key=True, comment="Empty of a result of all."),
+    sa.Column("pointer", sa.Text, primary_key=True, comment="Into the document's value."),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("value", Json),
+    sa.Column("note", sa.Text),
+    sa.Column("key", sa.Text, nullable=False, comment="Public name of the key of who decided."),
+    sa.Column("created_at", sa.Double, nullable=False),
+    comment="What people decided on doubtful values of analyses; the last decision counts.",
+)
+
 workers = sa.Table(
     "workers",
     metadata,

@@ -12,7 +12,6 @@ from rag.analysis.reading import Place, Reading
 from rag.analysis.requests import Request
 from rag.models.schema import problems
 from rag.models.tasks import ExtractTask
-from rag.models.wording.gaps import with_gaps
 from rag.types import Passage
 
 # Text around a name in which a short form for it may be introduced.
@@ -60,7 +59,7 @@ class Extracting:
             *_conflicts(whole),
             *(
                 Doubt(pointer="", reason="failed_validation", detail=one, value=None)
-                for one in problems(value, _relaxed(schema))
+                for one in problems(value, request.record_schema)
             ),
         ]
         return Finished(
@@ -117,9 +116,3 @@ def _missing(value: Any, schema: Any) -> list[str]:
         for name in schema.get("properties", {})
         if value.get(name) in (None, [], {})
     ]
-
-
-def _relaxed(schema: Any) -> dict[str, Any]:
-    """The schema of a record in which what is not mentioned may be missing."""
-    relaxed, definitions = with_gaps(schema)
-    return {**relaxed, "$defs": definitions} if definitions else relaxed

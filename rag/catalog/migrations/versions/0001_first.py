@@ -401,6 +401,21 @@ def upgrade() -> None:
     )
     op.create_index("work_documents_document_id", "work_documents", ["document_id"], unique=False)
     op.create_table(
+        "reviews",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("document_id", sa.Text(), nullable=False, comment="Empty of a result of all."),
+        sa.Column("pointer", sa.Text(), nullable=False, comment="Into the document's value."),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("value", Json, nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column(
+            "key", sa.Text(), nullable=False, comment="Public name of the key of who decided."
+        ),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "document_id", "pointer"),
+        comment="What people decided on doubtful values of analyses; the last decision counts.",
+    )
+    op.create_table(
         "workers",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("until", sa.Double(), nullable=False, comment="By the database's clock."),

@@ -1,0 +1,233 @@
+"""Analyses of whole documents and collections, as jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from api.analyzing import KIND, forecast, prepare
+from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
+from api.idempotency import IdempotencyKey, Reply, fingerprint, once
+from api.schemas.analyses import (
+    AnalysisBody,
+    AnalysisOut,
+    AnalysisResultOut,
+    DoubtOut,
+    DryRunOut,
+    ReviewBody,
+    job_id_of,
+)
+from api.schemas.common import After, Limit, ListOf, Order, failures, page
+from api.schemas.jobs import ResumeBody
+from api.works import lane_of
+from rag.analysis.requests import Request
+from rag.analysis.reviewing import Action, Decided, check_correction, reviewed
+from rag.catalog.work import NewWork, WorkState
+from rag.errors import Conflict, InvalidRequest, NotFound
+from rag.models.engine import Context
+from rag.types import Job, JobStatus
+
+router = APIRouter(prefix="/analyses", tags=["Analyses"])
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Analyze documents",
+    response_model=AnalysisOut,
+    responses={
+        200: {"model": DryRunOut, "description": "With `dry_run`: what it would take."},
+        **failures(404, 409, 413, 503, 507),
+    },
+)
+def create_analysis(
+    body: AnalysisBody,
+    door: DoorDep,
+    tenant: TenantDep,
+    asker: KeyDep,
+    key: IdempotencyKey = None,
+) -> Response:
+    """Read every part of a text, of documents or of a collection, and merge what was found.
+
+    Every value of the result names the places that say so. The analysis is a job that survives
+    crashes and restarts; `GET /analyses/{id}` has its result, and says what was read for it.
+    """
+    services, request = door.services, body.request()
+    if body.dry_run:
+        context = Context(tenant=tenant, key=asker)
+        with door.searches.place():
+            told = DryRunOut.of(forecast(services, context, request))
+        return Reply(status=200, body=told.model_dump_json()).response()
+    engine = prepare(services, tenant, request)
+    new = NewWork(
+        kind=KIND,
+        tenant=tenant,
+        key=asker,
+        spec={"request": request.as_json()},
+        lane=lane_of(engine),
+        priority=body.priority,
+        budget_usd=body.budget_usd,
+    )
+
+    def store() -> Reply:
+        job_id = services.catalog.work.create(new)
+        door.wake()
+        job = services.catalog.jobs.get(tenant, job_id)
+        shown = AnalysisOut.of(job, services.catalog.work.state(job))
+        return Reply(status=202, body=shown.model_dump_json())
+
+    mark = fingerprint("POST", "/analyses", body.model_dump_json(by_alias=True))
+    return once(services.catalog.requests, tenant, key, mark, store)
+
+
+@router.get("", summary="List analyses", responses=failures(404))
+def list_analyses(
+    door: DoorDep,
+    tenant: TenantDep,
+    status: Annotated[JobStatus | None, Query(description="Only these.")] = None,
+    limit: Limit = 20,
+    after: After = None,
+    order: Order = "desc",
+) -> ListOf[AnalysisOut]:
+    """Analyses in the order of their making, newest first, page by page; without results."""
+    catalog = door.services.catalog
+    rows = catalog.jobs.page(
+        tenant,
+        kind=KIND,
+        status=status,
+        after=None if after is None else _job(door, tenant, after).id,
+        limit=limit + 1,
+        newest_first=order == "desc",
+    )
+    listed = page(rows, limit, lambda job: AnalysisOut.of(job, catalog.work.state(job)))
+    ids = [one.id for one in listed.data]
+    ends = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
+    return listed.model_copy(update=ends)
+
+
+@router.get("/{analysis_id}", summary="Show an analysis", responses=failures(404))
+def get_analysis(analysis_id: str, door: DoorDep, tenant: TenantDep) -> AnalysisResultOut:
+    """How far it is; and its result, with evidence, coverage and corrections, once it is done."""
+    return _shown(door, _job(door, tenant, analysis_id))
+
+
+@router.get("/{analysis_id}/review", summary="List what to review", responses=failures(404, 409))
+def list_review(
+    analysis_id: str,
+    door: DoorDep,
+    tenant: TenantDep,
+    decided: Annotated[
+        bool | None, Query(description="Only those decided on, or only the others.")
+    ] = None,
+    limit: Limit = 100,
+    after: Annotated[int, Query(ge=-1, description="Start behind this number.")] = -1,
+) -> ListOf[DoubtOut]:
+    """Values of low confidence, on which places disagree, or that do not fit the schema."""
+    result = _result(door, _job(door, tenant, analysis_id))
+    found = [
+        one
+        for one in result["review"]
+        if one["number"] > after and decided in (None, one["decision"] is not None)
+    ]
+    shown = found[:limit]
+    return ListOf(
+        data=[DoubtOut.of(one, result) for one in shown],
+        has_more=len(found) > limit,
+        first_id=str(shown[0]["number"]) if shown else None,
+        last_id=str(shown[-1]["number"]) if shown else None,
+    )
+
+
+@router.post(
+    "/{analysis_id}/review/{number}",
+    summary="Decide on a value",
+    responses=failures(404, 409),
+    status_code=200,
+)
+def decide(
+    analysis_id: str,
+    number: int,
+    body: ReviewBody,
+    door: DoorDep,
+    tenant: TenantDep,
+    asker: KeyDep,
+) -> DoubtOut:
+    """Accept a value, or correct it. The correction is kept with your name, and wins."""
+    job = _job(door, tenant, analysis_id)
+    result = _result(door, job)
+    if not 0 <= number < len(result["review"]):
+        raise NotFound(f"There is no number {number} in this review list.", param="number")
+    doubt = result["review"][number]
+    given = "value" in body.model_fields_set
+    if given is not (body.action is Action.CORRECT):
+        raise InvalidRequest("A value goes with `correct`, and only with it.", param="value")
+    if body.action is Action.CORRECT:
+        request = Request.from_json(door.services.catalog.work.state(job).spec["request"])
+        check_correction(request, result, doubt, body.value)
+    decided = Decided(
+        document_id=doubt["document_id"],
+        pointer=doubt["at"],
+        action=body.action,
+        value=body.value,
+        note=body.note,
+        key=asker,
+    )
+    door.services.catalog.reviews.put(job.id, decided)
+    after = _result(door, job)
+    return DoubtOut.of(after["review"][number], after)
+
+
+@router.post("/{analysis_id}/cancel", summary="Cancel an analysis", responses=failures(404, 409))
+def cancel_analysis(analysis_id: str, door: DoorDep, tenant: TenantDep) -> AnalysisOut:
+    """Read no further part. Those under way come to their end; what was found is kept."""
+    door.services.catalog.work.cancel(_job(door, tenant, analysis_id).id)
+    return _outline(door, tenant, analysis_id)
+
+
+@router.post("/{analysis_id}/resume", summary="Resume an analysis", responses=failures(404, 409))
+def resume_analysis(
+    analysis_id: str, door: DoorDep, tenant: TenantDep, body: ResumeBody | None = None
+) -> AnalysisOut:
+    """Go on with an analysis that was paused or cancelled, or read failed parts once more."""
+    door.resume(_job(door, tenant, analysis_id), body)
+    return _outline(door, tenant, analysis_id)
+
+
+def _job(door: Door, tenant: str, analysis_id: str) -> Job:
+    check_id("anl", analysis_id, "analysis")
+    try:
+        job = door.services.catalog.jobs.get(tenant, job_id_of(analysis_id))
+    except NotFound:
+        job = None
+    if job is None or job.kind != KIND:
+        raise NotFound(f"No analysis {analysis_id!r}.", param="analysis")
+    return job
+
+
+def _outline(door: Door, tenant: str, analysis_id: str) -> AnalysisOut:
+    job = _job(door, tenant, analysis_id)
+    return AnalysisOut.of(job, door.services.catalog.work.state(job))
+
+
+def _shown(door: Door, job: Job) -> AnalysisResultOut:
+    state = door.services.catalog.work.state(job)
+    return AnalysisResultOut.with_result(job, state, _with_decisions(door, job, state))
+
+
+def _result(door: Door, job: Job) -> dict[str, Any]:
+    """The result with what was decided on it.
+
+    Raises:
+        Conflict: There is none yet, or no more.
+    """
+    found = _with_decisions(door, job, door.services.catalog.work.state(job))
+    if found is None:
+        raise Conflict(f"The analysis is {job.status.value}; it has no result to review.")
+    return found
+
+
+def _with_decisions(door: Door, job: Job, state: WorkState) -> dict[str, Any] | None:
+    if state.result is None:
+        return None
+    return reviewed(state.result, door.services.catalog.reviews.of(job.id))

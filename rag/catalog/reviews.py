@@ -1,0 +1,59 @@
+"""What people decided on doubtful values of analyses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from rag.analysis.reviewing import Action, Decided
+from rag.catalog import schema as t
+from rag.catalog.database import Database
+
+
+class Reviews:
+    """Keep decisions. The last one on a value counts."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def put(self, job_id: str, decided: Decided) -> None:
+        """Keep a decision, in the place of an earlier one on the same value."""
+        r = t.reviews.c
+        row = {
+            "job_id": job_id,
+            "document_id": decided.document_id or "",
+            "pointer": decided.pointer,
+            "action": decided.action,
+            "value": decided.value,
+            "note": decided.note,
+            "key": decided.key,
+            "created_at": time.time(),
+        }
+        same = (
+            (r.job_id == job_id)
+            & (r.document_id == row["document_id"])
+            & (r.pointer == decided.pointer)
+        )
+        with self._db.write() as connection:
+            connection.execute(sa.delete(t.reviews).where(same))
+            connection.execute(sa.insert(t.reviews), row)
+
+    def of(self, job_id: str) -> Sequence[Decided]:
+        """All decisions on an analysis, oldest first."""
+        r = t.reviews.c
+        query = sa.select(t.reviews).where(r.job_id == job_id).order_by(r.created_at, r.pointer)
+        with self._db.read() as connection:
+            return [
+                Decided(
+                    document_id=row.document_id or None,
+                    pointer=row.pointer,
+                    action=Action(row.action),
+                    value=row.value,
+                    note=row.note,
+                    key=row.key,
+                    created_at=row.created_at,
+                )
+                for row in connection.execute(query)
+            ]
