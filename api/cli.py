@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from api.commands.analyze import analyze
 from api.commands.ask import ask, search
 from api.commands.batch import batch
 from api.commands.checkout import bench, eval_, run
@@ -43,6 +44,7 @@ for _command in (
     docs,
     chunks,
     jobs,
+    analyze,
     batch,
     serve,
     worker,

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from api.client import Client, Json
 
 
-def _parse_filter(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
+def parse_filter(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
+    """A filter as given on the command line."""
     if value is None:
         return None
     try:
@@ -28,7 +29,7 @@ in_collections = click.option(
 )
 with_filter = click.option(
     "--filter",
-    callback=_parse_filter,
+    callback=parse_filter,
     metavar="JSON",
     help='Only documents whose metadata fits, such as \'{"year": {"$gte": 2024}}\'.',
 )

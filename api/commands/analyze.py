@@ -1,0 +1,283 @@
+"""`ibidem analyze`: order an analysis, watch it, show what came of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.commands.ask import parse_filter, source
+from api.commands.common import connected, note, plain, show_json, show_table, target
+from api.commands.working import watch
+
+if TYPE_CHECKING:
+    from api.client import Client, Json
+
+_KINDS = ("summary", "extraction", "reasoning", "classification")
+_MOST_SHOWN = 300
+
+
+def _schema(_context: click.Context, _option: click.Parameter, path: Path | None) -> Any:
+    if path is None:
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.BadParameter(f"{path} is not JSON: {error}.") from error
+
+
+def _labels(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> Any:
+    """``NAME`` or ``NAME=DESCRIPTION``."""
+    found = (one.partition("=") for one in given)
+    return [{"name": name.strip(), "description": told or None} for name, _, told in found]
+
+
+_file = click.Path(exists=True, path_type=Path, dir_okay=False)
+
+
+@click.group()
+def analyze() -> None:
+    """Read documents to the end: summarize, extract, classify, lay arguments open."""
+
+
+@analyze.command("run")
+@click.argument("kind", type=click.Choice(_KINDS))
+@click.option("--text", "file", type=_file, metavar="FILE", help="Analyze the text of this file.")
+@click.option("--document", "documents", multiple=True, metavar="ID", help="May be repeated.")
+@click.option("--collection", metavar="NAME", help="All documents of a collection.")
+@click.option("--filter", callback=parse_filter, metavar="JSON", help="Only those that pass.")
+@click.option("--over", type=click.Choice(["each", "all"]), help="A result for each, or for all.")
+@click.option("--instructions", metavar="WORDS", help="What to attend to, or which fields.")
+@click.option("--schema", type=_file, callback=_schema, metavar="FILE", help="Fields to fill.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    callback=_labels,
+    metavar="NAME[=DESCRIPTION]",
+    help="To choose from; repeated.",
+)
+@click.option("--confidence-threshold", type=click.FloatRange(0, 1), help="Below it: review.")
+@click.option("--findings", type=click.IntRange(1, 50), help="Most key findings of a summary.")
+@click.option("--engine", metavar="NAME", help="What reads; see `ibidem engines`.")
+@click.option(
+    "--budget-usd", type=click.FloatRange(0, min_open=True), help="What it may cost; then it rests."
+)
+@click.option("--priority", type=click.IntRange(-100, 100), help="Jobs of a higher one go first.")
+@click.option("--dry-run", is_flag=True, help="Say what it would take, and do nothing.")
+@click.option("--detach", is_flag=True, help="Do not wait: print its id.")
+@target
+def run_analysis(
+    file: Path | None, dry_run: bool, detach: bool, url: str | None, as_json: bool, **body: Any
+) -> int:
+    """Make a summary, extraction, reasoning or classification.
+
+    Ctrl-C leaves the display, and a service goes on with it; `ibidem jobs watch` shows it again.
+    The exit code is 1 when a part was not read or there is no result.
+    """
+    text = None if file is None else file.read_text(encoding="utf-8")
+    sent = {
+        **{name: value or None for name, value in body.items()},
+        "confidence_threshold": body["confidence_threshold"],
+        "text": text,
+    }
+    with connected(url, work=not dry_run) as client:
+        if dry_run:
+            told = client.post("/v1/analyses", {**sent, "dry_run": True}, patient=True)
+            show_json(told) if as_json else _show_forecast(told)
+            return 0
+        ordered = client.post("/v1/analyses", sent)
+        if detach:
+            show_json(ordered) if as_json else click.echo(ordered["id"])
+            return 0
+        note(f"{ordered['id']}")
+        watch(client, client.get(f"/v1/jobs/{ordered['job_id']}"))
+        return _report(client, ordered["id"], as_json=as_json)
+
+
+@analyze.command("list")
+@click.option("--limit", type=click.IntRange(1), default=100, help="Most to list.")
+@target
+def list_analyses(limit: int, url: str | None, as_json: bool) -> None:
+    """List analyses, newest first."""
+    with connected(url) as client:
+        found = client.listed("/v1/analyses", limit)
+    if as_json:
+        show_json({"object": "list", "data": found})
+        return
+    rows = [
+        (one["id"], one["kind"], one["status"], _parts(one), f"{one['work']['cost_usd']:.4f}")
+        for one in found
+    ]
+    show_table(("ID", "KIND", "STATUS", "DONE", "COST USD"), rows)
+
+
+@analyze.command("show")
+@click.argument("analysis_id")
+@target
+def show_analysis(analysis_id: str, url: str | None, as_json: bool) -> int:
+    """Show how far an analysis is, or its result."""
+    with connected(url) as client:
+        return _report(client, analysis_id, as_json=as_json)
+
+
+@analyze.command("review")
+@click.argument("analysis_id")
+@click.option("--accept", type=click.IntRange(0), metavar="NUMBER", help="This value is right.")
+@click.option(
+    "--correct",
+    type=(click.IntRange(0), str),
+    metavar="NUMBER VALUE",
+    help="This is the right one.",
+)
+@click.option("--note", metavar="WORDS", help="Why.")
+@target
+def review(
+    analysis_id: str,
+    accept: int | None,
+    correct: tuple[int, str] | None,
+    note: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """List what a person should look at, or decide on one of it."""
+    path = f"/v1/analyses/{analysis_id}/review"
+    with connected(url) as client:
+        if accept is not None:
+            client.post(f"{path}/{accept}", {"action": "accept", "note": note})
+        if correct is not None:
+            number, value = correct
+            body = {"action": "correct", "value": _value(value), "note": note}
+            client.post(f"{path}/{number}", body)
+        found = list(client.all(path))
+    if as_json:
+        show_json({"object": "list", "data": found})
+        return
+    rows = [
+        (
+            one["number"],
+            one["decision"]["action"] if one["decision"] else "open",
+            one["reason"].replace("_", " "),
+            one["pointer"] or "all of it",
+            _short(one["decision"]["value"] if _is_corrected(one) else one["value"]),
+            one["detail"],
+        )
+        for one in found
+    ]
+    show_table(("NO.", "STATE", "REASON", "WHERE", "VALUE", "WHY"), rows)
+
+
+@analyze.command("cancel")
+@click.argument("analysis_id")
+@target
+def cancel_analysis(analysis_id: str, url: str | None, as_json: bool) -> None:
+    """Read no further part; what was found is kept, and `resume` goes on."""
+    with connected(url) as client:
+        found = client.post(f"/v1/analyses/{analysis_id}/cancel", {})
+    show_json(found) if as_json else click.echo(f"{analysis_id} is {found['status']}.")
+
+
+@analyze.command("resume")
+@click.argument("analysis_id")
+@click.option("--budget-usd", type=click.FloatRange(0, min_open=True), help="From now on, in all.")
+@click.option("--retry-failed", is_flag=True, help="Read parts that failed once more, too.")
+@target
+def resume_analysis(
+    analysis_id: str,
+    budget_usd: float | None,
+    retry_failed: bool,
+    url: str | None,
+    as_json: bool,
+) -> int:
+    """Go on with an analysis that was paused or cancelled, and wait for its end."""
+    with connected(url, work=True) as client:
+        how = {"budget_usd": budget_usd, "retry_failed": retry_failed}
+        resumed = client.post(f"/v1/analyses/{analysis_id}/resume", how)
+        watch(client, client.get(f"/v1/jobs/{resumed['job_id']}"))
+        return _report(client, analysis_id, as_json=as_json)
+
+
+def _report(client: Client, analysis_id: str, *, as_json: bool) -> int:
+    """Show an analysis; returns the exit code."""
+    shown = client.get(f"/v1/analyses/{analysis_id}")
+    coverage = shown["coverage"]
+    whole = coverage is not None and not coverage["failures"]
+    if as_json:
+        show_json(shown)
+    else:
+        _show(shown)
+    return 0 if whole or shown["status"] in ("queued", "in_progress") else 1
+
+
+def _show(shown: Json) -> None:
+    click.secho(f"{shown['id']}  {shown['kind']}  {shown['status']}  {_parts(shown)}", bold=True)
+    if shown["error"]:
+        click.echo(plain(shown["error"]["message"]))
+    if shown["result"] is None:
+        return
+    _show_value(shown["result"], "", shown["evidence"], 0)
+    coverage = shown["coverage"]
+    click.echo()
+    click.echo(f"Read {coverage['chunks_read']} of {coverage['chunks_total']} parts of the text.")
+    for one in coverage["failed"][:10]:
+        click.echo(f"Not read: {one['document_id'] or 'the text'}: {plain(one['message'])}")
+    if shown["not_mentioned"]:
+        click.echo(f"Not mentioned: {', '.join(shown['not_mentioned'][:20])}")
+    if shown["dropped_citations"]:
+        note(f"note: {shown['dropped_citations']} quotes were dropped: not in the documents.")
+    for one in shown["notes"][:10]:
+        note(f"note: {plain(one)}")
+    if shown["in_review"]:
+        note(f"{shown['in_review']} to review: ibidem analyze review {shown['id']}")
+
+
+def _show_value(value: Any, pointer: str, evidence: Json, depth: int) -> None:
+    """Print a value line by line, each with where it stands."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, one in inner:
+        step = str(name).replace("~", "~0").replace("/", "~1")
+        at, indent = f"{pointer}/{step}", "  " * depth
+        called = f"{name}: " if isinstance(value, dict) else "- "
+        if isinstance(one, dict | list) and one:
+            click.echo(f"{indent}{called}".rstrip())
+            _show_value(one, at, evidence, depth + 1)
+            continue
+        click.echo(f"{indent}{called}{_short(one)}")
+        for citation in evidence.get(at, ())[:3]:
+            place = source(citation)
+            quote = _short(citation["cited_text"])
+            click.secho(f'{indent}    [{place or "the text"}] "{quote}"', dim=True)
+
+
+def _show_forecast(told: Json) -> None:
+    cost = told["most_cost_usd"]
+    price = "at a price that is not known" if cost is None else f"for ${cost:.4f} at most"
+    click.echo(
+        f"{told['engine']} would read {told['documents']} texts in {told['chunks']} parts, with "
+        f"{told['calls']} calls, about {told['input_tokens']} tokens of input and at most "
+        f"{told['most_output_tokens']} of output, {price}."
+    )
+
+
+def _parts(one: Json) -> str:
+    total = one["progress"]["total"]
+    return f"{one['progress']['done']}/{'?' if total is None else total}"
+
+
+def _is_corrected(doubt: Json) -> bool:
+    return bool(doubt["decision"]) and doubt["decision"]["action"] == "correct"
+
+
+def _short(value: Any) -> str:
+    text = plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def _value(text: str) -> Any:
+    """A corrected value: JSON where it is, and else the words as they are."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,67 @@
+"""`ibidem analyze` on a home of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import make_home
+from tests.integration.test_cli import LEASE, Terminal
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
+    return make_home(tmp_path_factory.mktemp("analyze") / "home", models)
+
+
+@pytest.fixture
+def terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
+) -> Terminal:
+    monkeypatch.setenv("IBIDEM_HOME", str(home))
+    terminal = Terminal(capsys)
+    (tmp_path / "lease.txt").write_text(LEASE)
+    terminal.run("ingest", str(tmp_path / "lease.txt"))
+    return terminal
+
+
+def test_fields_are_extracted_reviewed_and_corrected(terminal: Terminal, tmp_path: Path) -> None:
+    rent = {"type": "integer", "description": "the monthly rent in euros"}
+    schema = tmp_path / "fields.json"
+    schema.write_text(json.dumps({"type": "object", "properties": {"monthly_rent": rent}}))
+    order = ("analyze", "run", "extraction", "--collection", "default", "--schema", str(schema))
+    assert terminal.run(*order, "--confidence-threshold", "1") == 0
+    assert "monthly_rent: 1250" in terminal.out
+    assert "Read 1 of 1 parts" in terminal.out
+    assert "completed: 1/1" in terminal.err
+    [listed] = terminal.json("analyze", "list")["data"]
+    assert terminal.run("analyze", "review", listed["id"]) == 0
+    assert "low confidence" in terminal.out
+    corrected = ("analyze", "review", listed["id"], "--correct", "0", "1300", "--note", "amended")
+    (doubt,) = terminal.json(*corrected)["data"]
+    assert (doubt["decision"]["value"], doubt["decision"]["note"]) == (1300, "amended")
+    shown = terminal.json("analyze", "show", listed["id"])
+    assert shown["result"]["documents"][0]["value"] == {"monthly_rent": 1300}
+
+
+def test_a_text_is_classified_and_forecast(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "note.txt"
+    file.write_text("Rain and wind will come from the west, and the sea will be rough.")
+    order = ("analyze", "run", "classification", "--text", str(file), "--label", "lease=a contract")
+    assert terminal.run(*order, "--label", "weather report", "--dry-run") == 0
+    assert "would read 1 texts in 1 parts, with 0 calls" in terminal.out
+    made = terminal.json(*order, "--label", "weather report")
+    assert made["result"]["primary"] == "weather report"
+
+
+def test_what_cannot_be_done_is_said(terminal: Terminal, tmp_path: Path) -> None:
+    assert terminal.run("analyze", "run", "summary") == 2
+    assert "one of these" in terminal.err
+    assert terminal.run("analyze", "run", "summary", "--collection", "nowhere") == 1
+    assert terminal.run("analyze", "run", "extraction", "--collection", "default") == 2
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    assert terminal.run("analyze", "run", "extraction", "--schema", str(broken)) == 2
+    assert "not JSON" in terminal.err
