@@ -96,11 +96,12 @@ def qmsum(folder: Path, queries: int) -> list[Summarized]:
     return kept
 
 
-def kleister(folder: Path) -> list[Filled]:
-    """Agreements on confidentiality, and four of their fields."""
+def kleister(folder: Path, *, tuning: bool = False) -> list[Filled]:
+    """Agreements on confidentiality, and four of their fields; the part for tuning if asked."""
+    part = slice(KLEISTER) if tuning else slice(KLEISTER, None)
     return [
         Filled(passages=one_passage(row["text_best"]), gold=row["gold"])
-        for row in _shuffled(list(rows(folder / "records.jsonl.gz")))[KLEISTER:]
+        for row in _shuffled(list(rows(folder / "records.jsonl.gz")))[part]
     ]
 
 

@@ -74,10 +74,12 @@ _FIRST = {
     "term": (Kind.DURATION, 1),
 }
 _FREQUENT = "New York"  # the most frequent jurisdiction of the part for tuning, too
-_FIELDS = tuple(CONTRACT["properties"])
+FIELDS = tuple(CONTRACT["properties"])
 _SHORT = {"incorporated": "inc", "corporation": "corp", "limited": "ltd", "&": " and "}
 
 Measured = dict[str, Any]
+Counts = Mapping[str, tuple[int, int, int]]
+"""By field: values that are right, values given, and gold ones."""
 
 
 def run_tasks(data: Path, embedder: Embedder) -> list[Measured]:
@@ -176,22 +178,29 @@ def _rouge_rows(
 
 def _kleister(engine: OfflineEngine, folder: Path) -> Iterable[Measured]:
     texts = task_sets.kleister(folder)[: MOST["kleister"]]
-    ours, first = [], []
-    for one in texts:
-        task = ExtractTask(passages=one.passages, schema=CONTRACT)
-        value = engine.run(task, Context()).value.value
-        ours.append(_counts(value, one))
-        first.append(_counts(_first(one.passages[0].text), one))
-    for field in (*_FIELDS, None):
+    ours = [filled(engine, one) for one in texts]
+    first = [_counts(_first(one.passages[0].text), one) for one in texts]
+    for field in (*FIELDS, None):
         known = "80.4 (LAMBERT, Garncarek et al. 2021)" if field is None else ""
         yield {
             "set": f"Kleister NDA, {field or 'all fields'}",
             "measure": "F1",
             "n": len(texts),
-            "offline": asdict(_micro_f1([_of(counts, field) for counts in ours])),
-            "baseline": asdict(_micro_f1([_of(counts, field) for counts in first])),
+            "offline": asdict(f1_of(ours, field)),
+            "baseline": asdict(f1_of(first, field)),
             "published": known,
         }
+
+
+def filled(engine: OfflineEngine, one: Filled) -> Counts:
+    """What an engine makes of the fields of an agreement."""
+    task = ExtractTask(passages=one.passages, schema=CONTRACT)
+    return _counts(engine.run(task, Context()).value.value, one)
+
+
+def f1_of(counts: Sequence[Counts], field: str | None = None) -> Estimate:
+    """F1 over the values of a field, or of all."""
+    return _micro_f1([_of(one, field) for one in counts])
 
 
 def _first(text: str) -> dict[str, list[str]]:
@@ -204,10 +213,9 @@ def _first(text: str) -> dict[str, list[str]]:
     }
 
 
-def _counts(value: Mapping[str, Any], one: Filled) -> dict[str, tuple[int, int, int]]:
-    """By field: values that are right, values given, and gold ones."""
+def _counts(value: Mapping[str, Any], one: Filled) -> Counts:
     counts = {}
-    for field in _FIELDS:
+    for field in FIELDS:
         given = value.get(field) or []
         said = {_folded(text) for text in ([given] if isinstance(given, str) else given)}
         gold = {_folded(text) for text in one.gold.get(field, ())}
@@ -222,7 +230,7 @@ def _folded(text: str) -> str:
     return " ".join(re.sub(r"[^\w\s]", "", text).split())
 
 
-def _of(counts: Mapping[str, tuple[int, int, int]], field: str | None) -> tuple[int, int, int]:
+def _of(counts: Counts, field: str | None) -> tuple[int, int, int]:
     kept = [of for name, of in counts.items() if field in (None, name)]
     right, said, gold = (sum(one[place] for one in kept) for place in range(3))
     return right, said, gold

@@ -22,7 +22,7 @@ from rag.models.offline.reading import Readings
 from rag.models.offline.scoring import ANSWER_READ_FEATURES, READ_FEATURES
 from rag.models.offline.supporting import Supporting, open_supporting
 from rag.models.offline.verifying import Verifying
-from rag.models.tasks import AnswerTask, Evidence, Verdict, VerifyTask
+from rag.models.tasks import AnswerTask, Evidence, ExtractTask, Verdict, VerifyTask
 from rag.types import Passage, Span
 from tests.bert import VOCABULARY
 from tests.fakes import HashingEmbedder, MemorySource
@@ -205,3 +205,21 @@ def test_words_are_marked_only_in_what_is_quoted_to_the_letter() -> None:
         ((citation,), lost) = citations([evidence], [passage], source)
         assert lost == 0
         assert citation.answer == (marked if exact else None)
+
+
+def test_the_reader_is_asked_each_field_about_each_value_and_decides_close_calls() -> None:
+    text = "Signed on 3 May 2021 for a fee. Begun on 7 June 2022 for a fee."
+    schema = {"type": "object", "properties": {"fee_date": {"type": "string", "format": "date"}}}
+    task = ExtractTask(passages=passages(text), schema=schema)
+
+    def filled(said: str, **fitted: Mapping[str, float]) -> object:
+        reader = ScriptedReader(said=said)
+        reader.card = Card(sha256={}, fitted=fitted)
+        engine = OfflineEngine(HashingEmbedder(), reader)  # type: ignore[arg-type]
+        return engine.run(task, Context()).value.value.get("fee_date")
+
+    weights = {"read": 2.0, "least": 0.0}
+    assert filled("3 May 2021", extract=weights) == "2021-05-03"
+    assert filled("7 June 2022", extract=weights) == "2022-06-07"
+    assert filled("nothing", extract=weights) is None
+    assert filled("7 June 2022") == filled("nothing")

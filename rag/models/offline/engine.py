@@ -10,6 +10,7 @@ from rag.embedding import Embedder
 from rag.models.engine import Context, Forecast
 from rag.models.offline import ID
 from rag.models.offline.answering import Answering
+from rag.models.offline.asking import open_asking
 from rag.models.offline.classifying import Classifying
 from rag.models.offline.extracting import Extracting
 from rag.models.offline.reader import Reader
@@ -42,7 +43,7 @@ class OfflineEngine:
         self._tasks: Mapping[type[Task[Any]], Callable[[Any], Outcome[Any]]] = {
             AnswerTask: Answering(embedder, reader).run,
             ClassifyTask: Classifying(embedder).run,
-            ExtractTask: Extracting(embedder).run,
+            ExtractTask: Extracting(embedder, open_asking(reader)).run,
             ReasonTask: Arguing(embedder).run,
             SummarizeTask: Summarizing(embedder).run,
             VerifyTask: Verifying(embedder, open_supporting(reader)).run,

@@ -3,7 +3,8 @@
 All expressions of a field's kind are candidates. Each is judged in its surroundings: by how near
 these are to the question, by embedding and by words, by how close the field's name stands, and
 whether it stands as a label before the value. Weights and threshold were chosen on a part of
-Kleister NDA that is not reported.
+Kleister NDA that is not reported. A reader that was found to help is asked each field as a
+question, and how likely it finds each candidate counts too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from rag.embedding import Embedder
 from rag.models.offline import ID
+from rag.models.offline.asking import Asking
 from rag.models.offline.candidates import Candidate, candidates
 from rag.models.offline.leaves import Leaf, Schema, kind_of_node, make_leaf, plain
 from rag.models.offline.mentions import Mention, best_by_words, mentions, vocabulary
@@ -47,8 +49,9 @@ class _Scored:
 class Extracting:
     """Fills the fields of a schema."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, asking: Asking | None = None) -> None:
         self._embedder = embedder
+        self._asking = asking
 
     def run(self, task: ExtractTask) -> Outcome[Extraction]:
         """Find a value for each field, or leave it out.
@@ -97,6 +100,9 @@ class Extracting:
                 continue
             asked = self._embedder.embed_query(leaf.asks)
             near: FloatVector = vectors[[places[one.around] for one in mine]] @ asked
+            read = (
+                self._asking.scores(leaf, mine) if self._asking is not None else [0.0] * len(mine)
+            )
             rows = [
                 _Scored(
                     mention=one,
@@ -106,9 +112,10 @@ class Extracting:
                     + LABELLED * one.labelled
                     - FALLBACK * one.rank
                     + EARLY * (1 - (before[one.passage] + one.start) / whole)
-                    + FIRST / (1 + one.place),
+                    + FIRST / (1 + one.place)
+                    + found_by_reader,
                 )
-                for one, similarity in zip(mine, near, strict=True)
+                for one, similarity, found_by_reader in zip(mine, near, read, strict=True)
             ]
             scored[leaf.pointer] = sorted(rows, key=lambda row: -row.score)
         return scored

@@ -1,0 +1,112 @@
+"""``python -m tests.benchmarks.fields FOLDER``: whether a reader fills fields better.
+
+F1 over four fields of agreements on confidentiality (Kleister NDA, as `tests.benchmarks.tasks`
+measures it) without and with the reader. ``--fit`` chooses how much it weighs on the part for
+tuning, and writes that into its card when it helps there; the rest only measures. ``--most``
+takes so many agreements of each part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rag.embedding.registry import open_embedder
+from rag.models.offline.asking import USE
+from rag.models.offline.engine import OfflineEngine
+from rag.models.offline.folder import add_fitted
+from rag.models.offline.reader import Reader, Reading
+from rag.types import Span
+from tests.benchmarks.cached import CachedEmbedder
+from tests.benchmarks.task_sets import Filled, kleister
+from tests.benchmarks.tasks import FIELDS, f1_of, filled
+from tests.realdata import REAL_DATA
+
+_READ = (0.1, 0.2, 0.4)
+_LEAST = (-0.1, 0.0, 0.1)
+
+
+class Remembering:
+    """A reader that reads nothing twice, with other constants for fields."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._known: dict[tuple[str, str, Span], Reading] = {}
+        self.card = reader.card
+
+    def weigh(self, weights: dict[str, float] | None) -> None:
+        others = {use: kept for use, kept in self._reader.card.fitted.items() if use != USE}
+        self.card = replace(self._reader.card, fitted=others | ({USE: weights} if weights else {}))
+
+    def read_each(
+        self, question: str, passages: Sequence[str], stretches: Sequence[Sequence[Span]]
+    ) -> list[list[Reading]]:
+        keys = [
+            [(question, text, one) for one in of]
+            for text, of in zip(passages, stretches, strict=True)
+        ]
+        for key in itertools.chain.from_iterable(keys):
+            if key not in self._known:
+                ((self._known[key],),) = self._reader.read_each(key[0], [key[1]], [[key[2]]])
+        return [[self._known[key] for key in of] for of in keys]
+
+
+def main() -> None:
+    """Print the table for a model folder; choose its weights first when asked to."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.fields")
+    parser.add_argument("folder", type=Path, help="as training writes it")
+    parser.add_argument("--fit", action="store_true", help="write the weights into its card")
+    parser.add_argument("--most", type=int, default=100, help="agreements of each part")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "ibidem-benchmark-models",
+        help="folder that keeps the model and vectors between runs",
+    )
+    options = parser.parse_args()
+    if REAL_DATA is None:
+        raise SystemExit("The public data sets are not beside the repository (../shared/data).")
+    folder = REAL_DATA / "extraction/kleister-nda"
+    embedder = CachedEmbedder(
+        open_embedder("onnx", cache=options.cache), options.cache / "vectors.sqlite"
+    )
+    reader = Remembering(Reader(options.folder))
+
+    def f1(texts: Sequence[Filled], weights: dict[str, float] | None) -> dict[str, Any]:
+        reader.weigh(weights)
+        engine = OfflineEngine(embedder, reader)  # type: ignore[arg-type]
+        counts = [filled(engine, one) for one in texts]
+        return {field or "all": asdict(f1_of(counts, field)) for field in (*FIELDS, None)}
+
+    weights = dict(reader.card.fitted.get(USE, {"read": _READ[1], "least": 0.0}))
+    if options.fit:
+        tuning = kleister(folder, tuning=True)[: options.most]
+        tried = [{"read": read, "least": least} for read in _READ for least in _LEAST]
+        weights = max(tried, key=lambda one: f1(tuning, one)["all"]["mean"])
+        without, best = f1(tuning, None)["all"]["mean"], f1(tuning, weights)["all"]["mean"]
+        print(f"on the part for tuning: {without:.3f} without, {best:.3f} with {weights}")
+        if best > without:
+            add_fitted(options.folder, {USE: weights})
+    texts = kleister(folder)[: options.most]
+    report = {"without": f1(texts, None), "with": f1(texts, weights), "weights": weights}
+    table = Table("field", "agreements", "F1 without", "with")
+    for field in (*FIELDS, "all"):
+        cells = [f"{report[side][field]['mean']:.3f}" for side in ("without", "with")]
+        table.add_row(field, str(len(texts)), *cells)
+    Console(width=100).print(table)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
