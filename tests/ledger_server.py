@@ -19,7 +19,16 @@ _VALVE = re.compile(r"At how many bar does valve (\d+) open")
 
 def text_of(valves: int) -> str:
     """A document that says what each valve opens at."""
-    return "".join(f"Valve {number} opens at {bar(number)} bar.\n\n" for number in range(valves))
+    lines = (
+        f"{_sentence(number)} It was last inspected in the spring, together with the pumps of the "
+        f"hall that it stands in, and its seal was found to be in good order by those who saw it.\n"
+        for number in range(valves)
+    )
+    return "\n".join(lines)
+
+
+def _sentence(valve: int) -> str:
+    return f"Valve {valve} opens at {bar(valve)} bar."
 
 
 def bar(valve: int) -> int:
@@ -99,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _said(prompt: str, valve: int) -> Any:
     """The sentence on the valve, quoted from the excerpt that has it."""
-    sentence = f"Valve {valve} opens at {bar(valve)} bar."
+    sentence = _sentence(valve)
     passage = None
     for line in prompt.splitlines():
         if begun := re.fullmatch(r"\[\w+ (P\d+)\]", line):

@@ -9,16 +9,20 @@ from typing import IO, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from api.schemas.analyses import AnalysisBody
 from api.schemas.answers import AskBody
 from api.schemas.common import Words
-from rag.errors import InvalidRequest, PayloadTooLarge
+from rag.analysis.requests import check
+from rag.errors import InvalidRequest, PayloadTooLarge, RequestError
 from rag.work import NewItem
 
 MOST_LINES = 100_000
 _LONGEST_LINE = 1_000_000
 _LONGEST_ID = 200
-_NOT_HERE = ("stream", "budget_usd")
-_WHERE = ("collection", "collections")
+_NOT_HERE = ("stream", "budget_usd", "priority", "dry_run")
+_ANALYSIS = ("kind", "schema")
+"""What tells an analysis from a question."""
+_WHERE = ("collection", "collections", "documents", "text")
 
 
 class BatchAsk(AskBody):
@@ -32,6 +36,12 @@ class BatchAsk(AskBody):
             "examples": [{"custom_id": "q-17", "question": "What notice does termination need?"}]
         },
     )
+
+
+class BatchAnalysis(AnalysisBody):
+    """An analysis of a batch: what `POST /analyses` takes, and a name to find its result by."""
+
+    custom_id: Words = Field(max_length=_LONGEST_ID, examples=["contract-17"])
 
 
 def read_items(path: Path, defaults: Mapping[str, Any]) -> Iterator[NewItem]:
@@ -83,8 +93,8 @@ def _payload(
             raise InvalidRequest(f"the custom_id {name!r} is that of line {seen[name]} already.")
         if isinstance(name, str) and len(name) <= _LONGEST_ID:
             payload["custom_id"] = name
-        payload["ask"] = _asked(given, defaults)
-    except InvalidRequest as error:
+        payload |= _request(given, defaults)
+    except RequestError as error:
         payload["error"] = f"Line {number}: {error.message}"
     return payload
 
@@ -105,10 +115,18 @@ def _object(line: bytes) -> dict[str, Any]:
     return value
 
 
-def _asked(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _request(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line asks for, as it is stored.
+
+    Raises:
+        RequestError: it asks for nothing, or for what cannot be.
+    """
     for name in _NOT_HERE:
         if name in given:
             raise InvalidRequest(f"`{name}` is not for lines of a batch.")
+    analyzes = any(name in given for name in _ANALYSIS)
+    if not analyzes and "question" not in given:
+        raise InvalidRequest("it has neither a `question` nor the `kind` of an analysis.")
     says_where = not given.keys().isdisjoint(_WHERE)
     more = {
         name: value
@@ -116,9 +134,13 @@ def _asked(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, A
         if name not in given and not (says_where and name in _WHERE)
     }
     try:
-        asked = BatchAsk(**given, **more)
+        if analyzes:
+            request = BatchAnalysis(**{**given, **more}).request()
+            check(request)
+            return {"analysis": request.as_json()}
+        asked = BatchAsk(**{**given, **more})
     except ValidationError as error:
         first = error.errors()[0]
         message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
         raise InvalidRequest(message.replace("Value error, ", "")) from None
-    return asked.model_dump(mode="json", exclude_none=True, exclude={"custom_id", *_NOT_HERE})
+    return {"ask": asked.model_dump(mode="json", exclude_none=True, exclude={"custom_id"})}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from api.results.analyses import values
 from api.results.entries import Entry, Said, quoted
 from api.schemas.batches import BatchResult
 from api.schemas.common import StoredError
@@ -37,6 +39,8 @@ def _entry(result: BatchResult) -> Entry:
         Said(text=sentence["text"], citations=sentence["citations"])
         for sentence in answer.get("sentences", ())
     ]
+    if "result" in answer:
+        said = list(values(answer["result"], answer["evidence"]))
     error = result.error
     return Entry(
         title=result.question or result.custom_id or f"Line {result.line}",
@@ -46,7 +50,7 @@ def _entry(result: BatchResult) -> Entry:
             "line": result.line,
             "status": result.status,
             "question": result.question,
-            "answer": answer.get("text"),
+            "answer": answer.get("text") or _result_cell(answer),
             "found": answer.get("found"),
             "confidence": answer.get("confidence"),
             "citations": quoted([one for part in said for one in part.citations]),
@@ -55,6 +59,11 @@ def _entry(result: BatchResult) -> Entry:
             "error_code": error.code if error else None,
             "error": error.message if error else None,
         },
-        said=said or ([Said(text=answer["text"])] if answer else []),
+        said=said or ([Said(text=answer["text"])] if "text" in answer else []),
         error=error.message if error else None,
     )
+
+
+def _result_cell(answer: dict[str, Any]) -> str | None:
+    """The result of an analysis in a cell."""
+    return json.dumps(answer["result"], ensure_ascii=False) if "result" in answer else None

@@ -1,15 +1,22 @@
-"""What a batch does: each of its lines is a question, answered like any other."""
+"""What a batch does: each of its lines is a question or an analysis, done like any other."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
 
+from fastapi.encoders import jsonable_encoder
+
+from api.analyzing import library_of, prepare
 from api.asking import Asked
+from api.schemas.analyses import result_fields
 from api.schemas.answers import AskBody
 from api.scopes import named
 from api.services import Services
 from rag import answer as line
+from rag.analysis.requests import Request
+from rag.analysis.reviewing import reviewed
+from rag.analysis.run import run_analysis
 from rag.errors import InvalidRequest
 from rag.trace import begun
 from rag.types import Answer
@@ -31,15 +38,19 @@ class BatchWork:
         return iter(())
 
     def run(self, spec: WorkSpec, item: Item) -> Produced:
-        """Answer a line.
+        """Do what a line asks for.
 
         Raises:
             InvalidRequest: the line is broken.
-            IbidemError: it has no answer; the error says why.
+            IbidemError: it cannot be done; the error says why.
         """
         if "error" in item.payload:
             raise InvalidRequest(item.payload["error"])
-        body = AskBody(**item.payload["ask"])
+        if "analysis" in item.payload:
+            return self._analyzed(spec, Request.from_json(item.payload["analysis"]))
+        return self._answered(spec, AskBody(**item.payload["ask"]))
+
+    def _answered(self, spec: WorkSpec, body: AskBody) -> Produced:
         services = self._services
         collections = named(services, spec.tenant, body.collection, body.collections)
         with begun(services.tracer, "ask") as asking:
@@ -50,6 +61,15 @@ class BatchWork:
         # It is not kept as an answer of its own, and what was read for it stands in the documents.
         value = shown.model_dump(mode="json", exclude={"id", "passages"})
         return Produced(value=value, documents=_documents(answer))
+
+    def _analyzed(self, spec: WorkSpec, request: Request) -> Produced:
+        services = self._services
+        engine = prepare(services, spec.tenant, request)
+        library = library_of(services, spec.tenant, request)
+        found = run_analysis(request, library=library, engine=engine, context=spec.context)
+        value = {"object": "analysis", "kind": request.kind, **result_fields(reviewed(found, ()))}
+        documents = frozenset(text.id for text in library.texts(request.scope) if text.id)
+        return Produced(value=jsonable_encoder(value), documents=documents)
 
     def after(self, spec: WorkSpec, round: int, results: Iterable[Done]) -> Iterator[NewItem]:
         """No further round."""

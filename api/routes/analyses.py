@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from api.analyzing import KIND, forecast, prepare
 from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
+from api.results.analyses import entries
+from api.results.files import MEDIA_TYPES, Format, Report, file_of
 from api.schemas.analyses import (
     AnalysisBody,
     AnalysisOut,
@@ -21,7 +24,7 @@ from api.schemas.analyses import (
 from api.schemas.common import After, Limit, ListOf, Order, failures, page
 from api.schemas.jobs import ResumeBody
 from api.works import lane_of
-from rag.analysis.requests import Request
+from rag.analysis.requests import Request as Asked
 from rag.analysis.reviewing import Action, Decided, check_correction, reviewed
 from rag.catalog.work import NewWork, WorkState
 from rag.errors import Conflict, InvalidRequest, NotFound
@@ -112,6 +115,45 @@ def get_analysis(analysis_id: str, door: DoorDep, tenant: TenantDep) -> Analysis
     return _shown(door, _job(door, tenant, analysis_id))
 
 
+@router.get(
+    "/{analysis_id}/results",
+    summary="Fetch the result as a file",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "A row for each document or each value; as a report, with citations "
+            "that open the page.",
+            "content": {one: {"schema": {"type": "string"}} for one in MEDIA_TYPES.values()},
+        },
+        **failures(404, 409),
+    },
+)
+def get_results(
+    analysis_id: str,
+    request: Request,
+    door: DoorDep,
+    tenant: TenantDep,
+    format: Annotated[Format, Query(description="What kind of file.")] = Format.JSON,
+) -> StreamingResponse:
+    """The result for a sheet, for a program or for a reader; corrections have been made in it."""
+    shown = _shown(door, _job(door, tenant, analysis_id))
+    if shown.coverage is None:
+        raise Conflict(f"The analysis is {shown.status.value}; it has no result yet.")
+    report = Report(
+        name=analysis_id,
+        title=f"Analysis: {shown.kind.value}",
+        facts={
+            "analysis": analysis_id,
+            "read": f"{shown.coverage.chunks_read} of {shown.coverage.chunks_total} chunks",
+            "to review": shown.in_review,
+            "engine": shown.engine or "",
+            "cost": f"${shown.work.cost_usd:.4f}",
+        },
+        service=door.address(request),
+    )
+    return file_of(format, entries(shown.model_dump(mode="json")), report)
+
+
 @router.get("/{analysis_id}/review", summary="List what to review", responses=failures(404, 409))
 def list_review(
     analysis_id: str,
@@ -163,7 +205,7 @@ def decide(
     if given is not (body.action is Action.CORRECT):
         raise InvalidRequest("A value goes with `correct`, and only with it.", param="value")
     if body.action is Action.CORRECT:
-        request = Request.from_json(door.services.catalog.work.state(job).spec["request"])
+        request = Asked.from_json(door.services.catalog.work.state(job).spec["request"])
         check_correction(request, result, doubt, body.value)
     decided = Decided(
         document_id=doubt["document_id"],

@@ -29,12 +29,13 @@ router = APIRouter(prefix="/batches", tags=["Batches"])
 _EXAMPLE = (
     '{"custom_id": "q-1", "question": "What notice does termination need?"}\n'
     '{"custom_id": "q-2", "question": "Who are the parties?", "collection": "contracts"}\n'
+    '{"custom_id": "a-1", "kind": "summary", "documents": ["doc_0f3c9a7be1d24c55a6b8e9f0"]}\n'
 )
 _LINES: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "JSON Lines: in each line a `custom_id` and what `POST /ask` takes, but "
-        "for `stream` and `budget_usd`.",
+        "description": "JSON Lines: in each line a `custom_id` and what `POST /ask` or `POST "
+        "/analyses` takes, but for `stream`, `dry_run`, `priority` and `budget_usd`.",
         "content": {
             media_type: {"schema": {"type": "string"}, "example": _EXAMPLE}
             for media_type in ("application/jsonl", "application/x-ndjson")
@@ -169,7 +170,7 @@ def get_results(
             "failed": counts.failed,
             "cost": f"${shown.work.cost_usd:.4f}",
         },
-        service=_address(door, request),
+        service=door.address(request),
     )
     return file_of(format, entries(work.done(job.id), work.failed(job.id)), report)
 
@@ -204,13 +205,6 @@ def _job(door: Door, tenant: str, batch_id: str) -> Job:
     if job is None or job.kind != KIND:
         raise NotFound(f"No batch {batch_id!r}.", param="batch")
     return job
-
-
-def _address(door: Door, request: Request) -> str:
-    """Where the service is reached: a command without one is told where it would be."""
-    settings, asked = door.services.settings, request.base_url
-    here = asked.port is None and asked.hostname == "127.0.0.1"
-    return f"http://{settings.host}:{settings.port}" if here else str(asked)
 
 
 def _shown(door: Door, job: Job) -> BatchOut:

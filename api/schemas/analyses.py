@@ -286,28 +286,30 @@ class AnalysisResultOut(AnalysisOut):
         outline = _outline(job, state)
         if result is None:
             return cls(**outline, request=request)
-        return cls(
-            **outline,
-            request=request,
-            result=result["result"],
-            evidence={
-                pointer: list(map(citation_out, found))
-                for pointer, found in result["evidence"].items()
-            },
-            confidences=result["confidences"],
-            spellings=result["spellings"],
-            not_mentioned=result["not_mentioned"],
-            corrections=result["corrections"],
-            in_review=sum(one["decision"] is None for one in result["review"]),
-            confidence=result["confidence"],
-            coverage=CoverageOut(**result["coverage"]),
-            engine=result["engine"],
-            calls=result["calls"],
-            usage=UsageOut(**result["usage"]),
-            dropped_citations=result["dropped_citations"],
-            notes=result["notes"],
-            processing_time=round(job.updated_at - job.created_at, 3),
-        )
+        took = round(job.updated_at - job.created_at, 3)
+        return cls(**outline, request=request, processing_time=took, **result_fields(result))
+
+
+def result_fields(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What came of an analysis, for its fields; ``result`` is as it is kept, with decisions."""
+    return {
+        "result": result["result"],
+        "evidence": {
+            pointer: list(map(citation_out, found)) for pointer, found in result["evidence"].items()
+        },
+        "confidences": result["confidences"],
+        "spellings": result["spellings"],
+        "not_mentioned": result["not_mentioned"],
+        "corrections": result["corrections"],
+        "in_review": sum(one["decision"] is None for one in result["review"]),
+        "confidence": result["confidence"],
+        "coverage": CoverageOut(**result["coverage"]),
+        "engine": result["engine"],
+        "calls": result["calls"],
+        "usage": UsageOut(**result["usage"]),
+        "dropped_citations": result["dropped_citations"],
+        "notes": result["notes"],
+    }
 
 
 def citation_out(kept: Mapping[str, Any]) -> CitationOut:

@@ -64,7 +64,8 @@ class BatchResult(BaseModel):
     status: Literal["completed", "failed"]
     question: str | None
     response: dict[str, Any] | None = Field(
-        description="The answer, as of `POST /ask`, without `id` and `passages`."
+        description="The answer, as of `POST /ask`, without `id` and `passages`; or what came of "
+        "an analysis, as of `GET /analyses/{id}`."
     )
     error: StoredError | None
 

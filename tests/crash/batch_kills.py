@@ -43,14 +43,19 @@ class Tally:
 
 @contextmanager
 def prepared(
-    home: Path, items: int, *, delay_s: float, database_url: str | None = None
+    home: Path,
+    items: int,
+    *,
+    delay_s: float,
+    database_url: str | None = None,
+    at_once: int = AT_ONCE,
 ) -> Iterator[tuple[Service, LedgerServer]]:
     """A service that has read the document and asks the provider, at most some calls at once."""
     with serving(delay_s) as provider:
         settings = {
             "IBIDEM_ENGINE": f"compatible:big@{provider.url}",
-            "IBIDEM_LIMITS": f"{provider.url}={AT_ONCE}",
-            "IBIDEM_CALLS": str(AT_ONCE),
+            "IBIDEM_LIMITS": f"{provider.url}={at_once}",
+            "IBIDEM_CALLS": str(at_once + at_once // 2 if at_once > AT_ONCE else at_once),
             "IBIDEM_COMPATIBLE_API_KEY": "of-the-test",
             "HF_HUB_OFFLINE": "1",
         }

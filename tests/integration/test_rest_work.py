@@ -127,6 +127,56 @@ def test_tables_and_a_report_say_the_same(rest: Rest, lease: str, pump: str) -> 
     assert page.headers["content-type"] == "image/png"
 
 
+def test_questions_and_analyses_go_in_one_batch(rest: Rest, lease: str, pump: str) -> None:
+    fields = {"type": "object", "properties": {"monthly_rent": {"type": "integer"}}}
+    lines = [
+        line("q"),
+        json.dumps({"custom_id": "x", "schema": fields, "documents": [lease]}),
+        json.dumps({"custom_id": "s", "kind": "summary", "text": "The wren pump is blue. " * 9}),
+        json.dumps({"custom_id": "gone", "kind": "summary", "documents": ["doc_" + "0" * 24]}),
+        json.dumps({"custom_id": "bare", "kind": "classification", "text": "No labels."}),
+    ]
+    batch = finished(rest, *lines)
+    assert batch["work"]["failures"] == {"not_found": 1, "invalid_request": 1}
+    rows = {row["custom_id"]: row for row in results(rest, batch, "json").json()["data"]}
+    found = rows["x"]["response"]
+    assert found["result"]["documents"][0]["value"] == {"monthly_rent": 1250}
+    [cited] = found["evidence"]["/documents/0/value/monthly_rent"][:1]
+    assert (cited["document_id"], "1,250" in cited["cited_text"]) == (lease, True)
+    assert rows["s"]["response"]["coverage"]["chunks_read"] == 1
+    assert "label" in rows["bare"]["error"]["message"]
+    assert "1250" in results(rest, batch, "csv").text
+    assert f"documents/{lease}/text" in results(rest, batch, "html").text
+
+
+def test_an_analysis_is_handed_out_as_files(rest: Rest, lease: str, pump: str) -> None:
+    fields = {"monthly_rent": {"type": "integer"}, "notice": {"type": "string"}}
+    body = {"schema": {"type": "object", "properties": fields}, "documents": [lease, pump]}
+    sent = rest.client.post("/v1/analyses", json=body).json()
+    rest.wait(sent["job_id"])
+    place = f"/v1/analyses/{sent['id']}/results"
+    text = rest.client.get(place, params={"format": "csv"}).content.decode("utf-8-sig")
+    rows = {row["document_name"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert rows["lease.txt"]["monthly_rent"] == "1250"
+    assert "1,250" in rows["lease.txt"]["citations"]
+    assert rows["pump.pdf"]["monthly_rent"] == ""
+    report = rest.client.get(place, params={"format": "html"}).text
+    assert "monthly rent" in report
+    assert f"/v1/documents/{lease}/text?start=" in report
+    book = openpyxl.load_workbook(
+        io.BytesIO(rest.client.get(place, params={"format": "xlsx"}).content)
+    )
+    assert [row[2] for row in book["Results"].values][:2] == ["monthly_rent", 1250]
+    body = {"kind": "summary", "documents": [pump]}
+    sent = rest.client.post("/v1/analyses", json=body).json()
+    rest.wait(sent["job_id"])
+    place = f"/v1/analyses/{sent['id']}/results"
+    listed = rest.client.get(place).json()["data"]
+    assert any(one["citations"] for one in listed)
+    report = rest.client.get(place, params={"format": "html"}).text
+    assert re.search(rf"/v1/documents/{pump}/pages/[12]\.png\?highlight=", report)
+
+
 @on_sqlite
 def test_a_batch_pauses_is_cancelled_and_goes_on(
     open_rest: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,91 @@
+"""A batch of 5,000 questions to a model that takes a second, 64 at once: pace, memory, disk.
+
+    python -m tests.benchmarks.batch_scale [--items 5000] [--limit 64] [--json FILE]
+
+A real service on SQLite; the model is a fake on loopback. Throughput is compared with what the
+limit allows: so many calls at once, each of a second. The processor time says what the service
+itself can do, also where other programs share the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.crash.batch_kills import Tally, check, prepared, send, wait
+from tests.crash.service import Service
+
+_TICKS = 100
+
+
+def measure(items: int, limit: int, delay_s: float) -> dict[str, Any]:
+    tally = Tally(items=items)
+    with tempfile.TemporaryDirectory(prefix="scale") as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        with prepared(home, items, delay_s=delay_s, at_once=limit) as (service, provider):
+            before, started = _seconds(service), time.monotonic()
+            disk = _bytes(home)
+            batch = send(service, items)
+            sent = time.monotonic()
+            wait(service, batch["job_id"])
+            ended = time.monotonic()
+            used = _seconds(service) - before
+            check(service, provider, batch, tally)
+            memory = _peak(service)
+            service.stop()
+            grown = _bytes(home) - disk
+    possible = limit / delay_s
+    return {
+        "items": items,
+        "lost": len(tally.lost),
+        "wrong": len(tally.wrong),
+        "calls": tally.calls,
+        "seconds to send": round(sent - started, 1),
+        "seconds to answer": round(ended - sent, 1),
+        "items per second": round(items / (ended - sent), 1),
+        "of what the limit allows": f"{items / (ended - sent) / possible:.0%}",
+        "processor ms per item": round(used / items * 1000, 1),
+        "peak memory MB": round(memory / 1e6),
+        "grown on disk MB": round(grown / 1e6, 1),
+    }
+
+
+def _seconds(service: Service) -> float:
+    """Processor time of the service so far."""
+    assert service.process is not None
+    fields = Path(f"/proc/{service.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _peak(service: Service) -> int:
+    assert service.process is not None
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    [line] = [one for one in status.splitlines() if one.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+def _bytes(home: Path) -> int:
+    return sum(file.stat().st_size for file in home.glob("*.db*"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=5_000)
+    parser.add_argument("--limit", type=int, default=64)
+    parser.add_argument("--delay", type=float, default=1.0, help="Seconds that a call takes.")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    rows = measure(given.items, given.limit, given.delay)
+    for name, value in rows.items():
+        print(f"{name:<26} {value:>10}")
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=2))
+
+
+if __name__ == "__main__":
+    main()
