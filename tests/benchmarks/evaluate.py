@@ -2,7 +2,7 @@
 
 The questions on the sample documents are always asked. Beside a folder of public data sets,
 those are measured too, questions on real quarterly reports asked, and texts summarized,
-classified and extracted from.
+classified and extracted from; and the reader that comes with Ibidem, if one does.
 """
 
 from __future__ import annotations
@@ -20,16 +20,24 @@ from rich.console import Console
 from rich.table import Table
 
 from rag.embedding.registry import open_embedder
+from rag.models.offline.folder import CARD, SHIPPED
+from rag.models.offline.reader import Reader
+from rag.models.offline.reranking import USE as RERANK
 from tests.benchmarks.cached import CachedEmbedder
 from tests.benchmarks.filings import load_filings, run_filings
 from tests.benchmarks.library import open_library
 from tests.benchmarks.questions import judge, load_questions, readable, summarize
+from tests.benchmarks.reader import run_reader
+from tests.benchmarks.rerank import run_rerank
 from tests.benchmarks.retrieval import run_retrieval_eval
+from tests.benchmarks.support import run_support
 from tests.benchmarks.tasks import run_tasks
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WIDTH = 100
-PARTS = ("samples", "filings", "passages", "spans", "tasks")
+PARTS = ("samples", "filings", "passages", "spans", "tasks", "reader")
+# Questions and pairs of each set on which the reader is measured.
+_READ = 300
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +47,17 @@ def main(arguments: list[str] | None = None) -> int:
     report: dict[str, Any] = {}
     if "samples" in wanted:
         report["samples"] = run_samples(options.cache / "models", options.embedder)
+    report |= _run_public(options, wanted)
+    if "reader" in wanted:
+        report["reader"] = _run_reader(options)
+    if options.out is not None:
+        options.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return 0
+
+
+def _run_public(options: argparse.Namespace, wanted: set[str]) -> dict[str, Any]:
+    """The parts that need public data sets, and a line on those that are left out."""
+    report: dict[str, Any] = {}
     left_out = []
     filings = options.data / "qa" / "sec-10-q"
     if "filings" in wanted and filings.is_dir():
@@ -55,9 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         left_out.append("texts to summarize, classify and extract from")
     if left_out:
         _say(f"Left out, not in {options.data}: {'; '.join(left_out)}.")
-    if options.out is not None:
-        options.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    return 0
+    return report
 
 
 def run_samples(models: Path, embedder: str = "onnx") -> dict[str, Any]:
@@ -126,6 +143,26 @@ def _run_tasks(options: argparse.Namespace) -> list[dict[str, Any]]:
         if row["published"]:
             _say(f"{row['set']}: published {row['published']}")
     return report
+
+
+def _run_reader(options: argparse.Namespace) -> dict[str, Any] | None:
+    if not (SHIPPED / CARD).is_file() or not (options.data / "qa").is_dir():
+        _say(f"Left out: a reader ({SHIPPED}), or the public sets to measure it on.")
+        return None
+    embedder = _cached_embedder(options)
+    reader = Reader(SHIPPED)
+    try:
+        support, _ = run_support(options.data, reader, embedder, _READ)
+        reranked, _ = run_rerank(
+            options.data, reader, embedder, _READ, reader.card.fitted.get(RERANK)
+        )
+    finally:
+        embedder.close()
+    return {
+        "spans": run_reader(options.data, [SHIPPED], _READ),
+        "support": support,
+        "rerank": reranked,
+    }
 
 
 def _cached_embedder(options: argparse.Namespace) -> CachedEmbedder:

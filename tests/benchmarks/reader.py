@@ -159,11 +159,16 @@ def main() -> None:
     options = parser.parse_args()
     if REAL_DATA is None:
         raise SystemExit("The public data sets are not beside the repository (../shared/data).")
-    sets = {"squad2-half-dev": squad2(REAL_DATA), "xquad en": xquad(REAL_DATA)}
-    sets = {name: _sample(asked, options.most) for name, asked in sets.items()}
-    reports = [measure(folder, sets) for folder in options.folders]
+    reports = run_reader(REAL_DATA, options.folders, options.most)
     if options.json:
         options.json.write_text(json.dumps(reports, indent=2) + "\n", encoding="utf-8")
+
+
+def run_reader(data: Path, folders: Sequence[Path], most: int | None) -> list[dict[str, Any]]:
+    """Measure model folders, and print their table."""
+    sets = {"squad2-half-dev": squad2(data), "xquad en": xquad(data)}
+    sets = {name: _sample(asked, most) for name, asked in sets.items()}
+    reports = [measure(folder, sets) for folder in folders]
     table = Table("model", "set", "questions", "EM", "F1, 95 %", "refused rightly")
     for report in reports:
         for name, one in report["sets"].items():
@@ -184,6 +189,7 @@ def main() -> None:
             f"{took['passages']} passages in {took['clock_ms']} ms, "
             f"{took['processor_ms']} ms of processor time."
         )
+    return reports
 
 
 def _sample(asked: list[Asked], most: int | None) -> list[Asked]:

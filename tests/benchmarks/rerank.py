@@ -13,7 +13,7 @@ import argparse
 import json
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rag import evaluate
+from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
 from rag.evaluate import estimate
 from rag.models.offline.folder import add_fitted
@@ -51,7 +52,7 @@ class Ranked:
     grades: dict[str, float]
 
 
-def read(data: RetrievalSet, reader: Reader, embedder: CachedEmbedder, most: int) -> list[Ranked]:
+def read(data: RetrievalSet, reader: Reader, embedder: Embedder, most: int) -> list[Ranked]:
     """Rank and read for at most so many questions."""
     searchable = Searchable([[Piece(*one)] for one in data.passages.items()], embedder)
     asked = sorted(data.questions)
@@ -126,30 +127,40 @@ def main() -> None:
     options = parser.parse_args()
     if REAL_DATA is None:
         raise SystemExit("The public data sets are not beside the repository (../shared/data).")
-    reader = Reader(options.folder)
     embedder = CachedEmbedder(
         open_embedder("onnx", cache=options.cache), options.cache / "vectors.sqlite"
     )
+    reader = Reader(options.folder)
+    stored = None if options.fit else reader.card.fitted.get(USE)
+    report, stored = run_rerank(REAL_DATA, reader, embedder, options.most, stored)
+    if options.fit:
+        add_fitted(options.folder, {USE: stored})
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def run_rerank(
+    data: Path,
+    reader: Reader,
+    embedder: Embedder,
+    most: int,
+    stored: Mapping[str, float] | None,
+) -> tuple[dict[str, Any], Mapping[str, float]]:
+    """Measure a reader with stored weights, or with such as are fitted first, and print it."""
     rows = {
-        name: read(
-            load_retrieval(REAL_DATA / "retrieval" / name, name), reader, embedder, options.most
-        )
+        name: read(load_retrieval(data / "retrieval" / name, name), reader, embedder, most)
         for name in SETS
     }
-    stored = reader.card.fitted.get(USE)
-    if stored is None or options.fit:
+    if stored is None:
         weights = fit(rows[TUNED_ON][::2])
         coefficients = weights.coefficients.round(4).tolist()
         stored = dict(zip(RERANK_FEATURES, coefficients, strict=True))
-        stored["constant"] = round(weights.constant, 4)
-    if options.fit:
-        add_fitted(options.folder, {USE: stored})
+        stored |= {"constant": round(weights.constant, 4)}
     rows[TUNED_ON] = rows[TUNED_ON][1::2]
     weights = weights_of(stored, RERANK_FEATURES)
     report = {name: measure(of_set, weights) for name, of_set in rows.items()}
     _show(report, stored)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return report, stored
 
 
 def _show(report: dict[str, Any], stored: Any) -> None:

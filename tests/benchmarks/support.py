@@ -24,7 +24,7 @@ import json
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
 from rag.models.offline.folder import Curve, add_fitted
 from rag.models.offline.reader import Reader
@@ -115,7 +116,7 @@ SETS = {
 }
 
 
-def similarities(pairs: Sequence[Pair], embedder: CachedEmbedder) -> Features:
+def similarities(pairs: Sequence[Pair], embedder: Embedder) -> Features:
     """For each pair the cosine of the statement and the nearest sentence of the text."""
     found = []
     for one in pairs:
@@ -178,16 +179,28 @@ def main() -> None:
     options = parser.parse_args()
     if REAL_DATA is None:
         raise SystemExit("The public data sets are not beside the repository (../shared/data).")
-    reader = Reader(options.folder)
     embedder = CachedEmbedder(
         open_embedder("onnx", cache=options.cache), options.cache / "vectors.sqlite"
     )
+    report, curve = run_support(REAL_DATA, Reader(options.folder), embedder, options.most)
+    if options.fit and curve.slope <= 0:
+        raise SystemExit("This reader knows nothing of support; its card stays as it is.")
+    if options.fit:
+        add_fitted(options.folder, {"support": asdict(curve)})
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def run_support(
+    data: Path, reader: Reader, embedder: Embedder, most: int | None
+) -> tuple[dict[str, Any], Curve]:
+    """Measure a reader, print its table, and fit its curve."""
     report: dict[str, Any] = {}
     curve = Curve(slope=1, constant=0, least=0.5)
     for name, load in SETS.items():
-        pairs = list(load(REAL_DATA))
-        if options.most is not None:
-            pairs = random.Random(0).sample(pairs, min(options.most, len(pairs)))
+        pairs = list(load(data))
+        if most is not None:
+            pairs = random.Random(0).sample(pairs, min(most, len(pairs)))
         logits = np.array(reader.support([(one.statement, one.text) for one in pairs]))
         like = similarities(pairs, embedder)
         truth = np.array([one.supported for one in pairs])
@@ -202,13 +215,7 @@ def main() -> None:
             "reliability": reliability(pairs, probabilities),
         }
     _show(report, curve)
-    if options.fit and curve.slope <= 0:
-        raise SystemExit("This reader knows nothing of support; its card stays as it is.")
-    if options.fit:
-        values = {"slope": curve.slope, "constant": curve.constant, "least": curve.least}
-        add_fitted(options.folder, {"support": values})
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return report, curve
 
 
 def _show(report: dict[str, Any], curve: Curve) -> None:
