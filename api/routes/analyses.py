@@ -128,7 +128,7 @@ def get_analysis(analysis_id: str, door: DoorDep, tenant: TenantDep) -> Analysis
         **failures(404, 409),
     },
 )
-def get_results(
+def get_analysis_results(
     analysis_id: str,
     request: Request,
     door: DoorDep,

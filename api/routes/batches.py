@@ -149,7 +149,7 @@ def get_batch(batch_id: str, door: DoorDep, tenant: TenantDep) -> BatchOut:
         **failures(404),
     },
 )
-def get_results(
+def get_batch_results(
     batch_id: str,
     request: Request,
     door: DoorDep,
