@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
+from api.door import check_id
 from api.engines import choose_engine
+from api.schemas.analyses import AnalysisResultOut, job_id_of
 from api.scopes import existing
 from api.services import Services
 from rag.analysis.library import GivenText, Library, StoredTexts
 from rag.analysis.plan import DryRun, dry_run
 from rag.analysis.requests import Request, check
+from rag.analysis.reviewing import reviewed
 from rag.analysis.work import Analyses
-from rag.errors import NotFound
+from rag.catalog.work import WorkState
+from rag.errors import Conflict, NotFound
 from rag.models.engine import Context, Engine
-from rag.types import Collection
+from rag.types import Collection, Job
 
 KIND = "analysis"
 
@@ -73,3 +80,42 @@ def library_of(services: Services, tenant: str, request: Request) -> Library:
     """Where the text of a request is read."""
     text = request.scope.text
     return StoredTexts(services.catalog, tenant) if text is None else GivenText(text)
+
+
+def analysis_job(services: Services, tenant: str, analysis_id: str) -> Job:
+    """The job that is an analysis.
+
+    Raises:
+        NotFound: The tenant has no such analysis.
+    """
+    check_id("anl", analysis_id, "analysis")
+    job = None
+    with suppress(NotFound):
+        job = services.catalog.jobs.get(tenant, job_id_of(analysis_id))
+    if job is None or job.kind != KIND:
+        raise NotFound(f"No analysis {analysis_id!r}.", param="analysis")
+    return job
+
+
+def shown_analysis(services: Services, job: Job) -> AnalysisResultOut:
+    """An analysis as it is told, with its result if there is one."""
+    state = services.catalog.work.state(job)
+    return AnalysisResultOut.with_result(job, state, _reviewed(services, job, state))
+
+
+def result_of(services: Services, job: Job) -> dict[str, Any]:
+    """What came of an analysis, with what people decided on it.
+
+    Raises:
+        Conflict: There is nothing yet, or no more.
+    """
+    found = _reviewed(services, job, services.catalog.work.state(job))
+    if found is None:
+        raise Conflict(f"The analysis is {job.status.value}; it has no result.")
+    return found
+
+
+def _reviewed(services: Services, job: Job, state: WorkState) -> dict[str, Any] | None:
+    if state.result is None:
+        return None
+    return reviewed(state.result, services.catalog.reviews.of(job.id))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.analyzing import KIND, forecast, prepare
-from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
+from api.analyzing import KIND, analysis_job, forecast, prepare, result_of, shown_analysis
+from api.door import Door, DoorDep, KeyDep, TenantDep
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.results.analyses import entries
 from api.results.files import MEDIA_TYPES, Format, Report, file_of
@@ -16,20 +16,18 @@ from api.schemas.analyses import (
     AnalysisBody,
     AnalysisOut,
     AnalysisResultOut,
-    DoubtOut,
     DryRunOut,
-    ReviewBody,
-    job_id_of,
 )
 from api.schemas.common import After, Limit, ListOf, Order, failures, page
 from api.schemas.jobs import ResumeBody
+from api.schemas.reviews import DoubtOut, ReviewBody
 from api.works import lane_of
 from rag.analysis.requests import Request as Asked
-from rag.analysis.reviewing import Action, Decided, check_correction, reviewed
-from rag.catalog.work import NewWork, WorkState
+from rag.analysis.reviewing import Action, Decided, check_correction
+from rag.catalog.work import NewWork
 from rag.errors import Conflict, InvalidRequest, NotFound
 from rag.models.engine import Context
-from rag.types import Job, JobStatus
+from rag.types import JobStatus
 
 router = APIRouter(prefix="/analyses", tags=["Analyses"])
 
@@ -99,7 +97,7 @@ def list_analyses(
         tenant,
         kind=KIND,
         status=status,
-        after=None if after is None else _job(door, tenant, after).id,
+        after=None if after is None else analysis_job(door.services, tenant, after).id,
         limit=limit + 1,
         newest_first=order == "desc",
     )
@@ -112,7 +110,7 @@ def list_analyses(
 @router.get("/{analysis_id}", summary="Show an analysis", responses=failures(404))
 def get_analysis(analysis_id: str, door: DoorDep, tenant: TenantDep) -> AnalysisResultOut:
     """How far it is; and its result, with evidence, coverage and corrections, once it is done."""
-    return _shown(door, _job(door, tenant, analysis_id))
+    return shown_analysis(door.services, analysis_job(door.services, tenant, analysis_id))
 
 
 @router.get(
@@ -136,7 +134,8 @@ def get_analysis_results(
     format: Annotated[Format, Query(description="What kind of file.")] = Format.JSON,
 ) -> StreamingResponse:
     """The result for a sheet, for a program or for a reader; corrections have been made in it."""
-    shown = _shown(door, _job(door, tenant, analysis_id))
+    job = analysis_job(door.services, tenant, analysis_id)
+    shown = shown_analysis(door.services, job)
     if shown.coverage is None:
         raise Conflict(f"The analysis is {shown.status.value}; it has no result yet.")
     report = Report(
@@ -166,7 +165,7 @@ def list_review(
     after: Annotated[int, Query(ge=-1, description="Start behind this number.")] = -1,
 ) -> ListOf[DoubtOut]:
     """Values of low confidence, on which places disagree, or that do not fit the schema."""
-    result = _result(door, _job(door, tenant, analysis_id))
+    result = result_of(door.services, analysis_job(door.services, tenant, analysis_id))
     found = [
         one
         for one in result["review"]
@@ -196,8 +195,8 @@ def decide(
     asker: KeyDep,
 ) -> DoubtOut:
     """Accept a value, or correct it. The correction is kept with your name, and wins."""
-    job = _job(door, tenant, analysis_id)
-    result = _result(door, job)
+    job = analysis_job(door.services, tenant, analysis_id)
+    result = result_of(door.services, job)
     if not 0 <= number < len(result["review"]):
         raise NotFound(f"There is no number {number} in this review list.", param="number")
     doubt = result["review"][number]
@@ -216,14 +215,14 @@ def decide(
         key=asker,
     )
     door.services.catalog.reviews.put(job.id, decided)
-    after = _result(door, job)
+    after = result_of(door.services, job)
     return DoubtOut.of(after["review"][number], after)
 
 
 @router.post("/{analysis_id}/cancel", summary="Cancel an analysis", responses=failures(404, 409))
 def cancel_analysis(analysis_id: str, door: DoorDep, tenant: TenantDep) -> AnalysisOut:
     """Read no further part. Those under way come to their end; what was found is kept."""
-    door.services.catalog.work.cancel(_job(door, tenant, analysis_id).id)
+    door.services.catalog.work.cancel(analysis_job(door.services, tenant, analysis_id).id)
     return _outline(door, tenant, analysis_id)
 
 
@@ -232,44 +231,10 @@ def resume_analysis(
     analysis_id: str, door: DoorDep, tenant: TenantDep, body: ResumeBody | None = None
 ) -> AnalysisOut:
     """Go on with an analysis that was paused or cancelled, or read failed parts once more."""
-    door.resume(_job(door, tenant, analysis_id), body)
+    door.resume(analysis_job(door.services, tenant, analysis_id), body)
     return _outline(door, tenant, analysis_id)
 
 
-def _job(door: Door, tenant: str, analysis_id: str) -> Job:
-    check_id("anl", analysis_id, "analysis")
-    try:
-        job = door.services.catalog.jobs.get(tenant, job_id_of(analysis_id))
-    except NotFound:
-        job = None
-    if job is None or job.kind != KIND:
-        raise NotFound(f"No analysis {analysis_id!r}.", param="analysis")
-    return job
-
-
 def _outline(door: Door, tenant: str, analysis_id: str) -> AnalysisOut:
-    job = _job(door, tenant, analysis_id)
+    job = analysis_job(door.services, tenant, analysis_id)
     return AnalysisOut.of(job, door.services.catalog.work.state(job))
-
-
-def _shown(door: Door, job: Job) -> AnalysisResultOut:
-    state = door.services.catalog.work.state(job)
-    return AnalysisResultOut.with_result(job, state, _with_decisions(door, job, state))
-
-
-def _result(door: Door, job: Job) -> dict[str, Any]:
-    """The result with what was decided on it.
-
-    Raises:
-        Conflict: There is none yet, or no more.
-    """
-    found = _with_decisions(door, job, door.services.catalog.work.state(job))
-    if found is None:
-        raise Conflict(f"The analysis is {job.status.value}; it has no result to review.")
-    return found
-
-
-def _with_decisions(door: Door, job: Job, state: WorkState) -> dict[str, Any] | None:
-    if state.result is None:
-        return None
-    return reviewed(state.result, door.services.catalog.reviews.of(job.id))

@@ -179,7 +179,7 @@ def _rouge_rows(
 def _kleister(engine: OfflineEngine, folder: Path) -> Iterable[Measured]:
     texts = task_sets.kleister(folder)[: MOST["kleister"]]
     ours = [filled(engine, one) for one in texts]
-    first = [_counts(_first(one.passages[0].text), one) for one in texts]
+    first = [counts_of(_first(one.passages[0].text), one) for one in texts]
     for field in (*FIELDS, None):
         known = "80.4 (LAMBERT, Garncarek et al. 2021)" if field is None else ""
         yield {
@@ -195,7 +195,7 @@ def _kleister(engine: OfflineEngine, folder: Path) -> Iterable[Measured]:
 def filled(engine: OfflineEngine, one: Filled) -> Counts:
     """What an engine makes of the fields of an agreement."""
     task = ExtractTask(passages=one.passages, schema=CONTRACT)
-    return _counts(engine.run(task, Context()).value.value, one)
+    return counts_of(engine.run(task, Context()).value.value, one)
 
 
 def f1_of(counts: Sequence[Counts], field: str | None = None) -> Estimate:
@@ -213,7 +213,7 @@ def _first(text: str) -> dict[str, list[str]]:
     }
 
 
-def _counts(value: Mapping[str, Any], one: Filled) -> Counts:
+def counts_of(value: Mapping[str, Any], one: Filled) -> Counts:
     counts = {}
     for field in FIELDS:
         given = value.get(field) or []

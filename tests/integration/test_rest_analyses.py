@@ -97,6 +97,33 @@ def test_what_is_doubtful_is_reviewed_and_the_correction_wins(rest: Rest, lease:
     assert rent["number"] not in [one["number"] for one in left]
 
 
+def test_documents_are_compared_and_values_counted_with_corrections(
+    rest: Rest, lease: str, pump: str
+) -> None:
+    other = rest.ready("mill.txt", b"Lease of the mill. The monthly rent is 900 euros a month.")
+    shown = analyze(rest, schema=TERMS, documents=[lease, other], confidence_threshold=1)
+    path = f"/v1/analyses/{shown['id']}"
+    rents = next(
+        one
+        for one in rest.client.get(f"{path}/comparison").json()["fields"]
+        if one["field"] == "monthly_rent"
+    )
+    assert (rents["values"], rents["same"]) == ([1250, 900], False)
+    review = rest.client.get(f"{path}/review").json()["data"]
+    mill = next(one for one in review if one["pointer"] == "/documents/1/value/monthly_rent")
+    body: dict[str, Any] = {"action": "correct", "value": 950}
+    rest.client.post(f"{path}/review/{mill['number']}", json=body)
+    body = {"operations": [{"op": op, "of": "/monthly_rent"} for op in ("sum", "min", "count")]}
+    total, least, count = rest.client.post(f"{path}/aggregate", json=body).json()["data"]
+    assert (total["value"], least["value"], count["distinct"]) == (2200, 950, 2)
+    assert least["entries"][0]["document_id"] == other
+    body = {"operations": [{"op": "guess", "of": "/monthly_rent"}]}
+    assert rest.client.post(f"{path}/aggregate", json=body).status_code == 422
+    whole = analyze(rest, kind="summary", documents=[lease])
+    assert rest.client.get(f"/v1/analyses/{whole['id']}/comparison").status_code == 422
+    rest.client.delete(f"/v1/documents/{other}")
+
+
 def test_a_dry_run_does_nothing(rest: Rest, lease: str) -> None:
     before = rest.client.get("/v1/analyses").json()["data"]
     reply = rest.client.post(

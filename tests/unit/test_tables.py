@@ -1,0 +1,108 @@
+"""Counts, groups and extremes over records equal those of SQL; documents stand side by side."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from typing import Any
+
+import pytest
+
+from rag.analysis.tables import Aggregation, Operation, aggregate, compare, day_of, number_of
+from rag.errors import InvalidRequest
+
+
+def made(documents: int) -> tuple[dict[str, Any], sqlite3.Connection]:
+    """A result of many records, and the same in a database."""
+    chosen = random.Random(3)
+    database = sqlite3.connect(":memory:")
+    database.execute("create table payments (document, payee, amount, day)")
+    rows = []
+    for number in range(documents):
+        payments = [
+            {
+                "payee": chosen.choice(["Acme Ltd", "ACME LIMITED", "Borealis", "Corvus"]),
+                "amount": chosen.choice([chosen.randint(1, 9_000), None]),
+                "day": f"2024-{chosen.randint(1, 12):02}-{chosen.randint(1, 28):02}",
+            }
+            for _ in range(chosen.randint(0, 6))
+        ]
+        for one in payments:
+            payee = "Acme Ltd" if one["payee"] == "ACME LIMITED" else one["payee"]
+            values = (f"doc_{number}", payee, one["amount"], one["day"])
+            database.execute("insert into payments values (?, ?, ?, ?)", values)
+        rows.append(
+            {
+                "document_id": f"doc_{number}",
+                "document_title": "",
+                "document_name": "",
+                "value": {"payments": payments},
+            }
+        )
+    return {"documents": rows}, database
+
+
+def test_what_is_computed_is_what_sql_computes() -> None:
+    result, database = made(200)
+
+    def of(op: Operation, at: str) -> Any:
+        return aggregate(result, Aggregation(op=op, of=at))
+
+    (count, documents) = database.execute(
+        "select count(*), count(distinct document) from payments"
+    ).fetchone()
+    counted = of(Operation.COUNT, "/payments/*")
+    assert (counted["count"], counted["documents"]) == (count, documents)
+    (least, most, total) = database.execute(
+        "select min(amount), max(amount), sum(amount) from payments"
+    ).fetchone()
+    assert of(Operation.MIN, "/payments/*/amount")["value"] == least
+    assert of(Operation.MAX, "/payments/*/amount")["value"] == most
+    assert of(Operation.SUM, "/payments/*/amount")["value"] == total
+    groups = {
+        one["value"]: one["count"] for one in of(Operation.GROUP, "/payments/*/payee")["groups"]
+    }
+    by_name = dict(database.execute("select payee, count(*) from payments group by payee"))
+    assert {name.replace("ACME LIMITED", "Acme Ltd"): n for name, n in groups.items()} == by_name
+    days = [one["date"] for one in of(Operation.TIMELINE, "/payments/*/day")["timeline"]]
+    assert days == [day for (day,) in database.execute("select day from payments order by day")]
+
+
+def test_entries_name_their_place_in_the_result() -> None:
+    result, _ = made(30)
+    largest = aggregate(result, Aggregation(op=Operation.MAX, of="/payments/*/amount"))
+    for entry in largest["entries"]:
+        value: Any = result
+        for step in entry["pointer"].split("/")[1:]:
+            value = value[int(step)] if isinstance(value, list) else value[step]
+        assert value == entry["value"] == largest["value"]
+
+
+def test_what_is_no_number_or_date_is_counted_and_not_guessed() -> None:
+    values = ["$1,200", "about ten", True, 7, "5 to 10", "3 March 2024"]
+    assert [number_of(one) for one in values[:5]] == [1200, None, None, 7, None]
+    assert [day_of(one) for one in ("3 March 2024", "soon", 7)] == ["2024-03-03", None, None]
+    result = {"prices": values[:5]}
+    added = aggregate(result, Aggregation(op=Operation.SUM, of="/prices/*"))
+    assert (added["value"], added["count"], added["unreadable"]) == (1207, 5, 3)
+
+
+def test_documents_side_by_side() -> None:
+    def row(name: str, **value: Any) -> dict[str, Any]:
+        return {"document_id": name, "document_title": name, "document_name": name, "value": value}
+
+    result = {
+        "documents": [
+            row("a", law="New York", parties=["Acme Ltd", "Borealis"], term="2 years"),
+            row("b", law="new york", parties=["Borealis", "Acme Limited"], term=None),
+            row("c", law="New York", parties=["Acme Ltd", "Corvus"], term="2 years"),
+        ]
+    }
+    fields = {one["field"]: one for one in compare(result)["fields"]}
+    assert fields["law"]["same"]
+    assert (fields["parties"]["same"], fields["parties"]["different_values"]) == (False, 2)
+    assert (fields["term"]["same"], fields["term"]["not_mentioned"]) == (False, 1)
+    with pytest.raises(InvalidRequest, match="each"):
+        compare({"law": "New York"})
+    with pytest.raises(InvalidRequest, match="no JSON pointer"):
+        aggregate(result, Aggregation(op=Operation.COUNT, of="law"))
