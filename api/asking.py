@@ -68,6 +68,7 @@ class Asked:
             context=self.context,
             judge=self.services.judge,
             instructions=self._body.instructions,
+            live=self._body.stream,
         )
         while True:
             with self._span.within():  # each step may be taken by another thread

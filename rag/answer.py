@@ -3,7 +3,8 @@
 The engine states, `rag.cite` checks: a quote that is not where it is said to be is dropped
 and counted, a sentence left without a quote is dropped too, and when nothing is left the
 documents do not say. Streaming is the same line: `stream` yields what happens, `answer`
-takes the last of it. Nothing is streamed before its quotes have been located.
+takes the last of it. An answer that is told while it is written may be taken back in part; see
+`rag.writing`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,24 @@ from typing import TypeAlias
 
 from rag.cite import Source
 from rag.errors import NotFound
-from rag.ground import citations, in_whole_sentences
+from rag.ground import grounded, in_whole_sentences
 from rag.models.engine import Context, Engine
-from rag.models.tasks import AnswerTask, Statement
-from rag.support import Judge, judged
-from rag.types import Answer, Citation, Passage, Sentence
+from rag.models.tasks import AnswerTask, Outcome
+from rag.support import Judge
+from rag.types import Answer, Passage
+from rag.writing import Cited, Delta, Retracted, Writing, followed
+
+__all__ = [
+    "NOT_FOUND",
+    "Answered",
+    "Cited",
+    "Delta",
+    "Event",
+    "PassagesFound",
+    "Retracted",
+    "answer",
+    "stream",
+]
 
 NOT_FOUND = "Not found in these documents."
 # Code points from a document's beginning in which it says what it is.
@@ -34,28 +48,13 @@ class PassagesFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
-    """The next piece of the answer's text; all pieces joined are ``Answer.text``."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cited:
-    """A located quote of the sentence at position ``sentence`` of the answer."""
-
-    sentence: int
-    citation: Citation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """The whole answer; always the last event."""
 
     answer: Answer
 
 
-Event: TypeAlias = PassagesFound | Delta | Cited | Answered
+Event: TypeAlias = PassagesFound | Delta | Cited | Retracted | Answered
 
 
 def answer(
@@ -90,6 +89,7 @@ def stream(
     context: Context | None = None,
     judge: Judge | None = None,
     instructions: str | None = None,
+    live: bool = False,
 ) -> Iterator[Event]:
     """Answer a question from passages, telling what happens as it happens.
 
@@ -101,9 +101,11 @@ def stream(
         context: For whom; the default tenant when not given.
         judge: Says how well each quote supports its sentence; without one that stays unknown.
         instructions: The asker's wishes as to length, tone and language.
+        live: Tell what an engine writes while it writes it.
 
     Yields:
-        The passages, then for each sentence its text and citations, then the answer.
+        The passages, then for each sentence its text and citations, then the answer. A live
+        answer's sentences may be taken back.
     """
     whole = tuple(in_whole_sentences(passage, source) for passage in passages)
     openings = {one.document_id: _opening(one.document_id, source) for one in whole}
@@ -112,23 +114,28 @@ def stream(
     )
     yield PassagesFound(passages=task.passages)
     started = time.perf_counter()
-    outcome = engine.run(task, context or Context())
+    writing = Writing(task.passages, source, judge)
+    if live:
+        for part in followed(engine, task, context or Context()):
+            if isinstance(part, Outcome):
+                outcome = part
+            else:
+                yield from writing.tell(part)
+    else:
+        outcome = engine.run(task, context or Context())
     engine_ms = _since(started)
 
     started = time.perf_counter()
-    grounded = [_ground(statement, task.passages, source) for statement in outcome.value]
+    found = [grounded(statement, task.passages, source) for statement in outcome.value]
     timings = {"engine": engine_ms, "locate": _since(started)}
-    dropped = sum(lost for _, lost in grounded)
+    dropped = sum(lost for _, lost in found)
     started = time.perf_counter()
-    sentences = judged([sentence for sentence, _ in grounded if sentence is not None], judge)
+    yield from writing.settle([sentence for sentence, _ in found if sentence is not None])
+    sentences = writing.sentences
     if judge is not None:
         timings["support"] = _since(started)
-    for place, sentence in enumerate(sentences):
-        yield Delta(text=f" {sentence.text}" if place else sentence.text)
-        for citation in sentence.citations:
-            yield Cited(sentence=place, citation=citation)
     if not sentences:
-        yield Delta(text=NOT_FOUND)
+        yield Delta(sentence=0, text=NOT_FOUND)
     yield Answered(
         answer=Answer(
             question=question,
@@ -155,16 +162,6 @@ def _opening(document_id: str, source: Source) -> str:
         return source.read(document_id, 0, OPENING)
     except NotFound:
         return ""
-
-
-def _ground(
-    statement: Statement, passages: Sequence[Passage], source: Source
-) -> tuple[Sentence | None, int]:
-    """A statement with the citations that were located, and how many were not."""
-    located, lost = citations(statement.evidence, passages, source)
-    if not located or not statement.text.strip():
-        return None, lost
-    return Sentence(text=statement.text, citations=located), lost
 
 
 def _since(started: float) -> float:

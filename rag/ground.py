@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from rag.cite import Source, cite
 from rag.errors import NotFound
-from rag.models.tasks import Evidence
+from rag.models.tasks import Evidence, Statement
 from rag.sentences import split
-from rag.types import Citation, Passage, Span
+from rag.types import Citation, Passage, Sentence, Span
 
 # Code points of a sentence that may lie outside its passage.
 _LONGEST_REST = 400
@@ -61,6 +61,16 @@ def citations(
         if citation is not None:
             found.append(replace(citation, answer=_answer(evidence, citation)))
     return tuple(found), len(claimed) - len(found)
+
+
+def grounded(
+    statement: Statement, passages: Sequence[Passage], source: Source
+) -> tuple[Sentence | None, int]:
+    """A statement with the citations that were located, and how many were not."""
+    located, lost = citations(statement.evidence, passages, source)
+    if not located or not statement.text.strip():
+        return None, lost
+    return Sentence(text=statement.text, citations=located), lost
 
 
 def _answer(evidence: Evidence, citation: Citation) -> Span | None:

@@ -56,6 +56,18 @@ class Line:
         """The bytes of a reply."""
         return json.dumps(self.provider.reply(text, finish=finish, tokens=CHARGED)).encode()
 
+    def write(self, text: str, *, until: threading.Event | None = None) -> None:
+        """A reply as the provider streams it; its second half once somebody says so."""
+        whole = self.provider.reply(text, tokens=CHARGED)
+        events = [one.encode() for one in self.provider.events(whole, text)]
+        self.head(200, sum(map(len, events)), content_type="text/event-stream")
+        for number, one in enumerate(events):
+            if until is not None and number == len(events) // 2:
+                until.wait(20)
+            self.handler.wfile.write(one)
+        with self.books.lock:
+            self.books.replies += 1
+
     def refuse(self, status: int, message: str = "no", **headers: str) -> None:
         """An error as the provider writes it."""
         error = {"message": message, "type": "x", "code": "x"}
@@ -68,7 +80,7 @@ class Line:
 
     def head(self, status: int, length: int, **headers: str) -> None:
         """The beginning of a reply that is said to have so many bytes."""
-        told = {"content-type": "application/json", "content-length": str(length)}
+        told = {"content_type": "application/json", "content_length": str(length)}
         self.handler.send_response(status)
         for name, value in (told | headers).items():
             self.handler.send_header(name.replace("_", "-"), value)

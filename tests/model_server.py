@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -23,13 +22,17 @@ from rag.errors import InvalidRequest, ModelError, ModelRejected
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Turn
 from rag.models.chat.local import LocalChat
 from rag.models.schema import check_schema
-from tests.providers import compatible_reply, openai_reply
+from tests.providers import (
+    compatible_events,
+    compatible_reply,
+    openai_events,
+    openai_reply,
+)
 from tests.tiny_model import make_tiny_model
 
 MODEL = "tiny"
 _MOST_BYTES = 4 << 20
 _LONGEST_S = 100.0
-_FINISH = {Finish.COMPLETE: "stop", Finish.LENGTH: "length"}
 
 
 class Refused(Exception):
@@ -179,21 +182,8 @@ class ChatCompletions:
         return {**made, "model": MODEL}
 
     def events(self, reply: ChatReply) -> Iterator[str]:
-        whole = self.whole(reply)
-        shared = {"id": whole["id"], "object": "chat.completion.chunk", "created": 1}
-        shared["model"] = MODEL
-
-        def chunk(delta: Any, finish: str | None = None) -> str:
-            choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            return _event({**shared, "choices": [choice]})
-
-        yield chunk({"role": "assistant", "content": ""})
-        for piece in _pieces(reply.text):
-            yield chunk({"content": piece})
-        yield chunk({}, _FINISH[reply.finish])
-        if (self._body.get("stream_options") or {}).get("include_usage"):
-            yield _event({**shared, "choices": [], "usage": whole["usage"]})
-        yield "data: [DONE]\n\n"
+        counted = (self._body.get("stream_options") or {}).get("include_usage")
+        return compatible_events(self.whole(reply), reply.text, counted=bool(counted))
 
 
 class Responses:
@@ -219,34 +209,7 @@ class Responses:
         return {**made, "model": MODEL}
 
     def events(self, reply: ChatReply) -> Iterator[str]:
-        whole = self.whole(reply)
-        reasoning, message = whole["output"]
-        begun = {**whole, "status": "in_progress", "output": [], "usage": None}
-        begun["incomplete_details"] = None
-        place = {"item_id": message["id"], "output_index": 1, "content_index": 0}
-        empty = {**message["content"][0], "text": ""}
-        told: list[tuple[str, Any]] = [
-            ("response.created", {"response": begun}),
-            ("response.output_item.done", {"output_index": 0, "item": reasoning}),
-            (
-                "response.output_item.added",
-                {"output_index": 1, "item": {**message, "content": [], "status": "in_progress"}},
-            ),
-            ("response.content_part.added", {**place, "part": empty}),
-        ]
-        told += [
-            ("response.output_text.delta", {**place, "delta": piece, "logprobs": []})
-            for piece in _pieces(reply.text)
-        ]
-        last = "response.completed" if whole["status"] == "completed" else "response.incomplete"
-        told += [
-            ("response.output_text.done", {**place, "text": reply.text, "logprobs": []}),
-            ("response.content_part.done", {**place, "part": message["content"][0]}),
-            ("response.output_item.done", {"output_index": 1, "item": message}),
-            (last, {"response": whole}),
-        ]
-        for number, (kind, fields) in enumerate(told):
-            yield f"event: {kind}\n" + _event({"type": kind, "sequence_number": number, **fields})
+        return openai_events(self.whole(reply), reply.text)
 
 
 def _request(
@@ -280,14 +243,6 @@ def _request(
 
 def _model() -> Any:
     return {"id": MODEL, "object": "model", "created": 1, "owned_by": "tests"}
-
-
-def _pieces(text: str) -> list[str]:
-    return re.findall(r"\s*\S{1,8}", text) + re.findall(r"\s+$", text)
-
-
-def _event(value: Any) -> str:
-    return f"data: {json.dumps(value)}\n\n"
 
 
 def main() -> None:

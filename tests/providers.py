@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,12 +107,110 @@ def compatible_reply(text: str, *, finish: str = "complete", tokens: Tokens | No
     }
 
 
+def openai_events(whole: Any, text: str) -> Iterator[str]:
+    """A reply as it is streamed, piece by piece."""
+    reasoning, message = whole["output"]
+    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    begun["incomplete_details"] = None
+    place = {"item_id": message["id"], "output_index": 1, "content_index": 0}
+    (part,) = message["content"]
+    refused = part["type"] == "refusal"
+    told: list[tuple[str, Any]] = [
+        ("response.created", {"response": begun}),
+        ("response.output_item.done", {"output_index": 0, "item": reasoning}),
+        (
+            "response.output_item.added",
+            {"output_index": 1, "item": {**message, "content": [], "status": "in_progress"}},
+        ),
+        ("response.content_part.added", {**place, "part": {**part, part["type"][-7:]: ""}}),
+    ]
+    kind = "refusal" if refused else "output_text"
+    told += [
+        (f"response.{kind}.delta", {**place, "delta": piece, "logprobs": []})
+        for piece in pieces(text)
+    ]
+    last = "response.completed" if whole["status"] == "completed" else "response.incomplete"
+    told += [
+        (f"response.{kind}.done", {**place, kind.removeprefix("output_"): text, "logprobs": []}),
+        ("response.content_part.done", {**place, "part": part}),
+        ("response.output_item.done", {"output_index": 1, "item": message}),
+        (last, {"response": whole}),
+    ]
+    for number, (kind, fields) in enumerate(told):
+        yield f"event: {kind}\n" + _event({"type": kind, "sequence_number": number, **fields})
+
+
+def anthropic_events(whole: Any, text: str) -> Iterator[str]:
+    """A reply as it is streamed, piece by piece."""
+    begun = {**whole, "content": [], "stop_reason": None}
+    begun["usage"] = {**whole["usage"], "output_tokens": 1, "output_tokens_details": None}
+    told: list[Any] = [
+        {"type": "message_start", "message": begun},
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "text", "text": ""},
+        },
+        {"type": "ping"},
+    ]
+    told += [
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": piece},
+        }
+        for piece in pieces(text)
+    ]
+    told += [
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": whole["stop_reason"], "stop_sequence": None},
+            "usage": whole["usage"],
+        },
+        {"type": "message_stop"},
+    ]
+    for one in told:
+        yield f"event: {one['type']}\n" + _event(one)
+
+
+def compatible_events(whole: Any, text: str, *, counted: bool = True) -> Iterator[str]:
+    """A reply as it is streamed, piece by piece; ``counted`` with what it took."""
+    shared = {"id": whole["id"], "object": "chat.completion.chunk", "created": 1}
+    shared["model"] = whole["model"]
+    (choice,) = whole["choices"]
+    name = "refusal" if choice["message"].get("refusal") else "content"
+
+    def chunk(delta: Any, finish: str | None = None) -> str:
+        return _event(
+            {**shared, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        )
+
+    yield chunk({"role": "assistant", "content": ""})
+    for piece in pieces(text):
+        yield chunk({name: piece})
+    yield chunk({}, choice["finish_reason"])
+    if counted:
+        yield _event({**shared, "choices": [], "usage": whole["usage"]})
+    yield "data: [DONE]\n\n"
+
+
+def pieces(text: str) -> list[str]:
+    """A text in pieces of about a token."""
+    return re.findall(r"\s*\S{1,8}", text) + re.findall(r"\s+$", text)
+
+
+def _event(value: Any) -> str:
+    return f"data: {json.dumps(value)}\n\n"
+
+
 @dataclass(frozen=True)
 class Provider:
-    """How one provider is called and what it answers."""
+    """How one provider is called and what it answers, at once or piece by piece."""
 
     name: str
     reply: Callable[..., Any]
+    events: Callable[[Any, str], Iterator[str]]
     backend: Callable[..., ChatBackend]
 
 
@@ -130,9 +229,9 @@ def _compatible(**options: Any) -> ChatBackend:
 
 
 PROVIDERS = (
-    Provider("openai", openai_reply, _openai),
-    Provider("anthropic", anthropic_reply, _anthropic),
-    Provider("compatible", compatible_reply, _compatible),
+    Provider("openai", openai_reply, openai_events, _openai),
+    Provider("anthropic", anthropic_reply, anthropic_events, _anthropic),
+    Provider("compatible", compatible_reply, compatible_events, _compatible),
 )
 
 

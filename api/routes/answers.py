@@ -35,7 +35,7 @@ router = APIRouter()
 
 _STREAM_EXAMPLE = (
     'event: passages\ndata: {"passages": [...]}\n\n'
-    'event: delta\ndata: {"text": "Either party may terminate on 30 days\' notice."}\n\n'
+    'event: delta\ndata: {"sentence": 0, "text": "Either party may terminate on notice."}\n\n'
     'event: citation\ndata: {"sentence": 0, "citation": {...}}\n\n'
     'event: answer\ndata: {"id": "ans_...", "text": "...", ...}\n\n'
     "event: done\ndata: {}\n\n"
@@ -95,9 +95,12 @@ def ask(
     """An answer whose every sentence names the places in the documents that it rests on.
 
     With `"stream": true` the reply is a stream of server-sent events: `passages`, then for
-    each sentence `delta` and its `citation`s, then `answer` (the same object that comes
-    without `stream`), or `error`; `done` is always the last. Nothing is sent before its
-    quotes were located. A stream is not repeated, so it takes no `Idempotency-Key`.
+    each sentence `delta`s and its `citation`s, then `answer` (the same object that comes
+    without `stream`), or `error`; `done` is always the last. What a language model writes is
+    sent while it writes it, before its quotes were located: `retract` takes back the sentence
+    that it names and all after it, when they were not, or when the reply is not valid in the
+    end. The `answer` is what counts. A stream is not repeated, so it takes no
+    `Idempotency-Key`.
     """
     if body.engine is not None:
         check_engine(door.services.engines, body.engine)
@@ -182,7 +185,9 @@ def _event(asked: _Kept, happened: line.Event) -> tuple[str, Any]:
         passages = [PassageOut.of(passage).model_dump() for passage in happened.passages]
         return "passages", {"passages": passages}
     if isinstance(happened, line.Delta):
-        return "delta", {"text": happened.text}
+        return "delta", {"sentence": happened.sentence, "text": happened.text}
+    if isinstance(happened, line.Retracted):
+        return "retract", {"sentence": happened.sentence}
     if isinstance(happened, line.Cited):
         citation = CitationOut.of(happened.citation).model_dump(mode="json")
         return "citation", {"sentence": happened.sentence, "citation": citation}

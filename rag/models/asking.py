@@ -9,6 +9,7 @@ from typing import Any
 from rag.errors import InvalidOutput, ModelError, ModelRefused, ModelRejected, OutputTruncated
 from rag.models.calls import Calls, Keep
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Turn
+from rag.models.drafts import Drafts
 from rag.models.engine import Context
 from rag.models.observe import Purpose, Unusable
 from rag.models.output import parse
@@ -71,7 +72,8 @@ class Asking:
     """One task being asked for: of whom, for whom, and from which passages.
 
     ``window`` is how many tokens the model can read and write together; ``pages`` are shown to
-    it beside the passages. Each ``attempt`` at the task makes calls of its own.
+    it beside the passages. Each ``attempt`` at the task makes calls of its own. ``drafts`` are
+    told what is written while it is written.
     """
 
     calls: Calls
@@ -83,6 +85,7 @@ class Asking:
     output_tokens: int
     pages: tuple[PageShown, ...] = ()
     attempt: int = 1
+    drafts: Drafts | None = None
     spent: Spent = field(default_factory=Spent)
 
     def ask(self, prompt: Prompt, schema: Schema, inputs: Mapping[str, Any]) -> Asked:
@@ -201,10 +204,16 @@ class Asking:
         return reply
 
     def _bought(self, request: ChatRequest, purpose: Purpose, keep: Keep) -> ChatReply:
-        spent = self.spent
+        spent, drafts = self.spent, self.drafts
+        if drafts is not None:
+            drafts.begin()
         try:
             called = self.calls.call(
-                request, budgets=self.context.budgets, purpose=purpose, keep=keep
+                request,
+                budgets=self.context.budgets,
+                purpose=purpose,
+                keep=keep,
+                tell=drafts.piece if drafts else None,
             )
         except ModelError as error:
             spent.usage += error.usage or Usage()

@@ -17,7 +17,14 @@ from typing import TypeAlias
 
 from rag.errors import MalformedReply, ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from rag.models.budget import Budget, reserved
-from rag.models.chat import ChatBackend, ChatReply, ChatRequest, Tokens
+from rag.models.chat import (
+    ChatBackend,
+    ChatReply,
+    ChatRequest,
+    StreamingBackend,
+    Tell,
+    Tokens,
+)
 from rag.models.flights import Flights
 from rag.models.limits import Limits
 from rag.models.observe import Attempt, Event, Observer, Purpose
@@ -97,6 +104,29 @@ class Called:
     seconds: float
 
 
+class _Heard:
+    """Hands a reply's text on, and knows whether there was any."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self.anything = False
+
+    def __call__(self, text: str) -> None:
+        self.anything = True
+        self._tell(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A call, whatever attempts it takes."""
+
+    request: ChatRequest
+    budgets: Sequence[Budget]
+    purpose: Purpose
+    keep: Keep
+    heard: _Heard | None
+
+
 class Calls:
     """Calls one backend within limits and budgets. Thread-safe."""
 
@@ -130,19 +160,27 @@ class Calls:
         *,
         budgets: Sequence[Budget] = (),
         purpose: Purpose | None = None,
-        keep: Keep = lambda _, tell: tell(),
+        keep: Keep = lambda _, count: count(),
+        tell: Tell | None = None,
     ) -> Called:
         """The reply, after as many attempts as fit into the deadline.
 
-        ``keep`` keeps it, and writes down with it what it took.
+        ``keep`` keeps it, and writes down with it what it took. ``tell`` is handed its text as
+        it comes, where the backend streams; once it was, nothing is tried again.
 
         Raises:
             BudgetExceeded: There is no money left for it.
             ModelError: What the last attempt failed of.
         """
-        purpose = purpose or Purpose()
-        with span(self._tracer, "call", model=self.backend.id, **_told(purpose)) as one:
-            called = self._repeated(request, budgets, purpose, keep)
+        wanted = _Wanted(
+            request=request,
+            budgets=budgets,
+            purpose=purpose or Purpose(),
+            keep=keep,
+            heard=_Heard(tell) if tell else None,
+        )
+        with span(self._tracer, "call", model=self.backend.id, **_told(wanted.purpose)) as one:
+            called = self._repeated(wanted)
             one.tell(
                 attempts=called.attempts,
                 finish=called.reply.finish.value,
@@ -156,9 +194,7 @@ class Calls:
         """US dollars for so many tokens of the model; ``None`` when its price is not known."""
         return self._pricing.cost(self.backend.id, tokens)
 
-    def _repeated(
-        self, request: ChatRequest, budgets: Sequence[Budget], purpose: Purpose, keep: Keep
-    ) -> Called:
+    def _repeated(self, wanted: _Wanted) -> Called:
         started = time.monotonic()
         deadline = started + self._deadline_s
         spent = Usage()
@@ -166,7 +202,7 @@ class Calls:
         pause = _FIRST_PAUSE_S
         try:
             while True:
-                said, used = self._placed(request, budgets, purpose, keep, deadline)
+                said, used = self._placed(wanted, deadline)
                 attempts += 1
                 spent += used
                 if isinstance(said, ChatReply):
@@ -176,7 +212,8 @@ class Calls:
                 unreachable += not isinstance(said, RateLimited)
                 wait = _wait(said, pause)
                 late = time.monotonic() + wait + _SHORTEST_CALL_S > deadline
-                if late or malformed > _MOST_MALFORMED or unreachable == _MOST_UNREACHABLE:
+                vain = malformed > _MOST_MALFORMED or unreachable == _MOST_UNREACHABLE
+                if late or vain or (wanted.heard and wanted.heard.anything):
                     raise said
                 time.sleep(wait)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -184,55 +221,52 @@ class Calls:
             error.usage = spent
             raise
 
-    def _placed(
-        self,
-        request: ChatRequest,
-        budgets: Sequence[Budget],
-        purpose: Purpose,
-        keep: Keep,
-        deadline: float,
-    ) -> tuple[ChatReply | ModelError, Usage]:
+    def _placed(self, wanted: _Wanted, deadline: float) -> tuple[ChatReply | ModelError, Usage]:
         """One attempt, once there is money and a place for it, and what it took.
 
         Money is set aside for each attempt anew: one that failed may have cost it.
         """
+        request, budgets = wanted.request, wanted.budgets
         most = Tokens(input=self.tokens.tokens(request), output=request.max_output_tokens)
         estimate = self._pricing.cost(self.backend.id, most) if budgets else 0.0
         tokens = most.input + most.output
         with reserved(budgets, estimate) as cost, self._limits.place(tokens, deadline=deadline):
-            said, attempt = self._once(request, deadline, purpose)
+            said, attempt = self._once(wanted, deadline)
             cost.usd = attempt.cost_usd
             cost.write = partial(self.meter.tell, attempt)
             if isinstance(said, ChatReply):
-                cost.write = partial(keep, said, cost.write)
+                cost.write = partial(wanted.keep, said, cost.write)
         taken = attempt.tokens
         used = Usage(
             input_tokens=taken.input, output_tokens=taken.output, cost_usd=attempt.cost_usd
         )
         return said, used
 
-    def _once(
-        self, request: ChatRequest, deadline: float, purpose: Purpose
-    ) -> tuple[ChatReply | ModelError, Attempt]:
+    def _once(self, wanted: _Wanted, deadline: float) -> tuple[ChatReply | ModelError, Attempt]:
         """What one attempt brings, and what the meter is to be told of it."""
         model = self.backend.id
         began = time.monotonic()
         if (left := deadline - began) < _SHORTEST_CALL_S:
             raise ModelTimeout(f"{model} did not answer in time.")
         try:
-            said: ChatReply | ModelError = self.backend.complete(request, timeout=left)
+            said: ChatReply | ModelError = self._sent(wanted, left)
         except ModelError as error:
             said = error
-        tokens, cost = self._taken(request, said)
+        tokens, cost = self._taken(wanted.request, said)
         return said, Attempt(
             model=model,
-            purpose=purpose,
+            purpose=wanted.purpose,
             seconds=time.monotonic() - began,
             finish=said.finish if isinstance(said, ChatReply) else None,
             tokens=tokens,
             cost_usd=cost,
             error=said.code if isinstance(said, ModelError) else None,
         )
+
+    def _sent(self, wanted: _Wanted, timeout: float) -> ChatReply:
+        if wanted.heard is not None and isinstance(self.backend, StreamingBackend):
+            return self.backend.stream(wanted.request, timeout=timeout, tell=wanted.heard)
+        return self.backend.complete(wanted.request, timeout=timeout)
 
     def _taken(
         self, request: ChatRequest, said: ChatReply | ModelError

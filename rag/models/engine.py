@@ -12,6 +12,7 @@ from rag.models.tasks import Outcome, Task, Value
 from rag.types import PromptUsed
 
 if TYPE_CHECKING:
+    from rag.models.drafts import Listener
     from rag.models.prompts import Prompt
 
 
@@ -33,6 +34,9 @@ class Context:
     """The job that the task is a part of."""
     prompt: Prompt | None = None
     """What to ask with in place of an engine's own, for tasks that it is a prompt of."""
+    listener: Listener | None = None
+    """Is told what an engine says while it says it, by engines that can; see `rag.models.drafts`.
+    What counts is the outcome."""
 
     def purpose(self, prompt: PromptUsed, *, repair: bool = False) -> Purpose:
         """What a call with a prompt is made for."""

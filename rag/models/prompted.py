@@ -12,6 +12,7 @@ from rag.models import prompts
 from rag.models.asking import Asked, Asking
 from rag.models.calls import Calls
 from rag.models.chat import ChatRequest, Role, Turn
+from rag.models.drafts import Drafts
 from rag.models.engine import Context, Forecast
 from rag.models.forecasting import forecast
 from rag.models.observe import Purpose
@@ -19,7 +20,7 @@ from rag.models.packing import left_out
 from rag.models.pages import Look
 from rag.models.replies import ReplyStore, content_key, documents_of
 from rag.models.revising import revised
-from rag.models.tasks import Outcome, Task, Value
+from rag.models.tasks import AnswerTask, Outcome, Task, Value
 from rag.models.windows import known_window
 from rag.models.wording import WORDINGS, Read, Wording, inputs_of
 from rag.models.wording.base import passage_input
@@ -128,6 +129,7 @@ class PromptedEngine:
             output_tokens=wording.output_tokens,
             pages=self._look.at(task.passages, tenant) if self._look else (),
             attempt=self._replies.last_failed(tenant, key) + 1,
+            drafts=self._drafts(task, context),
         )
         try:
             asking, asked, notes = self._looking(asking, wording, task)
@@ -158,6 +160,12 @@ class PromptedEngine:
             ),
             timings={"model": round((time.perf_counter() - started) * 1000, 3)},
         )
+
+    def _drafts(self, task: Task[Any], context: Context) -> Drafts | None:
+        """What tells of an answer while it is written; of one to be revised nothing is told."""
+        if context.listener is None or self._revise or not isinstance(task, AnswerTask):
+            return None
+        return Drafts(task.passages, context.listener)
 
     def _looking(
         self, asking: Asking, wording: Wording[Any, Any], task: Task[Any]

@@ -19,9 +19,11 @@ from PIL import Image
 
 from api.security import TENANT
 from rag.models.observe import Attempt, Purpose
+from tests.fault_server import serving as serving_faults
 from tests.integration.conftest import LEASE, Opened
+from tests.integration.test_rest_answers import read_events
 from tests.pdfs import pdf, prose
-from tests.providers import compatible_reply
+from tests.providers import PROVIDERS, compatible_reply
 from tests.scans import drawing, needs_tesseract, scan
 
 pytest.importorskip("openai")
@@ -140,6 +142,39 @@ def test_wishes_of_the_asker_reach_the_model_outside_of_all_marks(
         assert [note for note in offline["notes"] if "instructions were left aside" in note]
         long = rest.client.post("/v1/ask", json=body | {"instructions": "x" * 4_001})
         assert (long.status_code, long.json()["error"]["param"]) == (422, "instructions")
+
+
+def test_what_a_model_writes_is_streamed_and_taken_back_when_it_does_not_hold(
+    open_rest: Callable[..., Opened],
+) -> None:
+    (compatible,) = [one for one in PROVIDERS if one.name == "compatible"]
+    said = [("Free of charge.", "no charge at all"), ("Ninety days.", "notice of ninety days")]
+    statements = [
+        {"text": text, "evidence": [{"passage": "P1", "quote": quote}]} for text, quote in said
+    ]
+    written = json.dumps({"reasoning": "secret", "statements": statements, "confidence": 1})
+    with (
+        serving_faults(compatible) as server,
+        server.doing(lambda line: line.write(written)),
+        open_rest(work=True, engine=f"compatible:big@{server.url}") as rest,
+    ):
+        rest.ready("lease.txt", LEASE.encode())
+        events = read_events(rest.client.post("/v1/ask", json=QUESTION | {"stream": True}).text)
+        names = [name for name, _ in events]
+        back = names.index("retract")
+        assert names[:2] == ["passages", "delta"]
+        assert events[back][1] == {"sentence": 0}
+        after = [data for name, data in events[back:] if name == "delta"]
+        assert "".join(one["text"] for one in after) == "Ninety days."
+        assert {one["sentence"] for one in after} == {0}
+        assert names[-3:] == ["citation", "answer", "done"]
+        answer = events[-2][1]
+        assert (answer["text"], answer["dropped_citations"]) == ("Ninety days.", 1)
+        assert answer["usage"]["input_tokens"] == 1_000
+        assert answer == rest.client.get(f"/v1/answers/{answer['id']}").json()
+        assert "secret" not in json.dumps(events)
+        (usage,) = rest.client.get("/v1/usage").json()["data"]
+        assert (usage["calls"], usage["input_tokens"]) == (1, 1_000)
 
 
 def test_engines_are_checked_and_their_use_is_counted(open_rest: Callable[..., Opened]) -> None:

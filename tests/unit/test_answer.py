@@ -149,7 +149,7 @@ def test_the_stream_tells_the_answer_piece_by_piece() -> None:
 def test_the_stream_says_so_when_nothing_was_found() -> None:
     told = events(said("Costs doubled.", "Costs doubled in the year"))
     assert [type(event) for event in told] == [PassagesFound, Delta, Answered]
-    assert told[1] == Delta(text=NOT_FOUND)
+    assert told[1] == Delta(sentence=0, text=NOT_FOUND)
 
 
 def test_the_engine_learns_for_whom_it_works() -> None:

@@ -20,7 +20,7 @@ from rag.models.batches import CANCELLED, EXPIRED, LOST, BatchBackend
 from rag.models.batches.collecting import Collecting
 from rag.models.budget import Budget, reserved
 from rag.models.calls import Called, Calls, Keep
-from rag.models.chat import ChatBackend, ChatRequest, Tokens
+from rag.models.chat import ChatBackend, ChatRequest, Tell, Tokens
 from rag.models.engine import Context, Engine
 from rag.models.limits import Limits
 from rag.models.observe import Observer, Purpose
@@ -72,6 +72,7 @@ class DeferredCalls(Calls):
         budgets: Sequence[Budget] = (),
         purpose: Purpose | None = None,
         keep: Keep | None = None,
+        tell: Tell | None = None,
     ) -> Called:
         """No reply yet; or the error that a batch brought instead of one."""
         purpose = purpose or Purpose()

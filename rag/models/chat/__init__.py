@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 __all__ = [
     "ChatBackend",
@@ -21,6 +21,8 @@ __all__ = [
     "Finish",
     "Image",
     "Role",
+    "StreamingBackend",
+    "Tell",
     "Tokens",
     "Turn",
 ]
@@ -154,5 +156,22 @@ class ChatBackend(Protocol):
         Raises:
             ModelError: The call failed. A reply that was cut off or refused is no error here;
                 ``finish`` says so.
+        """
+        ...
+
+
+Tell: TypeAlias = Callable[[str], None]
+"""Is handed the pieces of a reply's text, as they come."""
+
+
+@runtime_checkable
+class StreamingBackend(ChatBackend, Protocol):
+    """A backend that can say what a model writes while it writes it."""
+
+    def stream(self, request: ChatRequest, *, timeout: float, tell: Tell) -> ChatReply:
+        """One call like `complete`, with its text told piece by piece; the reply is whole.
+
+        What is told may be taken back by an error, and is no more than a refused or filtered
+        reply's beginning where that is what it ends in.
         """
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tell, Tokens, Turn
 from rag.models.chat.failures import in_our_words, malformed
 from rag.models.chat.sdk import HostedChat
 from rag.models.chat.transport import timeouts
@@ -32,6 +32,21 @@ class AnthropicChat(HostedChat):
         """One call. See `ChatBackend.complete`."""
         with in_our_words(self._sdk, self.id):
             message = self._client.messages.create(**self.body(request), timeout=timeouts(timeout))
+        return self.read(message)
+
+    def stream(self, request: ChatRequest, *, timeout: float, tell: Tell) -> ChatReply:
+        """One call, told piece by piece. See `StreamingBackend.stream`."""
+        message = None
+        body = self.body(request)
+        with (
+            in_our_words(self._sdk, self.id),
+            self._client.messages.stream(**body, timeout=timeouts(timeout)) as events,
+        ):
+            for event in events:
+                if event.type == "text":
+                    tell(event.text)
+                elif event.type == "message_stop":
+                    message = event.message
         return self.read(message)
 
     def body(self, request: ChatRequest) -> dict[str, Any]:

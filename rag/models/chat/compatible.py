@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
+from rag.errors import ModelRejected
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tell, Tokens, Turn
 from rag.models.chat.failures import in_our_words, malformed
 from rag.models.chat.sdk import open_client
 from rag.models.chat.temperature import Temperature
@@ -72,13 +75,45 @@ class CompatibleChat:
         """One call. See `ChatBackend.complete`."""
         with in_our_words(self._sdk, self.id):
             completion = self._temperature.send(request, timeout, self._sdk, self._send)
+        return self._read(completion)
+
+    def stream(self, request: ChatRequest, *, timeout: float, tell: Tell) -> ChatReply:
+        """One call, told piece by piece; at once, if the server refuses to stream.
+
+        See `StreamingBackend.stream`.
+        """
+        deadline = time.monotonic() + timeout
+        try:
+            return self._streamed(request, timeout, tell)
+        except ModelRejected as error:
+            if "stream" not in error.message:
+                raise
+        return self.complete(request, timeout=max(0.0, deadline - time.monotonic()))
+
+    def _streamed(self, request: ChatRequest, timeout: float, tell: Tell) -> ChatReply:
+        written = _Written()
+        with (
+            in_our_words(self._sdk, self.id),
+            self._temperature.send(request, timeout, self._sdk, self._begin) as chunks,
+        ):
+            for chunk in chunks:
+                if text := written.add(chunk):
+                    tell(text)
+        return self._read(written.completion())
+
+    def _read(self, completion: Any) -> ChatReply:
         try:
             return _reply(completion)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
             raise malformed(self.id, completion) from error
 
-    def _send(self, request: ChatRequest, timeout: float) -> Any:
-        options: dict[str, Any] = {}
+    def _begin(self, request: ChatRequest, timeout: float) -> Any:
+        # Without being asked to, servers do not say what a stream took.
+        counted = {"stream": True, "stream_options": {"include_usage": True}}
+        return self._send(request, timeout, **counted)
+
+    def _send(self, request: ChatRequest, timeout: float, **how: Any) -> Any:
+        options: dict[str, Any] = dict(how)
         if request.schema is not None:
             options["response_format"] = {
                 "type": "json_schema",
@@ -101,6 +136,34 @@ class CompatibleChat:
             timeout=timeouts(timeout),
             **options,
         )
+
+
+class _Written:
+    """What a model has written so far; its chunks make up what comes at once otherwise."""
+
+    def __init__(self) -> None:
+        self._text = self._refusal = ""
+        self._finish: str | None = None
+        self._last: Any = None
+        self._usage: Any = None
+
+    def add(self, chunk: Any) -> str:
+        """The text of the next chunk."""
+        self._last = chunk
+        self._usage = getattr(chunk, "usage", None) or self._usage
+        for choice in chunk.choices or ():
+            self._finish = choice.finish_reason or self._finish
+            self._refusal += getattr(choice.delta, "refusal", None) or ""
+            text = choice.delta.content or ""
+            self._text += text
+            return text
+        return ""
+
+    def completion(self) -> Any:
+        """The whole, as `_reply` reads it."""
+        message = SimpleNamespace(content=self._text, refusal=self._refusal)
+        choice = SimpleNamespace(message=message, finish_reason=self._finish)
+        return SimpleNamespace(choices=[choice], usage=self._usage, model=self._last.model)
 
 
 def _content(turn: Turn) -> str | list[dict[str, Any]]:

@@ -92,6 +92,8 @@ def _of_network(error: BaseException | None, model: str) -> ModelError:
 def _from_kind(error: Exception, model: str) -> ModelError:
     """Errors that no HTTP status stands behind."""
     kind = type(error).__name__
+    if kind == "APIError":
+        return _broken_off(model)
     if kind == "LengthFinishReasonError":
         return OutputTruncated(f"{model} was cut off.")
     if kind == "ContentFilterFinishReasonError":
@@ -105,6 +107,8 @@ def _from_kind(error: Exception, model: str) -> ModelError:
 
 def _from_status(error: Any, model: str) -> ModelError:
     status = error.status_code
+    if status < 400:
+        return _broken_off(model)
     said = _reason(error)
     if status in _DENIED:
         # Providers repeat part of the key in this message.
@@ -117,6 +121,13 @@ def _from_status(error: Any, model: str) -> ModelError:
     if status >= 500 or status in _PASSING:
         return ModelUnavailable(f"{model} is out of order ({status}).")
     return ModelRejected(f"{model} does not take this call ({status}): {said}")
+
+
+def _broken_off(model: str) -> ModelError:
+    """The provider reports an error after a reply has begun well."""
+    said = ModelUnavailable(f"{model} broke off its reply.")
+    said.may_cost = True
+    return said
 
 
 def _reason(error: Any) -> str:

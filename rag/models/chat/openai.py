@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens, Turn
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tell, Tokens, Turn
 from rag.models.chat.failures import in_our_words, malformed
 from rag.models.chat.sdk import HostedChat
 from rag.models.chat.temperature import Temperature
@@ -12,6 +12,9 @@ from rag.models.chat.transport import timeouts
 from rag.models.schema import for_openai
 
 _CUT_OFF = {"max_output_tokens": Finish.LENGTH, "content_filter": Finish.FILTERED}
+
+# The last event of a stream holds the whole reply; one that failed is none that can be read.
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class OpenAIChat(HostedChat):
@@ -38,8 +41,26 @@ class OpenAIChat(HostedChat):
             response = self._temperature.send(request, timeout, self._sdk, self._send)
         return self.read(response)
 
+    def stream(self, request: ChatRequest, *, timeout: float, tell: Tell) -> ChatReply:
+        """One call, told piece by piece. See `StreamingBackend.stream`."""
+        response = None
+        with (
+            in_our_words(self._sdk, self.id),
+            self._temperature.send(request, timeout, self._sdk, self._begin) as events,
+        ):
+            for event in events:
+                if event.type == "response.output_text.delta":
+                    tell(event.delta)
+                elif event.type in _ENDS:
+                    response = event.response
+        return self.read(response)
+
     def _send(self, request: ChatRequest, timeout: float) -> Any:
         return self._client.responses.create(**self.body(request), timeout=timeouts(timeout))
+
+    def _begin(self, request: ChatRequest, timeout: float) -> Any:
+        body = self.body(request)
+        return self._client.responses.create(**body, stream=True, timeout=timeouts(timeout))
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """A request as the provider takes it."""

@@ -88,9 +88,10 @@ class VotingEngine:
         """The outcomes, in the order of the samples, and what the others failed of."""
         with ThreadPoolExecutor(min(self._samples, _PARALLEL), "sample") as pool:
             first = context.sample * self._samples
+            alone = replace(context, listener=None)  # what one sample says is not yet said
             under_way: list[Future[Outcome[Value]]] = [
                 # A trace goes on in the threads.
-                pool.submit(copy_context().run, self._engine.run, task, replace(context, sample=n))
+                pool.submit(copy_context().run, self._engine.run, task, replace(alone, sample=n))
                 for n in range(first, first + self._samples)
             ]
         made: list[Outcome[Value]] = []
