@@ -39,9 +39,9 @@ class Home:
         return self.path / "jobs.db"
 
     @property
-    def chroma(self) -> Path:
-        """Vector indexes, where Chroma keeps them without a server."""
-        return self.path / "chroma"
+    def indexes(self) -> Path:
+        """Vector indexes, as far as they are not only in memory; all made from SQL."""
+        return self.path / "indexes"
 
     @property
     def originals(self) -> Path:

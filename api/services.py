@@ -234,7 +234,7 @@ def open_services(
     with (
         nullcontext() if shared else home.owned(address=address),
         _databases(settings, home, shared=shared) as databases,
-        vector_indexes(settings.index, folder=home.chroma) as open_vectors,
+        vector_indexes(settings.index, folder=home.indexes) as open_vectors,
         open_tracer(settings.otlp_endpoint) as tracer,
     ):
         services = _build(settings, home, *databases, open_vectors, tracer)

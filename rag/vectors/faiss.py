@@ -1,35 +1,74 @@
-"""Exact inner-product search in memory with FAISS."""
+"""Inner-product search in memory with FAISS; its form goes by the number of vectors."""
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Callable
+
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from rag.locks import ReadWriteLock
 from rag.types import FloatMatrix, FloatVector, Ids
 from rag.vectors import Hits, best, check_shapes, last_of_each, nothing
+from rag.vectors.rows import FlatRows, ListedRows, Mask, Rows
+from rag.vectors.snapshots import Snapshots
+
+_log = logging.getLogger(__name__)
+
+EXACT_UP_TO = 40_000
+"""Vectors that are all compared with a query; four milliseconds at 384 dimensions."""
 
 _COMPACT_FROM = 1_000
 """Fewer dead rows than this are never worth moving the others for."""
+_KEEP_EVERY = 0.2
+"""A snapshot is renewed when so large a share of the rows is not in it."""
 
 
 class FaissIndex:
-    """A flat index: every search compares with every allowed vector, so no neighbour is missed.
+    """Exact up to ``EXACT_UP_TO`` vectors; beyond them the nearest of some inverted lists.
 
-    A removed vector stays as a dead row that no search can reach, until a quarter of all rows
-    are dead and the rows are compacted. Any number of threads may search at once; a change
-    waits for them and they for it.
+    The lists are made by a child process while the rows are still searched as before, and anew
+    when there are many more rows, or many dead ones. What is added meanwhile or later goes into
+    the lists as they are. A removed vector stays as a dead row that no search can reach; of
+    the exact form the rows are compacted when a quarter of them are dead. Any number of
+    threads may search at once; a change waits for them and they for it.
     """
 
-    def __init__(self, dimension: int) -> None:
-        """Start empty, for vectors of length ``dimension``."""
+    def __init__(
+        self,
+        dimension: int,
+        *,
+        snapshots: Snapshots | None = None,
+        exact_up_to: int = EXACT_UP_TO,
+    ) -> None:
+        """Open what an earlier process left in the snapshots, or start empty.
+
+        Args:
+            dimension: Length of the vectors.
+            snapshots: Where the lists are kept; nowhere when not given.
+            exact_up_to: More vectors than this are put into lists.
+        """
         self._dimension = dimension
+        self._exact_up_to = exact_up_to
+        self._snapshots = snapshots or Snapshots(None)
         self._lock = ReadWriteLock()
-        self._index = faiss.IndexFlatIP(dimension)
+        self._building: threading.Thread | None = None
+        self._not_before = 0
+        self._rows: Rows = FlatRows(dimension)
         self._row_ids: Ids = np.empty(0, np.int64)
-        self._alive: NDArray[np.bool_] = np.empty(0, np.bool_)
+        found = self._snapshots.load(dimension)
+        if found is not None:
+            self._row_ids, self._rows = found
+        self._kept = len(self._row_ids)
+        self._alive: Mask = self._row_ids >= 0
         self._sort_alive_rows()
+
+    @property
+    def form(self) -> str:
+        """How it searches, in words."""
+        return self._rows.form
 
     def add(self, ids: Ids, vectors: FloatMatrix) -> None:
         """Add or replace; shapes (n,) and (n, dimension). The last of repeated ids wins.
@@ -42,20 +81,18 @@ class FaissIndex:
         check_shapes(ids, vectors, self._dimension)
         ids, vectors = last_of_each(ids, vectors)
         with self._lock.writing():
-            self._alive[self._rows(ids)] = False
-            self._index.add(vectors)
-            self._row_ids = np.concatenate([self._row_ids, ids])
-            self._alive = np.concatenate([self._alive, np.ones(len(ids), np.bool_)])
+            self._alive[self._places(ids)] = False
+            self._append(ids, vectors)
             self._settle()
 
     def remove(self, ids: Ids) -> None:
         """Forget these ids; unknown ones are ignored."""
         with self._lock.writing():
-            self._alive[self._rows(np.asarray(ids, np.int64))] = False
+            self._alive[self._places(np.asarray(ids, np.int64))] = False
             self._settle()
 
     def search(self, vector: FloatVector, k: int, allowed: Ids | None = None) -> Hits:
-        """The k most similar by inner product, among ``allowed`` when given; exact.
+        """The k most similar by inner product, among ``allowed`` when given.
 
         Equal similarities are ordered by id.
         """
@@ -65,12 +102,11 @@ class FaissIndex:
         query = np.ascontiguousarray(vector, np.float32).reshape(1, self._dimension)
         with self._lock.reading():
             searchable = self._searchable(allowed)
-            k = min(k, len(self._sorted_ids) if searchable is None else searchable.sum())
+            k = min(k, len(self._sorted_ids) if searchable is None else int(searchable.sum()))
             if k <= 0:
                 return nothing()
-            scores, rows = self._search_rows(query, int(k), searchable)
-            found = rows >= 0
-            ids, scores = self._row_ids[rows[found]], scores[found]
+            scores, rows = self._rows.search(query, k, searchable)
+            ids = self._row_ids[rows]
         return best(ids, scores, len(ids))
 
     def ids(self) -> Ids:
@@ -80,51 +116,112 @@ class FaissIndex:
 
     def drop(self) -> None:
         """Forget everything."""
+        self._not_before = np.iinfo(np.int64).max
         self.remove(self.ids())
+        self.wait()
+        self._snapshots.drop()
 
-    def _searchable(self, allowed: Ids | None) -> NDArray[np.bool_] | None:
+    def wait(self) -> None:
+        """Return when no lists are being made."""
+        building = self._building
+        if building is not None:
+            building.join()
+
+    def _append(self, ids: Ids, vectors: FloatMatrix) -> None:
+        self._rows.add(vectors)
+        self._row_ids = np.concatenate([self._row_ids, ids])
+        self._alive = np.concatenate([self._alive, np.ones(len(ids), np.bool_)])
+
+    def _searchable(self, allowed: Ids | None) -> Mask | None:
         """Which rows a search may return, shape (rows,); ``None`` when all."""
         if allowed is None:
             return None if len(self._sorted_ids) == len(self._row_ids) else self._alive
         mask = np.zeros(len(self._row_ids), np.bool_)
-        mask[self._rows(np.asarray(allowed, np.int64))] = True
+        mask[self._places(np.asarray(allowed, np.int64))] = True
         return mask
 
-    def _search_rows(
-        self, query: FloatMatrix, k: int, searchable: NDArray[np.bool_] | None
-    ) -> tuple[FloatVector, Ids]:
-        if searchable is None:
-            scores, rows = self._index.search(query, k)
-            return scores[0], rows[0]
-        bits = np.packbits(searchable, bitorder="little")
-        selector = faiss.IDSelectorBitmap(len(searchable), faiss.swig_ptr(bits))
-        parameters = faiss.SearchParameters()
-        parameters.sel = selector
-        scores, rows = self._index.search(query, k, params=parameters)
-        return scores[0], rows[0]
-
-    def _rows(self, ids: Ids) -> NDArray[np.intp]:
+    def _places(self, ids: Ids) -> Ids:
         """Rows of those of ``ids`` that are held."""
         if not len(self._sorted_ids):
             return self._sorted_rows
         places = np.minimum(np.searchsorted(self._sorted_ids, ids), len(self._sorted_ids) - 1)
-        rows: NDArray[np.intp] = self._sorted_rows[places[self._sorted_ids[places] == ids]]
+        rows: Ids = self._sorted_rows[places[self._sorted_ids[places] == ids]]
         return rows
 
     def _settle(self) -> None:
-        """Drop dead rows when there are many, and renew the lookup of rows by id."""
+        """After a change: renew what is derived, and see whether another form is due."""
         dead = len(self._alive) - int(self._alive.sum())
-        if dead >= _COMPACT_FROM and 4 * dead >= len(self._alive):
-            bits = np.packbits(~self._alive, bitorder="little")
-            self._index.remove_ids(faiss.IDSelectorBitmap(len(self._alive), faiss.swig_ptr(bits)))
+        many_dead = dead >= _COMPACT_FROM and 4 * dead >= len(self._alive)
+        if many_dead and isinstance(self._rows, FlatRows) and self._building is None:
+            self._rows.remove(~self._alive)
             self._row_ids = self._row_ids[self._alive]
             self._alive = np.ones(len(self._row_ids), np.bool_)
         self._sort_alive_rows()
+        if self._building is None and len(self._sorted_ids) >= self._not_before:
+            self._change_form(many_dead=many_dead)
+
+    def _change_form(self, *, many_dead: bool) -> None:
+        rows = self._rows
+        work = None
+        if isinstance(rows, FlatRows):
+            if len(self._sorted_ids) > self._exact_up_to:
+                work = self._list
+        elif isinstance(rows, ListedRows):
+            if many_dead or rows.outgrown:
+                work = self._list
+            elif len(rows) > (1 + _KEEP_EVERY) * self._kept:
+                work = self._keep
+        if work is not None:
+            self._building = threading.Thread(target=self._carry_out, args=(work,), daemon=True)
+            self._building.start()
+
+    def _carry_out(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:  # whatever it was, the rows are searched as they were
+            _log.exception("an index of %d vectors could not be written", len(self._row_ids))
+            self._not_before = max(self._not_before, len(self._row_ids) * 5 // 4)
+        finally:
+            self._building = None
+
+    def _list(self) -> None:
+        """Put what is alive into lists; what came or went meanwhile is seen to at the end."""
+        with self._lock.reading():
+            seen = len(self._row_ids)
+            rows = np.flatnonzero(self._alive)
+            ids, halves = self._row_ids[rows], self._rows.halves(rows)
+        made: Rows
+        if len(ids) > self._exact_up_to:
+            made = self._snapshots.make(ids, halves)
+        else:
+            made = FlatRows(self._dimension)
+            made.add(halves.astype(np.float32))
+            self._snapshots.drop()
+        with self._lock.writing():
+            late = seen + np.flatnonzero(self._alive[seen:])
+            late_ids, late_halves = self._row_ids[late], self._rows.halves(late)
+            here = np.isin(ids, self._sorted_ids) & ~np.isin(ids, late_ids)
+            self._rows, self._row_ids, self._alive = made, ids, here
+            self._kept = len(ids)
+            self._append(late_ids, late_halves.astype(np.float32))
+            self._sort_alive_rows()
+        _log.info("an index of %d vectors has a new form: %s", len(ids), made.form)
+
+    def _keep(self) -> None:
+        with self._lock.reading():
+            ids = np.where(self._alive, self._row_ids, -1)
+            rows = self._rows
+            copied = rows.copy() if isinstance(rows, ListedRows) else None
+        if copied is not None:
+            self._snapshots.keep(ids, copied)
+            self._kept = len(ids)
 
     def _sort_alive_rows(self) -> None:
         rows = np.flatnonzero(self._alive)
         ids = self._row_ids[rows]
-        order = np.argsort(ids, kind="stable")
-        self._sorted_ids: Ids = ids[order]
+        if len(ids) and np.any(ids[1:] < ids[:-1]):
+            order = np.argsort(ids, kind="stable")
+            ids, rows = ids[order], rows[order]
+        self._sorted_ids: Ids = ids
         self._sorted_ids.flags.writeable = False
-        self._sorted_rows = rows[order]
+        self._sorted_rows: Ids = rows

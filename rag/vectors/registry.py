@@ -23,8 +23,8 @@ def vector_indexes(name: str, *, folder: Path) -> Iterator[OpenVectors]:
     """What opens the indexes of that kind; they are closed on leaving.
 
     Args:
-        name: ``faiss`` is exact and in memory.
-        folder: For what ``chroma`` keeps without a server.
+        name: ``faiss`` is in memory; with many vectors a snapshot of it is kept.
+        folder: For what is kept without a server.
 
     Raises:
         ConfigurationError: There is no such name, or it cannot be reached.
@@ -33,12 +33,14 @@ def vector_indexes(name: str, *, folder: Path) -> Iterator[OpenVectors]:
     kind, colon, where = name.partition(":")
     if name == "faiss":
         from rag.vectors.faiss import FaissIndex
+        from rag.vectors.snapshots import Snapshots
 
-        yield lambda place: FaissIndex(place.dimension)
+        snapshots = partial(Snapshots, folder / "faiss")
+        yield lambda place: FaissIndex(place.dimension, snapshots=snapshots(place.name))
     elif kind == "chroma" and (where or not colon):
         with _extra("chroma", "Chroma", "chromadb"):
             from rag.vectors import chroma
-        with chroma.server(where) if where else chroma.embedded(folder) as client:
+        with chroma.server(where) if where else chroma.embedded(folder / "chroma") as client:
             yield partial(chroma.ChromaIndex, client)
     elif kind == "llama_index" and where:
         with _extra("llama-index", "A vector store of LlamaIndex", "llama_index"):

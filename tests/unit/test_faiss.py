@@ -1,13 +1,175 @@
-"""What only the FAISS index promises: dead rows are given up, a query runs on one core."""
+"""What only the FAISS index promises: its forms, what it keeps, and one core for a query."""
 
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import faiss
 import numpy as np
+import pytest
 
+from rag.types import FloatMatrix, Ids
 from rag.vectors.faiss import FaissIndex
+from rag.vectors.rows import Halves, ListedRows
+from rag.vectors.snapshots import Snapshots
+
+DIMENSION = 32
+MANY = 6_000
+
+
+def clustered(count: int, seed: int = 0) -> FloatMatrix:
+    """Unit vectors around a few hundred centres, as those of texts are."""
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).standard_normal((300, DIMENSION))
+    vectors = centres[random.integers(0, 300, count)]
+    vectors = (vectors + 0.5 * random.standard_normal(vectors.shape)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def nearest(ids: Ids, vectors: FloatMatrix, query: FloatMatrix, k: int) -> set[int]:
+    return set(ids[np.argsort(-(vectors @ query))[:k]].tolist())
+
+
+def recall(index: FaissIndex, ids: Ids, vectors: FloatMatrix, allowed: Ids | None = None) -> float:
+    keep = slice(None) if allowed is None else np.isin(ids, allowed)
+    found = 0
+    for query in clustered(50, seed=7):
+        hits = index.search(query, 10, allowed)
+        assert len(hits.ids) == 10
+        own = vectors[np.searchsorted(ids, hits.ids)] @ query
+        np.testing.assert_allclose(hits.scores, own, atol=2e-3)
+        found += len(nearest(ids[keep], vectors[keep], query, 10) & set(hits.ids.tolist()))
+    return found / 500
+
+
+@pytest.fixture
+def grown() -> tuple[FaissIndex, Ids, FloatMatrix]:
+    index = FaissIndex(DIMENSION, exact_up_to=1_000)
+    ids, vectors = np.arange(10, 10 + 3 * MANY, 3), clustered(MANY)
+    index.add(ids, vectors)
+    assert index.form == "exact"
+    index.wait()
+    assert "inverted lists" in index.form
+    return index, ids, vectors
+
+
+def test_many_vectors_are_put_into_lists(grown: tuple[FaissIndex, Ids, FloatMatrix]) -> None:
+    index, ids, vectors = grown
+    assert index.ids().tolist() == ids.tolist()
+    assert recall(index, ids, vectors) > 0.95
+
+
+@pytest.mark.parametrize("share", [0.002, 0.1, 0.5, 0.9])
+def test_lists_are_searched_within_a_filter(
+    share: float, grown: tuple[FaissIndex, Ids, FloatMatrix]
+) -> None:
+    index, ids, vectors = grown
+    random = np.random.default_rng(3)
+    allowed = np.sort(random.choice(ids, round(share * MANY), replace=False))
+    assert np.isin(index.search(vectors[0], MANY, allowed).ids, allowed).all()
+    assert recall(index, ids, vectors, allowed) > (0.999 if share == 0.002 else 0.95)
+
+
+def test_lists_take_changes_at_once(grown: tuple[FaissIndex, Ids, FloatMatrix]) -> None:
+    index, ids, vectors = grown
+    more = clustered(500, seed=5)
+    index.add(np.arange(10**6, 10**6 + 500), more)
+    index.remove(ids[::10])
+    index.add(ids[1:2], more[:1])  # replaced
+    kept = np.ones(MANY, np.bool_)
+    kept[::10] = False
+    vectors = np.concatenate([vectors[kept], more])
+    ids = np.concatenate([ids[kept], np.arange(10**6, 10**6 + 500)])
+    vectors[0] = more[0]
+    assert recall(index, ids, vectors) > 0.95
+    assert {int(ids[0]), 10**6} <= set(index.search(more[0], 2).ids.tolist())
+    hits = index.search(vectors[5], len(ids) + 100)
+    assert sorted(hits.ids.tolist()) == index.ids().tolist() == ids.tolist()
+
+
+def test_what_changes_while_lists_are_made_is_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    make = Snapshots.make
+
+    def slow(self: Snapshots, ids: Ids, halves: Halves) -> ListedRows:
+        begun.set()
+        assert go_on.wait(30)
+        return make(self, ids, halves)
+
+    monkeypatch.setattr(Snapshots, "make", slow)
+    index = FaissIndex(DIMENSION, exact_up_to=1_000)
+    ids, vectors = np.arange(MANY), clustered(MANY)
+    index.add(ids, vectors)
+    assert begun.wait(30)
+    index.remove(ids[:2_000])
+    index.add(ids[1_000:1_500], vectors[:500])  # back, with other vectors
+    index.add(ids[3_000:3_100], vectors[:100])  # replaced
+    go_on.set()
+    index.wait()
+    assert "inverted lists" in index.form
+    vectors[3_000:3_100], vectors[1_000:1_500] = vectors[:100].copy(), vectors[:500].copy()
+    here = np.concatenate([np.arange(1_000, 1_500), np.arange(2_000, MANY)])
+    assert index.ids().tolist() == here.tolist()
+    assert recall(index, here, vectors[here]) > 0.95
+
+
+def test_lists_that_lose_nearly_all_become_exact_again(
+    grown: tuple[FaissIndex, Ids, FloatMatrix],
+) -> None:
+    index, ids, vectors = grown
+    index.remove(ids[500:])
+    index.wait()
+    assert index.form == "exact"
+    assert recall(index, ids[:500], vectors[:500]) > 0.99
+
+
+def test_a_snapshot_is_opened_without_making_lists_again(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path, "col")
+    index = FaissIndex(DIMENSION, snapshots=snapshots, exact_up_to=1_000)
+    ids, vectors = np.arange(MANY), clustered(MANY)
+    index.add(ids, vectors)
+    index.wait()
+    again = FaissIndex(DIMENSION, snapshots=snapshots, exact_up_to=1_000)
+    assert again.ids().tolist() == ids.tolist()
+    assert recall(again, ids, vectors) > 0.95
+    # Renewed when much has come since, without what has gone.
+    again.remove(ids[:100])
+    more = clustered(MANY // 3, seed=8)
+    again.add(np.arange(MANY, MANY + len(more)), more)
+    again.wait()
+    third = FaissIndex(DIMENSION, snapshots=snapshots, exact_up_to=1_000)
+    assert third.ids().tolist() == again.ids().tolist() == list(range(100, MANY + len(more)))
+    third.drop()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["halves.npy", "ids.npy", "lists.faiss", "manifest.json"])
+def test_a_damaged_snapshot_is_not_used(name: str, tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path, "col")
+    index = FaissIndex(DIMENSION, snapshots=snapshots, exact_up_to=1_000)
+    index.add(np.arange(MANY), clustered(MANY))
+    index.wait()
+    path = tmp_path / "col" / name
+    content = bytearray(path.read_bytes())
+    content[-40:-8] = bytes(32)
+    path.write_bytes(content)
+    again = FaissIndex(DIMENSION, snapshots=snapshots, exact_up_to=1_000)
+    assert (len(again.ids()), again.form) == (0, "exact")
+    again.add(np.arange(MANY), clustered(MANY))
+    again.wait()
+    assert len(FaissIndex(DIMENSION, snapshots=snapshots, exact_up_to=1_000).ids()) == MANY
+
+
+def test_without_room_for_a_snapshot_all_rows_are_searched_as_before(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    index = FaissIndex(DIMENSION, snapshots=Snapshots(tmp_path / "file", "col"), exact_up_to=1_000)
+    ids, vectors = np.arange(MANY), clustered(MANY)
+    index.add(ids, vectors)
+    index.wait()
+    assert index.form == "exact"
+    assert recall(index, ids, vectors) == 1
 
 
 def test_rows_of_removed_vectors_are_reused_memory() -> None:
@@ -18,7 +180,7 @@ def test_rows_of_removed_vectors_are_reused_memory() -> None:
         if start >= 800:
             index.remove(np.arange(start - 800, start - 792))
     assert len(index.ids()) == 800
-    assert index._index.ntotal < 800 + 1_100
+    assert len(index._rows) < 800 + 1_100
     assert index.search(vectors[3], 1).scores.tolist() == [1.0]
 
 

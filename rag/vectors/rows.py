@@ -1,0 +1,228 @@
+"""Vectors by row number, searched with FAISS: all of them, or those of the nearest lists.
+
+The second form is for more rows than can be compared with each query. Rows lie in the inverted
+lists of their nearest centroids as one bit a dimension (RaBitQ, Gao and Long, 2024); the best
+of the lists that are nearest to a query are then compared in half precision.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.types import FloatMatrix, FloatVector, Ids
+
+Halves: TypeAlias = NDArray[np.float16]
+Mask: TypeAlias = NDArray[np.bool_]
+
+FEW = 2_000
+"""So many rows are compared one by one rather than looked for in lists."""
+
+_PROBED = 16
+"""One of so many lists is searched. At a million rows of 384: recall@10 and time in the README."""
+_DEEPER = 4
+_LEAST_DEPTH = 100
+_GROWN = 2.5
+
+
+class Rows(Protocol):
+    """Rows are numbered as they are added and stay where they are."""
+
+    @property
+    def form(self) -> str:
+        """In words, for people."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        ...
+
+    def add(self, vectors: FloatMatrix) -> None:
+        """Append, shape (n, dimension)."""
+        ...
+
+    def halves(self, rows: Ids) -> Halves:
+        """A copy of some rows in half precision, shape (len(rows), dimension)."""
+        ...
+
+    def search(
+        self, query: FloatMatrix, k: int, searchable: Mask | None
+    ) -> tuple[FloatVector, Ids]:
+        """Similarities and rows of the best, at most k of those that are searchable.
+
+        Args:
+            query: Shape (1, dimension).
+            k: At least 1.
+            searchable: Shape (rows,); ``None`` for all.
+        """
+        ...
+
+
+class FlatRows:
+    """Every search compares with every row, in single precision."""
+
+    form = "exact"
+
+    def __init__(self, dimension: int) -> None:
+        self._index = faiss.IndexFlatIP(dimension)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return int(self._index.ntotal)
+
+    def add(self, vectors: FloatMatrix) -> None:
+        """Append, shape (n, dimension)."""
+        self._index.add(vectors)
+
+    def halves(self, rows: Ids) -> Halves:
+        """A copy of some rows in half precision, shape (len(rows), dimension)."""
+        count, dimension = len(self), self._index.d
+        kept = faiss.rev_swig_ptr(self._index.get_xb(), count * dimension)
+        copied: Halves = kept.reshape(count, dimension)[rows].astype(np.float16)
+        return copied
+
+    def search(
+        self, query: FloatMatrix, k: int, searchable: Mask | None
+    ) -> tuple[FloatVector, Ids]:
+        """Similarities and rows of the k best of those that are searchable; exact."""
+        parameters = None
+        if searchable is not None:
+            parameters = faiss.SearchParameters()
+            parameters.sel = _selector(searchable)
+        scores, rows = self._index.search(query, k, params=parameters)
+        found = rows[0] >= 0
+        return scores[0][found], rows[0][found]
+
+    def remove(self, dead: Mask) -> None:
+        """Give rows up; those behind them move forward."""
+        self._index.remove_ids(_selector(dead))
+
+
+class ListedRows:
+    """Only the lists nearest to a query are searched; more of them the fewer are searchable."""
+
+    def __init__(self, lists: faiss.IndexIVFRaBitQ, halves: Halves) -> None:
+        """Take lists made by ``listed`` and the vectors of their rows, in half precision."""
+        if lists.ntotal != len(halves) or lists.d != halves.shape[1]:
+            raise ValueError(f"{lists.ntotal} rows in lists came with {halves.shape} vectors")
+        self._lists = lists
+        self._built_for = len(halves)
+        self._halves = halves
+
+    @property
+    def form(self) -> str:
+        """In words, for people."""
+        return f"{self._lists.nlist} inverted lists, refined from half precision"
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether there are so many more rows that the lists should be made anew."""
+        return len(self) > _GROWN * self._built_for
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return int(self._lists.ntotal)
+
+    def add(self, vectors: FloatMatrix) -> None:
+        """Append, shape (n, dimension)."""
+        count = len(self)
+        if count + len(vectors) > len(self._halves):
+            room = np.empty((max(count * 5 // 4, count + len(vectors)), self._lists.d), np.float16)
+            room[:count] = self._halves[:count]
+            self._halves = room
+        self._halves[count : count + len(vectors)] = vectors
+        self._lists.add(vectors)
+
+    def halves(self, rows: Ids) -> Halves:
+        """A copy of some rows in half precision, shape (len(rows), dimension)."""
+        return self._halves[rows]
+
+    def search(
+        self, query: FloatMatrix, k: int, searchable: Mask | None
+    ) -> tuple[FloatVector, Ids]:
+        """Similarities and rows of the k best of those that are searchable, nearly exact."""
+        count = len(self) if searchable is None else int(searchable.sum())
+        if count <= FEW:
+            rows = np.arange(count) if searchable is None else np.flatnonzero(searchable)
+        else:
+            rows = self._nearest(query, k, count, searchable)
+        scores: FloatVector = self._halves[rows].astype(np.float32) @ query[0]
+        order = np.argsort(-scores, kind="stable")[:k]
+        return scores[order], rows[order]
+
+    def copy(self) -> ListedRows:
+        """The rows as they are now, which others may write while these change."""
+        return ListedRows(_lists(faiss.clone_index(self._lists)), self._halves[: len(self)].copy())
+
+    def save(self, path: Path) -> None:
+        """Write the lists."""
+        faiss.write_index(self._lists, str(path))
+
+    def _nearest(self, query: FloatMatrix, k: int, count: int, searchable: Mask | None) -> Ids:
+        parameters = faiss.SearchParametersIVF()
+        if searchable is not None:
+            parameters.sel = _selector(searchable)
+        lists = self._lists.nlist
+        wanted = -(-lists * len(self) // (_PROBED * count))
+        depth = min(count, max(_DEEPER * k, _LEAST_DEPTH))
+        for probed in (min(lists, wanted), lists):
+            parameters.nprobe = probed
+            rows = self._lists.search(query, depth, params=parameters)[1][0]
+            rows = rows[rows >= 0]
+            if len(rows) >= min(k, count):
+                break
+        nearest: Ids = rows
+        return nearest
+
+
+def listed(halves: Halves, *, seed: int = 0) -> faiss.IndexIVFRaBitQ:
+    """Train lists on a sample of the vectors and put all of them in."""
+    count, dimension = halves.shape
+    lists = 1 << max(4, round(np.log2(4 * np.sqrt(count))))
+    quantizer = faiss.IndexFlatIP(dimension)
+    index = faiss.IndexIVFRaBitQ(quantizer, dimension, lists, faiss.METRIC_INNER_PRODUCT)
+    index.cp.spherical, index.cp.niter, index.cp.seed = True, 8, seed + 1
+    most = min(count, 64 * lists)
+    chosen = np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+    index.train(halves[chosen].astype(np.float32))
+    for start in range(0, count, _AT_ONCE):
+        index.add(halves[start : start + _AT_ONCE].astype(np.float32))
+    return index
+
+
+_AT_ONCE = 50_000
+
+
+def read_lists(path: Path) -> faiss.IndexIVFRaBitQ:
+    """The lists in a file that is known to be whole.
+
+    Raises:
+        ValueError: It holds something else.
+    """
+    try:
+        index = faiss.read_index(str(path))
+    except RuntimeError as error:
+        raise ValueError(f"{path} holds no index") from error
+    return _lists(index)
+
+
+def _lists(index: faiss.Index) -> faiss.IndexIVFRaBitQ:
+    if not isinstance(index, faiss.IndexIVFRaBitQ):
+        raise ValueError("an index of another kind")
+    return index
+
+
+class _Selector(faiss.IDSelectorBitmap):
+    """Keeps the bits alive, to which FAISS only points."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._bits = np.packbits(mask, bitorder="little")
+        super().__init__(len(mask), faiss.swig_ptr(self._bits))
+
+
+def _selector(mask: Mask) -> _Selector:
+    return _Selector(mask)
