@@ -12,7 +12,7 @@ from api.schemas.answers import AnswerOut, AskBody, Sent
 from api.services import Services
 from api.trying import task_prompt
 from rag import answer as line
-from rag.models.engine import Context
+from rag.models.engine import Context, Engine
 from rag.models.observe import Checked
 from rag.retrieve import SearchRequest
 from rag.trace import Span, span
@@ -29,10 +29,12 @@ class Asked:
         body: AskBody,
         collections: tuple[Collection, ...],
         asking: Span,
+        engine: Engine | None = None,
     ) -> None:
+        """``engine`` reads in the place of the one that is named."""
         self.services = services
         self._span = asking
-        self._engine = choose_engine(services.engines, body.engine, collections)
+        self._engine = engine or choose_engine(services.engines, body.engine, collections)
         prompt = task_prompt(
             services, context.tenant, body.prompt, engine=self._engine.id, task="answer"
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -28,7 +28,7 @@ from rag.errors import (
 )
 from rag.models.budget import Budgets
 from rag.priority import give_way
-from rag.work import Work, WorkSpec
+from rag.work import Produced, Work, WorkSpec, WorkTogether
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.5
@@ -37,6 +37,8 @@ _GATHER_S = 0.01
 _BEAT_S = 4.0
 _STOP_S = 10.0
 _BATCH = 500
+_TOGETHER = 500
+"""Items that are handed in at once where many go together."""
 _MOST_ATTEMPTS = 4
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 30.0
@@ -141,19 +143,29 @@ class Runner:
 
     def _claim(self, lane: Lane) -> int:
         room = self._threads[lane] - self._under_way[lane]
-        if not room or self._stopping.is_set():
+        if room <= 0 or self._stopping.is_set():
             return 0
+        if lane is Lane.PROVIDER:
+            claims = self._claims.claim(self._worker, lane, _TOGETHER)
+            by_job = {claim.ordered.job_id: claim for claim in claims}
+            for job_id in by_job:
+                mine = [claim for claim in claims if claim.ordered.job_id == job_id]
+                self._begin(lane, partial(self._carry_out_together, mine))
+            return len(claims)
         claims = self._claims.claim(self._worker, lane, room)
         for claim in claims:
-            with self._idle:
-                self._under_way[lane] += 1
-            try:
-                begun = self._pools[lane].submit(self._carry_out, claim)
-            except RuntimeError:  # stopped meanwhile; signing off gives it back
-                self._ended(lane)
-            else:
-                begun.add_done_callback(lambda _: self._ended(lane))
+            self._begin(lane, partial(self._carry_out, claim))
         return len(claims)
+
+    def _begin(self, lane: Lane, do: Callable[[], None]) -> None:
+        with self._idle:
+            self._under_way[lane] += 1
+        try:
+            begun = self._pools[lane].submit(do)
+        except RuntimeError:  # stopped meanwhile; signing off gives it back
+            self._ended(lane)
+        else:
+            begun.add_done_callback(lambda _: self._ended(lane))
 
     def _ended(self, lane: Lane) -> None:
         with self._idle:
@@ -173,6 +185,29 @@ class Runner:
             error = raised
         if error is not None:
             self._stubbornly(partial(self._take_back, claim, error), claim)
+
+    def _carry_out_together(self, claims: Sequence[Claim]) -> None:
+        """Hand items of one job in together, and wait for them."""
+        work = self._works[claims[0].ordered.kind]
+        left = {}
+        for claim in claims:
+            if claim.is_step or not isinstance(work, WorkTogether):
+                self._carry_out(claim)
+            else:
+                left[claim.item.round, claim.item.position] = claim
+        if not left or not isinstance(work, WorkTogether):
+            return
+        try:
+            spec = self._spec(claims[0])
+            for item, came in work.run_together(spec, [one.item for one in left.values()]):
+                claim = left.pop((item.round, item.position))
+                if isinstance(came, Produced):
+                    self._stubbornly(partial(self._claims.settle, claim, came), claim)
+                else:
+                    self._stubbornly(partial(self._take_back, claim, came), claim)
+        except Exception as error:
+            for claim in left.values():
+                self._stubbornly(partial(self._take_back, claim, error), claim)
 
     def _spec(self, claim: Claim) -> WorkSpec:
         ordered = claim.ordered

@@ -67,6 +67,8 @@ class Services:
     """What answers when a request names no engine."""
     engines: Mapping[str, Engine]
     """Every engine that a request may name; the default comes first."""
+    models: Resources
+    """What engines work with."""
     judge: Judge | None
     """Says how well quotes support what is said; without one that stays unknown."""
     pricing: Pricing
@@ -339,6 +341,7 @@ def _build(
         retriever=_retriever(settings, catalog, indexes, embedder, reader),
         engine=next(iter(engines.values())),
         engines=engines,
+        models=models,
         judge=open_supporting(reader),
         pricing=models.pricing,
         monitor=monitor,

@@ -34,7 +34,11 @@ def open_runner(services: Services, *, alone: bool) -> Runner:
         services.catalog,
         works(services),
         services.budgets,
-        threads={Lane.CALLS: settings.calls, Lane.LOCAL: max(1, settings.workers // 2)},
+        threads={
+            Lane.CALLS: settings.calls,
+            Lane.LOCAL: max(1, settings.workers // 2),
+            Lane.PROVIDER: 1,
+        },
         alone=alone,
     )
 

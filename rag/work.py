@@ -8,9 +8,9 @@ again, and model calls that it makes are then found among the kept replies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from rag.models.budget import Budget
 from rag.models.engine import Context
@@ -118,5 +118,22 @@ class Work(Protocol):
 
         Raises:
             IbidemError: nothing can be made of them; the work fails.
+        """
+        ...
+
+
+CameTo: TypeAlias = Produced | Exception
+"""What became of an item: what it came to, or what it failed of."""
+
+
+@runtime_checkable
+class WorkTogether(Work, Protocol):
+    """Work whose items can be handed in together, and wait for their results together."""
+
+    def run_together(self, spec: WorkSpec, items: Sequence[Item]) -> Iterator[tuple[Item, CameTo]]:
+        """Do these items, each as soon as it can be done; one that fails, fails alone.
+
+        Raises:
+            IbidemError: what is left can be tried again.
         """
         ...

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from fastapi.encoders import jsonable_encoder
 
 from api.analyzing import library_of, prepare
 from api.asking import Asked
+from api.batches.provider import Noted, Noting, bring_replies, check_provider
+from api.engines import choose_engine
 from api.schemas.analyses import result_fields
 from api.schemas.answers import AskBody
 from api.scopes import named
@@ -17,10 +20,10 @@ from rag import answer as line
 from rag.analysis.requests import Request
 from rag.analysis.reviewing import reviewed
 from rag.analysis.run import run_analysis
-from rag.errors import InvalidRequest
+from rag.errors import IbidemError, InvalidRequest
 from rag.trace import begun
 from rag.types import Answer
-from rag.work import Done, Failed, Item, NewItem, Produced, WorkSpec
+from rag.work import CameTo, Done, Failed, Item, NewItem, Produced, WorkSpec
 
 KIND = "batch"
 
@@ -49,6 +52,42 @@ class BatchWork:
         if "analysis" in item.payload:
             return self._analyzed(spec, Request.from_json(item.payload["analysis"]))
         return self._answered(spec, AskBody(**item.payload["ask"]))
+
+    def run_together(self, spec: WorkSpec, items: Sequence[Item]) -> Iterator[tuple[Item, CameTo]]:
+        """Answer lines with replies that a provider's batches bring."""
+        noted: list[tuple[Item, Noting]] = []
+        for item in items:
+            try:
+                noted.append((item, self._noted(spec, item)))
+            except IbidemError as error:
+                yield item, error
+        if not noted:
+            return
+        for place, failed in bring_replies(self._services, spec.job, [one for _, one in noted]):
+            item = noted[place][0]
+            yield item, failed or self._tried(spec, item)
+
+    def _tried(self, spec: WorkSpec, item: Item) -> CameTo:
+        try:
+            return self.run(spec, item)
+        except Exception as error:
+            return error
+
+    def _noted(self, spec: WorkSpec, item: Item) -> Noting:
+        """What a model is to be asked for a line."""
+        if "ask" not in item.payload:
+            raise InvalidRequest(
+                item.payload.get("error", "Only questions go through a provider's batches.")
+            )
+        body, services = AskBody(**item.payload["ask"]), self._services
+        collections = named(services, spec.tenant, body.collection, body.collections)
+        engine = choose_engine(services.engines, body.engine, collections)
+        check_provider(services, engine)
+        noting = Noting(engine.id)
+        with self._searching, suppress(Noted), begun(services.tracer, "ask") as asking:
+            for _ in Asked(services, spec.context, body, collections, asking, noting):
+                pass
+        return noting
 
     def _answered(self, spec: WorkSpec, body: AskBody) -> Produced:
         services = self._services

@@ -43,6 +43,11 @@ def batch() -> None:
 @click.option("--engine", metavar="NAME", help="For lines that name none; see `ibidem engines`.")
 @click.option("--priority", type=click.IntRange(-100, 100), help="Jobs of a higher one go first.")
 @_budget
+@click.option(
+    "--executor",
+    type=click.Choice(["calls", "provider"]),
+    help="provider: through the batches of the engine's provider, half the price, within a day.",
+)
 @click.option("--detach", is_flag=True, help="Do not wait: print the batch.")
 @_output
 @_format

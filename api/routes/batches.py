@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.batches.lines import read_items
+from api.batches.provider import check_provider
 from api.batches.results import entries
 from api.batches.work import KIND
 from api.bodies import body_parts
@@ -20,9 +21,11 @@ from api.schemas.batches import BatchOut, job_id_of
 from api.schemas.common import After, Limit, ListOf, Order, failures, page
 from api.schemas.jobs import ResumeBody
 from api.works import lane_of
-from rag.catalog.work import NewWork
+from rag.catalog.work import Lane, NewWork
 from rag.errors import NotFound
 from rag.types import Job, JobStatus
+
+Executor: TypeAlias = Literal["calls", "provider"]
 
 router = APIRouter(prefix="/batches", tags=["Batches"])
 
@@ -74,6 +77,13 @@ def create_batch(
         float | None,
         Query(gt=0, le=1_000_000, description="What all of it may cost; then it pauses."),
     ] = None,
+    executor: Annotated[
+        Executor,
+        Query(
+            description="`provider`: questions go through the batches of the engine's provider, "
+            "for half the price and within a day. `calls`: one by one, at once."
+        ),
+    ] = "calls",
 ) -> Response:
     """Carry out many requests as one job that survives crashes and restarts.
 
@@ -83,12 +93,15 @@ def create_batch(
     services = door.services
     collections = door.collections(tenant, collection, None)
     defaults = {"collection": collection, "engine": engine}
+    chosen = choose_engine(services.engines, engine, collections)
+    if executor == "provider":
+        check_provider(services, chosen)
     new = NewWork(
         kind=KIND,
         tenant=tenant,
         key=asker,
-        spec={"name": name},
-        lane=lane_of(choose_engine(services.engines, engine, collections)),
+        spec={"name": name, "executor": executor},
+        lane=Lane.PROVIDER if executor == "provider" else lane_of(chosen),
         priority=priority,
         budget_usd=budget_usd,
     )
@@ -97,7 +110,7 @@ def create_batch(
         door.uploads.place(),
         services.originals.receive(body_parts(request, file_limit=limit), limit=limit) as upload,
     ):
-        options = (name, collection, engine, str(priority), str(budget_usd))
+        options = (name, collection, engine, str(priority), str(budget_usd), executor)
         mark = fingerprint("POST", "/batches", upload.sha256, *options)
 
         def store() -> Reply:

@@ -37,10 +37,11 @@ _Kept = TypeVar("_Kept")
 
 
 class Lane(StrEnum):
-    """Which threads of a worker carry items out: as many as calls, or as processors."""
+    """Who carries items out: as many threads as calls, or as processors, or one for very many."""
 
     CALLS = "calls"
     LOCAL = "local"
+    PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

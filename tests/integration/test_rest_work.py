@@ -8,17 +8,25 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import httpx2
 import openpyxl
 import pytest
 
+from api.batches import provider
 from rag.errors import BudgetExceeded, ModelRefused
+from rag.models.batches.opening import open_batches
+from rag.models.chat.openai import OpenAIChat
 from rag.models.engine import Context
+from rag.models.registry import Resources
 from rag.models.tasks import AnswerTask
+from tests.batch_providers import FakeOpenAI
 from tests.conftest import on_sqlite
 from tests.integration.conftest import Opened, Rest
 from tests.integration.test_rest_answers import read_events
+from tests.providers import KEY
 
 RENT = "What is the monthly rent of the boat house?"
 SEAL = "How often is the seal of the Linnet pump replaced?"
@@ -228,3 +236,44 @@ def test_answers_of_a_batch_go_with_the_document(open_rest: Callable[..., Opened
         rest.client.delete(f"/v1/documents/{document}")
         row = json.loads(results(rest, batch).text)
         assert (row["status"], row["error"]["code"]) == ("failed", "document_deleted")
+
+
+@on_sqlite
+def test_questions_go_through_the_providers_batches(
+    open_rest: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openai", reason="needs the extra `openai`; `make test` installs it")
+    fake = FakeOpenAI(lambda _, number: SAID if number else ("errored", 400), ended=True)
+
+    def chat(_name: str, _resources: Resources) -> OpenAIChat:
+        return OpenAIChat("m", api_key=KEY, transport=httpx2.MockTransport(fake))
+
+    monkeypatch.setattr(provider, "open_batches", partial(open_batches, open_chat=chat))
+    monkeypatch.setattr(provider, "_LOOK_S", 0.01)
+    with open_rest(work=True, engine="openai:m", openai_api_key=KEY) as rest:
+        rest.ready("a.txt", b"The wren pump weighs eleven kilos without its base.")
+        refused = send(rest, line("a"), engine="offline", executor="provider")
+        assert refused.json()["error"]["param"] == "executor"
+        lines = [line(str(n), f"What does wren pump {n} weigh?") for n in range(4)]
+        done = finished(rest, *lines, '{"custom_id": "x", "kind": "summary", "text": "a"}',
+                        executor="provider")  # fmt: skip
+        assert done["status"] == "completed"
+        assert done["request_counts"] == {"total": 5, "completed": 3, "failed": 2}
+        assert done["work"]["failures"] == {"invalid_request": 1, "model_rejected": 1}
+        rows = results(rest, done, "json").json()["data"]
+        answers = [row["response"] for row in rows if row["response"]]
+        assert {(one["engine"], one["text"]) for one in answers} == {("openai:m", "Eleven kilos.")}
+        assert all(one["sentences"][0]["citations"] for one in answers)
+    assert len(fake.asked) == 4  # in one batch, and nothing outside of it
+    assert len(fake.batches) == 1
+
+
+SAID = json.dumps(
+    {
+        "reasoning": "P1 says so.",
+        "statements": [
+            {"text": "Eleven kilos.", "evidence": [{"passage": "P1", "quote": "eleven kilos"}]}
+        ],
+        "confidence": 0.9,
+    }
+)
