@@ -15,7 +15,7 @@ from api.commands.working import watch
 if TYPE_CHECKING:
     from api.client import Client, Json
 
-_KINDS = ("summary", "extraction", "reasoning", "classification")
+_KINDS = ("summary", "extraction", "reasoning", "classification", "report")
 _MOST_SHOWN = 300
 
 

@@ -12,6 +12,7 @@ from api.schemas.common import Filter, StoredError, Strict, Text, Words
 from api.schemas.jobs import Progress, WorkOut
 from api.schemas.prompts import LabelIn
 from api.schemas.reviews import citation_out
+from rag.analysis.kinds.shapes import shape_of
 from rag.analysis.plan import DryRun
 from rag.analysis.requests import SURE, Kind, Over, Request, Scope
 from rag.catalog.work import WorkState
@@ -172,7 +173,10 @@ class AnalysisResultOut(AnalysisOut):
 
     request: dict[str, Any] = Field(description="As it was asked for, without an inline text.")
     result: Any = Field(
-        None, description="By the kind's schema, or yours; `documents` when it is of each."
+        None, description="By `result_schema`; `documents` with a `value` each when it is of each."
+    )
+    result_schema: dict[str, Any] = Field(
+        description="JSON Schema of the result, or of each document's `value`."
     )
     evidence: dict[str, list[CitationOut]] = Field(
         {}, description="By JSON pointers into `result`: the places that say so."
@@ -203,10 +207,12 @@ class AnalysisResultOut(AnalysisOut):
         request = dict(state.spec["request"])
         request["scope"] = {**request["scope"], "text": None}
         outline = _outline(job, state)
+        schema = dict(shape_of(Request.from_json(state.spec["request"])))
         if result is None:
-            return cls(**outline, request=request)
+            return cls(**outline, request=request, result_schema=schema)
         took = round(job.updated_at - job.created_at, 3)
-        return cls(**outline, request=request, processing_time=took, **result_fields(result))
+        found = result_fields(result)
+        return cls(**outline, request=request, result_schema=schema, processing_time=took, **found)
 
 
 def result_fields(result: Mapping[str, Any]) -> dict[str, Any]:

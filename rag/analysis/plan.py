@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from rag.analysis.kinds import KINDS
+from rag.analysis.kinds.report import SECTIONS
 from rag.analysis.library import Library, Text
 from rag.analysis.reading import titled
 from rag.analysis.requests import Kind, Request
@@ -118,9 +119,12 @@ def dry_run(request: Request, library: Library, engine: Engine, context: Context
         documents[piece.text.id] = documents.get(piece.text.id, 0) + 1
     counts = list(documents.values()) if request.by_document else [sum(documents.values())]
     merges = sum(map(_merges, counts))
-    if request.kind in (Kind.SUMMARY, Kind.REASONING):
+    asked = merges if request.kind in (Kind.SUMMARY, Kind.REASONING) else 0
+    if request.kind is Kind.REPORT:  # the outline, and each section
+        asked = len(counts) * (1 + (request.findings or SECTIONS))
+    if asked:
         several = min(FAN_IN, max(counts, default=1))
-        whole += engine.forecast(kind.task(request, _stand_in(several)), context).times(merges)
+        whole += engine.forecast(kind.task(request, _stand_in(several)), context).times(asked)
     return DryRun(
         documents=len(documents),
         stretches=sum(documents.values()),

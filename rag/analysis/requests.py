@@ -41,6 +41,7 @@ class Kind(StrEnum):
     EXTRACTION = "extraction"
     REASONING = "reasoning"
     CLASSIFICATION = "classification"
+    REPORT = "report"
 
 
 class Over(StrEnum):

@@ -8,10 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from rag.analysis.kinds import Doubt, Finished
+from rag.analysis.kinds.shapes import shape_of
 from rag.analysis.library import Library
 from rag.analysis.reading import Place, Reading
 from rag.analysis.requests import Request
 from rag.errors import IbidemError, NotFound
+from rag.models.schema import problems
 from rag.types import Usage
 from rag.work import Done, Failed, Produced
 
@@ -35,7 +37,11 @@ def finished_json(finished: Finished, request: Request, reading: Reading) -> dic
         pointer: [asdict(one) for one in reading.citations(places)]
         for pointer, places in finished.evidence.items()
     }
-    doubts = [*finished.doubts, *_unsure(finished, request.confidence_threshold)]
+    wrong = [
+        Doubt(pointer="", reason="failed_validation", detail=one)
+        for one in problems(finished.value, shape_of(request))
+    ]
+    doubts = [*wrong, *finished.doubts, *_unsure(finished, request.confidence_threshold)]
     return {
         "value": finished.value,
         "evidence": {pointer: found for pointer, found in evidence.items() if found},

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rag.analysis.kinds.shapes import shape_of
 from rag.analysis.library import GivenText
 from rag.analysis.plan import dry_run, groups
 from rag.analysis.requests import Kind, Over, Request, Scope, check
@@ -19,6 +20,7 @@ from rag.errors import IbidemError, InvalidRequest, PayloadTooLarge
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
 from rag.models.engine import Context
 from rag.models.offline.engine import OfflineEngine
+from rag.models.schema import problems
 from rag.models.tasks import Label
 from tests.analyses import Gold, Oracle, Shelf, cited, lists_of
 from tests.fakes import HashingEmbedder
@@ -398,9 +400,7 @@ def test_parts_that_do_not_agree_on_a_label_are_for_review() -> None:
     assert {one["reason"] for one in result["review"]} >= {"disagreement"}
 
 
-@pytest.mark.parametrize(
-    "kind", [Kind.SUMMARY, Kind.EXTRACTION, Kind.REASONING, Kind.CLASSIFICATION]
-)
+@pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_works_offline_by_document_and_over_all(kind: Kind) -> None:
     texts = {f"d{number}": "\n\n".join(long_text(3 + number)) for number in range(3)}
     given = {
@@ -411,6 +411,10 @@ def test_every_kind_works_offline_by_document_and_over_all(kind: Kind) -> None:
         request = Request(kind=kind, scope=Scope(documents=tuple(texts)), over=over, **given)
         result = run_analysis(request, library=Shelf(texts), engine=OFFLINE)
         assert result["coverage"]["chunks_read"] == 3
+        assert "failed_validation" not in {one["reason"] for one in result["review"]}
+        values = [one["value"] for one in result["result"].get("documents", [])]
+        for value in values or [result["result"]]:
+            assert problems(value, shape_of(request)) == []
         assert result["usage"]["cost_usd"] == 0
         if over is Over.EACH:
             assert [one["document_id"] for one in result["result"]["documents"]] == list(texts)

@@ -8,6 +8,7 @@ from rag.analysis.kinds.base import Body, Doubt, Finished, KindOf
 from rag.analysis.kinds.classification import Classifying
 from rag.analysis.kinds.extraction import Extracting
 from rag.analysis.kinds.reasoning import Arguing
+from rag.analysis.kinds.report import Reporting
 from rag.analysis.kinds.summary import Summarizing
 from rag.analysis.requests import Kind
 
@@ -18,4 +19,5 @@ KINDS: Mapping[Kind, KindOf] = {
     Kind.EXTRACTION: Extracting(),
     Kind.REASONING: Arguing(),
     Kind.CLASSIFICATION: Classifying(),
+    Kind.REPORT: Reporting(),
 }

@@ -10,7 +10,6 @@ from rag.analysis import tree
 from rag.analysis.kinds.base import Body, Doubt, Finished, characters
 from rag.analysis.reading import Place, Reading
 from rag.analysis.requests import Request
-from rag.models.schema import problems
 from rag.models.tasks import ExtractTask
 from rag.types import Passage
 
@@ -44,7 +43,7 @@ class Extracting:
         }
 
     def finish(self, request: Request, body: Body, reading: Reading) -> Finished:
-        """The record, valid by the schema, and what a person should look at."""
+        """The record, and what a person should look at."""
         schema = request.fields
         if body["tree"] is None:
             empty = _with_nulls({}, schema)
@@ -55,13 +54,6 @@ class Extracting:
         value = _with_nulls(tree.value_of(whole), schema)
         chosen = {pointer: tree.best(leaf) for pointer, leaf in tree.leaves(whole)}
         confidences = {at: one["c"] for at, one in chosen.items() if one["c"] is not None}
-        doubts = [
-            *_conflicts(whole),
-            *(
-                Doubt(pointer="", reason="failed_validation", detail=one, value=None)
-                for one in problems(value, request.record_schema)
-            ),
-        ]
         return Finished(
             value=value,
             evidence={at: [Place(*one) for one in of["at"]] for at, of in chosen.items()},
@@ -69,7 +61,7 @@ class Extracting:
             confidences=confidences,
             spellings={at: of["also"] for at, of in chosen.items() if of["also"]},
             not_mentioned=_missing(value, schema),
-            doubts=doubts,
+            doubts=_conflicts(whole),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from rag.analysis.kinds.base import (
     FINDINGS,
@@ -33,13 +33,7 @@ class Summarizing:
 
     def task(self, request: Request, passages: tuple[Passage, ...]) -> SummarizeTask:
         """A summary of the passages, of as many findings as the result is to have."""
-        several = len({one.document_id for one in passages}) - 1
-        usual = min(FINDINGS + _PER_DOCUMENT * several, _MOST_FINDINGS)
-        return SummarizeTask(
-            passages=passages,
-            instructions=request.instructions,
-            findings=request.findings or usual,
-        )
+        return _task(request, passages)
 
     def read(self, request: Request, passages: tuple[Passage, ...], reading: Reading) -> Body:
         """The statements whose quotes stand in the passages."""
@@ -52,7 +46,7 @@ class Summarizing:
         What contradicts itself between them is kept with both sides, whether or not it is among
         the findings.
         """
-        found = [place for body in bodies for said in _all(body) for place in places(said)]
+        found = [place for body in bodies for said in statements_of(body) for place in places(said)]
         kept = {
             "characters": sum(one["characters"] for one in bodies),
             "contradictions": pairs_once(
@@ -64,7 +58,7 @@ class Summarizing:
         }
         if not found:
             return {**bodies[0], **kept}
-        made = self._merged(request, found, reading)
+        made = summarized(request, found, reading)
         known = [one for one in (made["confidence"], weighted(bodies)) if one is not None]
         return {**made, **kept, "confidence": min(known, default=None)}
 
@@ -89,19 +83,48 @@ class Summarizing:
         }
         return Finished(value=value, evidence=evidence_of(named), confidence=body["confidence"])
 
-    def _merged(self, request: Request, found: Sequence[Place], reading: Reading) -> Body:
-        """A summary of the sentences at places; where they are too many at once, of summaries."""
-        passages = reading.passages(found)
-        task = self.task(request, passages)
-        room = reading.room(task)
-        taken = sum(size(one.text) + _FRAME for one in passages)
-        if room is not None and taken > room and len(passages) > 2:
-            half = len(found) // 2
-            parts = [self._merged(request, some, reading) for some in (found[:half], found[half:])]
-            chosen = [place for one in parts for said in _all(one) for place in places(said)]
-            if 0 < len(chosen) < len(found):
-                return self._merged(request, chosen, reading)
-        return _body(reading.run(task), passages, reading)
+
+def summarized(
+    request: Request,
+    found: Sequence[Place],
+    reading: Reading,
+    *,
+    findings: int | None = None,
+    query: str | None = None,
+) -> Body:
+    """A summary of the sentences at places; where they are too many at once, of summaries."""
+    passages = reading.passages(found)
+    task = replace(_task(request, passages), query=query)
+    if findings is not None:
+        task = replace(task, findings=findings)
+    room = reading.room(task)
+    taken = sum(size(one.text) + _FRAME for one in passages)
+    if room is not None and taken > room and len(passages) > 2:
+        half = len(found) // 2
+        parts = [
+            summarized(request, some, reading, findings=findings, query=query)
+            for some in (found[:half], found[half:])
+        ]
+        chosen = [place for one in parts for said in statements_of(one) for place in places(said)]
+        if 0 < len(chosen) < len(found):
+            return summarized(request, chosen, reading, findings=findings, query=query)
+    return _body(reading.run(task), passages, reading)
+
+
+def statements_of(body: Body) -> list[Said]:
+    """All that a summary says, its topic first."""
+    topic = [] if body["main_topic"] is None else [body["main_topic"]]
+    return [*topic, *body["key_findings"], *body["conclusions"]]
+
+
+def _task(request: Request, passages: tuple[Passage, ...]) -> SummarizeTask:
+    several = len({one.document_id for one in passages}) - 1
+    usual = min(FINDINGS + _PER_DOCUMENT * several, _MOST_FINDINGS)
+    return SummarizeTask(
+        passages=passages,
+        instructions=request.instructions,
+        findings=request.findings or usual,
+    )
 
 
 def _body(outcome: Outcome[Summary], passages: tuple[Passage, ...], reading: Reading) -> Body:
@@ -114,8 +137,3 @@ def _body(outcome: Outcome[Summary], passages: tuple[Passage, ...], reading: Rea
         "confidence": outcome.confidence,
         "characters": characters(passages),
     }
-
-
-def _all(body: Body) -> list[Any]:
-    topic = [] if body["main_topic"] is None else [body["main_topic"]]
-    return [*topic, *body["key_findings"], *body["conclusions"]]
