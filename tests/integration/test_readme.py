@@ -46,12 +46,15 @@ def run(script: str, home: Path, program: Path) -> str:
 
 
 def test_the_commands_run_as_shown(tmp_path: Path, program: Path) -> None:
-    (script,) = blocks("executed")
+    script = "".join(blocks("executed"))
+    script = re.sub(r"(batch\.jsonl|report\.html)", rf"{tmp_path}/\1", script)
     told = run(script, tmp_path / "home", program)
     assert "4 ingested (" in told
     assert "liquidated damages of " in told
     assert "[1] Pump Maintenance Agreement" in told
     assert "Nothing found: the store keeps its promises." in told
+    assert "completed: 2/2" in told
+    assert "highlight=" in (tmp_path / "report.html").read_text()
 
 
 def test_the_requests_run_as_shown(home: Path, program: Path) -> None:
