@@ -119,12 +119,8 @@ def dry_run(request: Request, library: Library, engine: Engine, context: Context
         documents[piece.text.id] = documents.get(piece.text.id, 0) + 1
     counts = list(documents.values()) if request.by_document else [sum(documents.values())]
     merges = sum(map(_merges, counts))
-    asked = merges if request.kind in (Kind.SUMMARY, Kind.REASONING) else 0
-    if request.kind is Kind.REPORT:  # the outline, and each section
-        asked = len(counts) * (1 + (request.findings or SECTIONS))
-    if asked:
-        several = min(FAN_IN, max(counts, default=1))
-        whole += engine.forecast(kind.task(request, _stand_in(several)), context).times(asked)
+    for several, times in _asked_to_merge(request, counts):
+        whole += engine.forecast(kind.task(request, _stand_in(several)), context).times(times)
     return DryRun(
         documents=len(documents),
         stretches=sum(documents.values()),
@@ -148,6 +144,17 @@ def _merges(count: int) -> int:
         count = len(groups(count))
         total += count
     return total
+
+
+def _asked_to_merge(request: Request, counts: list[int]) -> Iterator[tuple[int, int]]:
+    """Of how many stretches tasks see the findings that are run to merge them, and how many are."""
+    if request.kind in (Kind.SUMMARY, Kind.REASONING):
+        yield min(FAN_IN, max(counts, default=1)), sum(map(_merges, counts))
+    elif request.kind is Kind.REPORT:
+        sections = request.findings or SECTIONS
+        for count in counts:
+            yield count, 1  # the outline
+            yield -(-count // sections), sections
 
 
 def _room(request: Request, engine: Engine, context: Context) -> int:

@@ -280,8 +280,8 @@ def test_records_of_several_chunks_are_merged_without_duplicates() -> None:
     ]
 
 
-def summary_of(request: ChatRequest) -> str:
-    """A summary that quotes sentences of the first excerpt, or of all where each has but one."""
+def output_of(request: ChatRequest) -> str:
+    """An output that quotes sentences of the excerpts, six of them, whatever the task."""
     asked = request.turns[-1].text
     excerpts = re.findall(r"\[\w+ (P\d+)\]\n[^\n]*\n\n(.*?)\n\[\w+ end", asked, re.DOTALL)
     found = [(name, one) for name, text in excerpts for one in re.findall(r"[^.]+\.", text)]
@@ -289,8 +289,26 @@ def summary_of(request: ChatRequest) -> str:
         {"text": f"It says: {quote}", "evidence": [{"passage": name, "quote": quote.strip()}]}
         for name, quote in found[:: max(1, len(found) // 6)][:6]
     ]
-    value = {"main_topic": said[0], "key_findings": said[1:], "conclusions": []}
-    return json.dumps({"reasoning": "", **value, "confidence": 0.8})
+    schema: Any = request.schema
+    values: dict[str, Any] = {
+        "main_topic": said[0],
+        "key_findings": said[1:6],
+        "conclusions": [],
+        "confidence": 0.8,
+        "arguments": [
+            {"claim": one, "premises": [other], "strength": 5}
+            for one, other in zip(said[::2], said[1::2], strict=False)
+        ],
+        "labels": [{"label": "contract", "probability": 0.9}],
+        "features": said[:2],
+        "value": {},
+        "fields": [],
+    }
+    nothing = {"array": [], "string": ""}
+    kinds = {name: one.get("type") for name, one in schema["properties"].items()}
+    empty = {name: nothing.get(kind) for name, kind in kinds.items() if isinstance(kind, str)}
+    made = {name: values.get(name, empty.get(name)) for name in schema["properties"]}
+    return json.dumps(made)
 
 
 def counted(request: ChatRequest) -> int:
@@ -299,11 +317,11 @@ def counted(request: ChatRequest) -> int:
     return sum(len(re.findall(r"\w+|[^\w\s]+", text)) for text in texts)
 
 
-class Summarizer(Model):
+class Quoting(Model):
     def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
         self.requests.append(request)
         tokens = Tokens(input=counted(request), output=60)
-        text = summary_of(request)
+        text = output_of(request)
         return ChatReply(text=text, finish=Finish.COMPLETE, model="m", tokens=tokens)
 
 
@@ -321,7 +339,7 @@ def long_text(paragraphs: int) -> list[str]:
 
 def test_the_same_analysis_again_makes_no_call_and_a_change_only_those_above_it() -> None:
     parts = long_text(250)
-    model = Summarizer()
+    model = Quoting()
     reader = engine(model, Anything(), window=12_000)
 
     def run(parts: list[str]) -> tuple[Mapping[str, Any], int]:
@@ -420,12 +438,27 @@ def test_every_kind_works_offline_by_document_and_over_all(kind: Kind) -> None:
             assert [one["document_id"] for one in result["result"]["documents"]] == list(texts)
 
 
-@pytest.mark.parametrize("paragraphs", [3, 40, 400])
-def test_a_dry_run_says_what_the_run_then_takes(paragraphs: int) -> None:
+@pytest.mark.parametrize(
+    ("asked", "paragraphs", "window"),
+    [
+        ({"kind": Kind.SUMMARY}, 3, 128_000),
+        ({"kind": Kind.SUMMARY}, 300, 16_000),
+        (
+            {"kind": Kind.EXTRACTION, "instructions": "the pumps, the hours and the days"},
+            40,
+            16_000,
+        ),
+        ({"kind": Kind.REASONING}, 150, 32_000),
+        ({"kind": Kind.CLASSIFICATION, "labels": LABELS}, 80, 32_000),
+    ],
+)
+def test_a_dry_run_says_what_the_run_then_takes(
+    asked: dict[str, Any], paragraphs: int, window: int
+) -> None:
     text = "\n\n".join(long_text(paragraphs))
-    request = Request(kind=Kind.SUMMARY, scope=Scope(text=text))
-    model = Summarizer()
-    reader = engine(model, Anything(), window=16_000)
+    request = Request(scope=Scope(text=text), **asked)
+    model = Quoting()
+    reader = engine(model, Anything(), window=window)
     told = dry_run(request, GivenText(text), reader, Context())
     assert not model.requests
     result = run_analysis(request, library=GivenText(text), engine=reader)
