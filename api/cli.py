@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import click
 
-from api.commands.analyze import analyze
 from api.commands.ask import ask, search
 from api.commands.batch import batch
 from api.commands.checkout import bench, eval_, run
 from api.commands.chunks import chunks
 from api.commands.documents import docs
+from api.commands.findings import analyze
 from api.commands.ingest import ingest
 from api.commands.jobs import jobs
 from api.commands.prompts import prompts

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _FORMATS = ("jsonl", "json", "csv", "xlsx", "html")
 
-_format = click.option(
+format_option = click.option(
     "--format",
     type=click.Choice(_FORMATS),
     help="What kind of file; as the name of --output ends, else jsonl.",
 )
-_output = click.option(
+output_option = click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the results here."
 )
 _budget = click.option(
@@ -49,8 +49,8 @@ def batch() -> None:
     help="provider: through the batches of the engine's provider, half the price, within a day.",
 )
 @click.option("--detach", is_flag=True, help="Do not wait: print the batch.")
-@_output
-@_format
+@output_option
+@format_option
 @target
 def run_batch(
     file: Path, detach: bool, output: Path | None, format: str | None, **options: Any
@@ -107,13 +107,13 @@ def show_batch(batch_id: str, url: str | None, as_json: bool) -> None:
 
 @batch.command("results")
 @click.argument("batch_id")
-@_output
-@_format
+@output_option
+@format_option
 @click.option("--url", metavar="URL", help="A running service to work on.")
 def show_results(batch_id: str, output: Path | None, format: str | None, url: str | None) -> None:
     """Write the results of a batch: those of all lines that have ended so far."""
     with connected(url) as client:
-        _fetch(client, batch_id, output, format)
+        fetch(client, f"/v1/batches/{batch_id}/results", output, format)
 
 
 @batch.command("cancel")
@@ -130,8 +130,8 @@ def cancel_batch(batch_id: str, url: str | None, as_json: bool) -> None:
 @click.argument("batch_id")
 @_budget
 @click.option("--retry-failed", is_flag=True, help="Do lines that failed once more, too.")
-@_output
-@_format
+@output_option
+@format_option
 @target
 def resume_batch(
     batch_id: str,
@@ -155,7 +155,7 @@ def _report(
     """Say how a batch went, and hand out its results; returns the exit code."""
     ended = client.get(f"/v1/batches/{batch_id}")
     if output is not None:
-        _fetch(client, batch_id, output, format)
+        fetch(client, f"/v1/batches/{batch_id}/results", output, format)
     if as_json:
         show_json(ended)
     else:
@@ -172,10 +172,10 @@ def _told(ended: Json) -> str:
     return f"{line}\n{plain(ended['error']['message'])}" if ended["error"] else line
 
 
-def _fetch(client: Client, batch_id: str, output: Path | None, format: str | None) -> None:
+def fetch(client: Client, path: str, output: Path | None, format: str | None) -> None:
+    """Write a file of results, of a batch or an analysis, or print it."""
     suffix = output.suffix.removeprefix(".").lower() if output else ""
     kind = format or (suffix if suffix in _FORMATS else "jsonl")
-    path = f"/v1/batches/{batch_id}/results"
     if output is None:
         _write(client, path, kind, sys.stdout.buffer)
         return

@@ -44,6 +44,13 @@ def test_fields_are_extracted_reviewed_and_corrected(terminal: Terminal, tmp_pat
     assert (doubt["decision"]["value"], doubt["decision"]["note"]) == (1300, "amended")
     shown = terminal.json("analyze", "show", listed["id"])
     assert shown["result"]["documents"][0]["value"] == {"monthly_rent": 1300}
+    assert terminal.run("analyze", "compare", listed["id"]) == 0
+    assert "monthly_rent" in terminal.out
+    assert terminal.run("analyze", "aggregate", listed["id"], "sum", "/monthly_rent") == 0
+    assert "sum: 1300" in terminal.out
+    report = tmp_path / "found.html"
+    assert terminal.run("analyze", "results", listed["id"], "--output", str(report)) == 0
+    assert "1300" in report.read_text()
 
 
 def test_a_text_is_classified_and_forecast(terminal: Terminal, tmp_path: Path) -> None:
