@@ -216,7 +216,10 @@ def _pin(client: Client, collection: str, engine: str) -> None:
     """Let an engine answer from a collection, which is made when there is none yet."""
     if not _make_collection(client, collection, engine):
         place = f"/v1/collections/{collection_id(client, collection)}"
-        client.patch(place, {"engine": engine})
+        before = client.get(place)["engine"] or "the service's default"
+        now = client.patch(place, {"engine": engine})["engine"]
+        if now != before:
+            note(f"{collection!r} is answered by {now} from now on, and was by {before}.")
 
 
 def _drive(

@@ -306,6 +306,9 @@ def test_a_collection_is_pinned_to_an_engine(terminal: Terminal, files: Path) ->
     assert "there are: offline" in terminal.err
     assert terminal.run("ingest", lease, "--collection", "pinned") == 0
     assert terminal.run("ingest", lease, *into, "offline") == 0
+    assert "'pinned' is answered by offline from now on" in terminal.err
+    assert terminal.run("ingest", lease, *into, "offline") == 0
+    assert "from now on" not in terminal.err
     asked = ("ask", "What is the rent?", "--collection", "pinned", "--engine")
     assert terminal.json(*asked, "offline")["engine"] == "offline"
     assert terminal.run(*asked, "gpt") == 2
