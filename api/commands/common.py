@@ -47,8 +47,17 @@ def password_options(command: _Command) -> _Command:
 
 
 def asked_password(file: TextIO | None, *, ask: bool) -> str | None:
-    """What opens locked files, as the options say; ``None`` for nothing."""
+    """What opens locked files, as the options say; ``None`` for nothing.
+
+    Raises:
+        UsageError: There is no terminal to ask on.
+    """
     if ask:
+        if not sys.stdin.isatty():
+            raise click.UsageError(
+                "--password asks on a terminal, and this is none; use --password-file FILE, "
+                "with - for standard input."
+            )
         return str(click.prompt("Password", hide_input=True, err=True))
     return file.readline().rstrip("\r\n") if file else None
 

@@ -206,6 +206,8 @@ def test_the_command_line_reads_it_from_a_file(
     assert "1 ingested" in capsys.readouterr().out
     assert cli.invoke(["chunks", str(book), "--password-file", str(secret)]) == 0
     assert "Linnet pump" in capsys.readouterr().out
+    assert cli.invoke(["ingest", str(book), "--password"]) == 2
+    assert "use --password-file FILE" in capsys.readouterr().err
 
 
 def test_a_folder_in_step_opens_when_the_password_comes(
