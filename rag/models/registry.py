@@ -34,10 +34,8 @@ if TYPE_CHECKING:
     from rag.models.policy.routing import Candidate
 
 KNOWN = (
-    "offline, openai:MODEL, anthropic:MODEL, compatible:MODEL@URL, "
-    "local:FOLDER[?adapter=FOLDER&bits=4&memory_gb=8], each with #window=TOKENS behind it if need "
-    "be; revise:MODEL asks it to mend what it said, vote:N:MODEL asks N times; several, parted by "
-    "commas, step in for one another, and with route: before them the cheapest goes first"
+    "offline, openai:MODEL, anthropic:MODEL, compatible:MODEL@URL and local:FOLDER, several "
+    "parted by commas; the README's table of settings says what may stand around them"
 )
 _VOTE = re.compile(r"vote:(?P<samples>\d{1,3}):(?P<model>.+)")
 _ROUTE = "route:"
@@ -178,8 +176,8 @@ def _window(name: str) -> tuple[str, int | None]:
     if match is None or match["tokens"] is None:
         if "#window" in name:
             raise ConfigurationError(
-                f"No engine {masked_url(name)!r}: #window= takes a whole number of tokens at its "
-                f"end; there are: {KNOWN}."
+                f"No engine {masked_url(name)!r}: #window= takes a whole number of tokens, and "
+                "nothing after it."
             )
         return name, None
     if (tokens := int(match["tokens"])) < _SMALLEST_WINDOW:
