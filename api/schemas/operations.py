@@ -71,7 +71,7 @@ class UsageOut(BaseModel):
 
 
 class SpreadOut(BaseModel):
-    """How values spread: about, for they are counted by intervals."""
+    """How values spread; median and 95th percentile are of the last 1,000."""
 
     count: int
     mean: float | None = Field(description="Null of none.")

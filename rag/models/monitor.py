@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.models.chat import Finish
 from rag.models.observe import Attempt, Checked, Event, Unusable
 from rag.types import PromptUsed
+
+LATEST = 1_000
+"""How many values quantiles are taken of."""
 
 SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 TOKENS = (16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0)
@@ -23,12 +27,14 @@ class Histogram:
     """How often values fell into intervals.
 
     ``counts[i]`` is of values up to ``bounds[i]`` and above the bound before; the last count,
-    which has no bound, is of those above all bounds.
+    which has no bound, is of those above all bounds. ``latest`` are the last values, at most
+    `LATEST`.
     """
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     total: float
+    latest: tuple[float, ...] = ()
 
     @property
     def count(self) -> int:
@@ -41,20 +47,11 @@ class Histogram:
         return self.total / self.count if self.count else None
 
     def quantile(self, q: float) -> float | None:
-        """About which value a part ``q`` of them does not exceed; ``None`` of none.
-
-        Values are taken to lie evenly within an interval, and above the last bound at it.
-        """
-        if not self.count:
+        """The smallest of the latest values that a part ``q`` of them does not exceed."""
+        if not self.latest:
             return None
-        left = q * self.count
-        low = 0.0
-        for bound, count in zip(self.bounds, self.counts, strict=False):
-            if left <= count and count:
-                return low + (bound - low) * left / count
-            left -= count
-            low = bound
-        return low
+        place = max(0, math.ceil(q * len(self.latest)) - 1)
+        return sorted(self.latest)[place]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +122,20 @@ class _Values:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._total = 0.0
+        self._latest: deque[float] = deque(maxlen=LATEST)
 
     def add(self, value: float) -> None:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._total += value
+        self._latest.append(value)
 
     def read(self) -> Histogram:
-        return Histogram(bounds=self._bounds, counts=tuple(self._counts), total=self._total)
+        return Histogram(
+            bounds=self._bounds,
+            counts=tuple(self._counts),
+            total=self._total,
+            latest=tuple(self._latest),
+        )
 
 
 class _Counts:

@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from api.metrics_models import ModelCollector
 from rag.errors import InvalidOutput, ModelRefused, RateLimited
 from rag.models.calls import Calls
-from rag.models.chat import Finish
+from rag.models.chat import Finish, Tokens
 from rag.models.limits import Limits
-from rag.models.monitor import Histogram, Monitor, Performance
-from rag.models.observe import Checked
+from rag.models.monitor import LATEST, Monitor, Performance
+from rag.models.observe import Attempt, Checked, Purpose
 from rag.models.pricing import Pricing
 from rag.models.prompted import PromptedEngine
 from rag.models.prompts import find
@@ -80,19 +80,25 @@ def test_quotes_are_counted_with_how_well_they_support() -> None:
     assert f"ibidem_model_citation_support_count{{{labels}}} 4.0" in shown
 
 
-BOUNDS = (1.0, 2.0, 4.0, 8.0)
-
-
-@given(st.lists(st.floats(0.0, 8.0), min_size=1, max_size=50), st.floats(0.0, 1.0))
-def test_a_quantile_lies_in_the_interval_of_the_true_one(values: list[float], q: float) -> None:
-    edges = (-1.0, *BOUNDS)
-    counts = [
-        sum(low < value <= high for value in values)
-        for low, high in zip(edges, BOUNDS, strict=False)
-    ]
-    histogram = Histogram(bounds=BOUNDS, counts=(*counts, 0), total=sum(values))
-    found = histogram.quantile(q)
-    assert found is not None
-    reached = sum(value <= next((b for b in BOUNDS if b >= found), 8.0) for value in values)
-    assert reached >= q * len(values) - 1e-6
-    assert histogram.count == len(values)
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=1_200), st.floats(0.01, 1.0))
+def test_a_quantile_is_one_of_the_latest_values(values: list[int], q: float) -> None:
+    monitor = Monitor()
+    for value in values:
+        tokens = Tokens(input=value, output=1)
+        monitor.tell(
+            Attempt(
+                model="m",
+                purpose=Purpose(),
+                seconds=1.0,
+                finish=Finish.COMPLETE,
+                tokens=tokens,
+            )
+        )
+    (one,) = monitor.read()
+    found = one.input_tokens.quantile(q)
+    latest = values[-LATEST:]
+    assert found in latest
+    assert sum(value <= found for value in latest) >= q * len(latest) - 1e-6
+    assert sum(value < found for value in latest) < q * len(latest) + 1e-6
+    assert one.input_tokens.count == len(values)
+    assert one.support.quantile(q) is None
