@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = set(options.parts or PARTS)
     report: dict[str, Any] = {}
     if "samples" in wanted:
-        report["samples"] = run_samples(options.cache / "models", options.embedder)
+        report["samples"] = run_samples(options.cache / "models", options.embedder, options.reader)
     report |= _run_public(options, wanted)
     if "reader" in wanted:
         report["reader"] = _run_reader(options)
@@ -77,11 +77,13 @@ def _run_public(options: argparse.Namespace, wanted: set[str]) -> dict[str, Any]
     return report
 
 
-def run_samples(models: Path, embedder: str = "onnx") -> dict[str, Any]:
+def run_samples(models: Path, embedder: str = "onnx", reader: str = "shipped") -> dict[str, Any]:
     """Ask the questions on the sample documents, ingested into a home of their own."""
     with tempfile.TemporaryDirectory() as folder:
         files = sorted((_ROOT / "data" / "samples").iterdir())
-        with open_library(Path(folder), files, models=models, embedder=embedder) as library:
+        with open_library(
+            Path(folder), files, models=models, embedder=embedder, reader=reader
+        ) as library:
             questions = load_questions(_ROOT / "data" / "eval" / "questions.jsonl")
             kept, skipped = readable(questions, library)
             summary = summarize([judge(question, library) for question in kept])
@@ -98,6 +100,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=_ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, help="write the report as JSON")
     parser.add_argument("--embedder", default="onnx")
+    parser.add_argument("--reader", default="shipped", help="shipped, none, or a folder")
     parser.add_argument(
         "--cache",
         type=Path,
@@ -117,7 +120,9 @@ def _run_filings(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     home = options.cache / "filings"
     files = sorted((folder / "docs").iterdir())
     models = options.cache / "models"
-    with open_library(home, files, models=models, embedder=options.embedder) as library:
+    with open_library(
+        home, files, models=models, embedder=options.embedder, reader=options.reader
+    ) as library:
         report = run_filings(load_filings(folder), library)
     _print_table(f"quarterly reports ({len(files)} files)", report)
     return report

@@ -47,7 +47,12 @@ class Library:
 
 @contextmanager
 def open_library(
-    home: Path, files: Sequence[Path], *, models: Path, embedder: str = "onnx"
+    home: Path,
+    files: Sequence[Path],
+    *,
+    models: Path,
+    embedder: str = "onnx",
+    reader: str = "shipped",
 ) -> Iterator[Library]:
     """Ingest what ``home`` does not hold yet, with the plain loop; yield what can be asked.
 
@@ -57,7 +62,7 @@ def open_library(
     models.mkdir(parents=True, exist_ok=True)
     if not (home / "models").exists():
         (home / "models").symlink_to(models.resolve())
-    with open_services(Settings(home=home, embedder=embedder)) as services:
+    with open_services(Settings(home=home, embedder=embedder, reader=reader)) as services:
         collection = services.collection(_TENANT, None)
         unread: dict[str, str] = {}
         for path in files:
