@@ -208,6 +208,27 @@ def test_the_printed_commands_show_the_place(
 
 
 @pytest.mark.usefixtures("ingested")
+def test_claims_get_a_verdict_each_and_the_place_that_bears_them_out(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    claims = ("The seal is replaced every 8,000 hours.", "The pump is painted green.")
+    assert terminal.run("verify", *claims, "--collection", "boats") == 0
+    first, second = terminal.out.split("not found: ")
+    assert re.match(r"supported \(0\.\d\d\): The seal is replaced every 8,000 hours\.\n", first)
+    assert "Linnet manual (linnet.pdf), page 2" in first
+    assert '"The seal is replaced every 8,000 hours."' in first
+    assert "ibidem docs show doc_" in first
+    assert second == "The pump is painted green.\n"
+    note = tmp_path / "note.txt"
+    note.write_text("The pump is painted green.")
+    found = terminal.json("verify", claims[1], "--text", str(note))
+    assert [one["verdict"] for one in found["data"]] == ["supported"]
+    assert terminal.run("verify", "The pump is painted green.", "--text", str(note)) == 0
+    assert "docs show" not in terminal.out
+    assert terminal.run("verify") == 2
+
+
+@pytest.mark.usefixtures("ingested")
 def test_what_the_documents_do_not_say_is_said_plainly(terminal: Terminal) -> None:
     question = "Who won the Nobel Prize in Physics in 1921?"
     assert terminal.run("ask", question, "--collection", "boats") == 0
