@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rag.models.offline import scoring
 
@@ -45,3 +46,18 @@ def best_bound(positive: scoring.Features, negative: scoring.Features) -> float:
     """The bound with the highest balanced accuracy."""
     values = np.unique(np.concatenate([positive, negative]))
     return float(max(values, key=lambda one: balanced_accuracy(positive, negative, one)))
+
+
+def reliability(
+    truth: NDArray[np.bool_], probabilities: scoring.Features
+) -> list[dict[str, float]]:
+    """By tenths of the probability: how many, their mean, and the share that is so."""
+    tenths = np.minimum(9, (probabilities * 10).astype(int))
+    return [
+        {
+            "n": int((tenths == tenth).sum()),
+            "probability": float(probabilities[tenths == tenth].mean()),
+            "true": float(truth[tenths == tenth].mean()),
+        }
+        for tenth in np.unique(tenths)
+    ]

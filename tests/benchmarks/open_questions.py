@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +35,7 @@ from rag.models.tasks import AnswerTask
 from tests.benchmarks.answer_rows import Corpus
 from tests.benchmarks.answer_sets import Case, squad2
 from tests.benchmarks.cached import CachedEmbedder
+from tests.benchmarks.fitting import reliability
 
 THRESHOLDS = (THRESHOLD, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -93,6 +95,11 @@ def measure(said: Sequence[Said]) -> dict[str, Any]:
         "em": asdict(estimate([exact_match(one.marked, one.gold) for one in known])),
         "f1": asdict(estimate([token_f1(one.marked, one.gold) for one in known])),
         "refused": asdict(estimate([float(not one.sentences) for one in none])),
+        # Of what was answered: a confidence is that of being right.
+        "reliability": reliability(
+            np.array([bool(one.gold) and bool(one.holds) for one in said if one.sentences]),
+            np.array([one.confidence for one in said if one.sentences]),
+        ),
         "curve": [_at(threshold, known, none) for threshold in THRESHOLDS],
     }
 
@@ -145,6 +152,12 @@ def main() -> None:
             right = "-" if at["right"] is None else f"{at['right']:.3f}"
             cells = (f"{at['answered']:.3f}", right, f"{at['refused']:.3f}")
             table.add_row(f"{threshold:.1f}", name, *cells)
+    Console(width=100).print(table)
+    table = Table("engine", "confidence", "answers", "right")
+    for name, figures in report.items():
+        for one in figures["reliability"]:
+            cells = (f"{one['probability']:.2f}", str(one["n"]), f"{one['true']:.2f}")
+            table.add_row(name, *cells)
     Console(width=100).print(table)
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -42,7 +42,7 @@ from rag.models.offline.training.questions import Corpus, Question
 from rag.sentences import split
 from tests.benchmarks.cached import CachedEmbedder
 from tests.benchmarks.datasets import rows
-from tests.benchmarks.fitting import auroc, balanced_accuracy, best_bound, logistic
+from tests.benchmarks.fitting import auroc, balanced_accuracy, best_bound, logistic, reliability
 from tests.realdata import REAL_DATA
 
 TUNED_ON = "squad2 statements"
@@ -148,21 +148,6 @@ def judged(pairs: Sequence[Pair], scores: Features, least: float) -> dict[str, f
     }
 
 
-def reliability(pairs: Sequence[Pair], probabilities: Features) -> list[dict[str, float]]:
-    """By tenths of the probability: how many, their mean, and the share that is supported."""
-    truth = np.array([one.supported for one in pairs])
-    tenths = np.minimum(9, (probabilities * 10).astype(int))
-    return [
-        {
-            "pairs": int((tenths == tenth).sum()),
-            "probability": float(probabilities[tenths == tenth].mean()),
-            "supported": float(truth[tenths == tenth].mean()),
-        }
-        for tenth in range(10)
-        if (tenths == tenth).any()
-    ]
-
-
 def main() -> None:
     """Print the table for a model folder; fit its curve first when asked to."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.support")
@@ -212,7 +197,7 @@ def run_support(
             "supported": sum(one.supported for one in pairs),
             "reader": judged(pairs, probabilities, curve.least),
             "similarity": judged(pairs, like, best_bound(like[truth], like[~truth])),
-            "reliability": reliability(pairs, probabilities),
+            "reliability": reliability(truth, probabilities),
         }
     _show(report, curve)
     return report, curve
