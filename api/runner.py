@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -32,7 +33,7 @@ from rag.work import Produced, Work, WorkSpec, WorkTogether
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.5
-_GATHER_S = 0.01
+_GATHER_S = 0.05
 """Items that end at nearly the same time are replaced by one claim."""
 _BEAT_S = 4.0
 _STOP_S = 10.0
@@ -84,6 +85,7 @@ class Runner:
             for lane, count in threads.items()
         }
         self._under_way = dict.fromkeys(threads, 0)
+        self._quiet_until: dict[Lane, float] = {}
         self._idle = threading.Condition()
         self._news = threading.Event()
         self._stopping = threading.Event()
@@ -102,6 +104,7 @@ class Runner:
 
     def wake(self) -> None:
         """There may be something new to do."""
+        self._quiet_until.clear()
         self._news.set()
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -142,9 +145,18 @@ class Runner:
         self._stopping.wait(_GATHER_S)
 
     def _claim(self, lane: Lane) -> int:
+        """Begin what there is room for; where there was nothing, look again a little later."""
         room = self._threads[lane] - self._under_way[lane]
         if room <= 0 or self._stopping.is_set():
             return 0
+        if time.monotonic() < self._quiet_until.get(lane, 0.0):
+            return 0
+        begun = self._begin_some(lane, room)
+        if not begun:
+            self._quiet_until[lane] = time.monotonic() + _LOOK_S
+        return begun
+
+    def _begin_some(self, lane: Lane, room: int) -> int:
         if lane is Lane.PROVIDER:
             claims = self._claims.claim(self._worker, lane, _TOGETHER)
             by_job = {claim.ordered.job_id: claim for claim in claims}
@@ -152,7 +164,8 @@ class Runner:
                 mine = [claim for claim in claims if claim.ordered.job_id == job_id]
                 self._begin(lane, partial(self._carry_out_together, mine))
             return len(claims)
-        claims = self._claims.claim(self._worker, lane, room)
+        busy = self._under_way[lane] > 0
+        claims = self._claims.claim(self._worker, lane, room, expected=busy)
         for claim in claims:
             self._begin(lane, partial(self._carry_out, claim))
         return len(claims)
@@ -171,6 +184,7 @@ class Runner:
         with self._idle:
             self._under_way[lane] -= 1
             self._idle.notify_all()
+        self._quiet_until.pop(lane, None)  # it may have been the last of its round
         self._news.set()
 
     def _carry_out(self, claim: Claim) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from rag.work import Item
 OPEN = (JobStatus.QUEUED, JobStatus.IN_PROGRESS)
 """States of jobs whose items may be begun."""
 _PACE_FORGOTTEN_S = 60.0
+_REMEMBERED = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +61,12 @@ class OpenJob:
     """At most as many as there is room for."""
 
 
-def open_jobs(connection: sa.Connection, lane: str, room: int) -> list[OpenJob]:
-    """The jobs of a lane that items may be begun of."""
+def _counting() -> sa.Select[Any]:
     c, w, j = t.work_items.c, t.work.c, t.jobs.c
     due = (
         sa.select(sa.literal(1))
-        .where(c.job_id == w.job_id, c.status == WAITING, c.due_at <= time.time())
-        .limit(room)
+        .where(c.job_id == w.job_id, c.status == WAITING, c.due_at <= sa.bindparam("now"))
+        .limit(sa.bindparam("room"))
         .correlate(t.work)
         .subquery()
     )
@@ -77,16 +77,67 @@ def open_jobs(connection: sa.Connection, lane: str, room: int) -> list[OpenJob]:
         .correlate(t.work)
         .scalar_subquery()
     )
-    query = (
-        sa.select(
-            w.job_id, w.tenant, w.priority, j.number,
-            running.label("running"), waiting.label("waiting"),
-        )
+    columns = (w.job_id, w.tenant, w.priority, j.number)
+    return (
+        sa.select(*columns, running.label("running"), waiting.label("waiting"))
         .join(t.jobs, j.id == w.job_id)
-        .where(j.status.in_(OPEN), w.lane == lane)
-    )  # fmt: skip
-    rows = connection.execute(query).mappings()
-    return [OpenJob(**row) for row in rows]
+        .where(j.status.in_(OPEN), w.lane == sa.bindparam("lane"))
+    )
+
+
+# Built once: building them takes longer than carrying them out, and other writers wait for that.
+_OPEN_JOBS = _counting()
+_TAKE = (
+    sa.select(
+        t.work_items.c.round,
+        t.work_items.c.position,
+        t.work_items.c.payload,
+        t.work_items.c.attempts,
+    )
+    .where(
+        t.work_items.c.job_id == sa.bindparam("job"),
+        t.work_items.c.status == WAITING,
+        t.work_items.c.due_at <= sa.bindparam("now"),
+    )
+    .order_by(t.work_items.c.attempts, t.work_items.c.round, t.work_items.c.position)
+    .limit(sa.bindparam("room"))
+)
+_COUNT_CLAIMS = (
+    sa.update(t.work)
+    .where(t.work.c.job_id == sa.bindparam("job"))
+    .values(claims=t.work.c.claims + sa.bindparam("more"))
+    .returning(t.work.c.claims, t.work.c.budget_usd)
+)
+IS_PLACE = sa.and_(
+    t.work_items.c.job_id == sa.bindparam("job"),
+    t.work_items.c.round == sa.bindparam("round_"),
+    t.work_items.c.position == sa.bindparam("position_"),
+)
+"""The row of an item; see `place`."""
+_CLAIM = (
+    sa.update(t.work_items)
+    .where(IS_PLACE)
+    .values(
+        status=RUNNING,
+        worker=sa.bindparam("by"),
+        token=sa.bindparam("number"),
+        attempts=sa.bindparam("attempt"),
+    )
+)
+_PACE = sa.select(t.jobs.c.status, t.jobs.c.done, t.jobs.c.updated_at).where(
+    t.jobs.c.id == sa.bindparam("job")
+)
+_ORDERED = (
+    sa.select(t.jobs.c.kind, t.work.c.tenant, t.work.c.key, t.work.c.spec)
+    .join(t.work, t.work.c.job_id == t.jobs.c.id)
+    .where(t.jobs.c.id == sa.bindparam("job"))
+)
+
+
+def open_jobs(connection: sa.Connection, lane: str, room: int) -> list[OpenJob]:
+    """The jobs of a lane that items may be begun of."""
+    given = {"lane": lane, "room": room, "now": time.time()}
+    return [OpenJob(**row) for row in connection.execute(_OPEN_JOBS, given).mappings()]
 
 
 def shares(jobs: Sequence[OpenJob], room: int) -> Mapping[str, int]:
@@ -113,46 +164,54 @@ def shares(jobs: Sequence[OpenJob], room: int) -> Mapping[str, int]:
     return shares
 
 
-def take(connection: sa.Connection, worker: str, job_id: str, count: int) -> list[Claim]:
-    """Claim some items of a job: those that were tried least go first."""
-    c, w = t.work_items.c, t.work.c
-    rows = connection.execute(
-        sa.select(c.round, c.position, c.payload, c.attempts)
-        .where(c.job_id == job_id, c.status == WAITING, c.due_at <= time.time())
-        .order_by(c.attempts, c.round, c.position)
-        .limit(count)
-    ).all()
-    last = connection.execute(
-        sa.update(t.work)
-        .where(w.job_id == job_id)
-        .values(claims=w.claims + len(rows))
-        .returning(w.claims)
-    ).scalar_one()
-    ordered = _begin(connection, job_id)
-    claims = [
-        Claim(
-            ordered=ordered,
-            item=Item(round=row.round, position=row.position, payload=row.payload),
-            token=token,
-            attempt=row.attempts + 1,
-        )
-        for token, row in enumerate(rows, start=last - len(rows) + 1)
-    ]
-    for claim in claims:
+class Taking:
+    """Takes items for workers of this process; remembers what the last jobs were ordered to do."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+
+    def take(self, connection: sa.Connection, worker: str, job_id: str, count: int) -> list[Claim]:
+        """Claim some items of a job: those that were tried least go first."""
+        given = {"job": job_id, "now": time.time(), "room": count}
+        rows = connection.execute(_TAKE, given).all()
+        if not rows:
+            return []
+        counted = {"job": job_id, "more": len(rows)}
+        last, budget_usd = connection.execute(_COUNT_CLAIMS, counted).one()
+        _set_in_progress(connection, job_id)
+        ordered = Ordered(job_id=job_id, budget_usd=budget_usd, **self._order(connection, job_id))
+        claims = [
+            Claim(
+                ordered=ordered,
+                item=Item(round=row.round, position=row.position, payload=row.payload),
+                token=token,
+                attempt=row.attempts + 1,
+            )
+            for token, row in enumerate(rows, start=last - len(rows) + 1)
+        ]
         connection.execute(
-            sa.update(t.work_items)
-            .where(place_of(claim))
-            .values(status=RUNNING, worker=worker, token=claim.token, attempts=claim.attempt)
+            _CLAIM,
+            [
+                {**place(one), "by": worker, "number": one.token, "attempt": one.attempt}
+                for one in claims
+            ],
         )
-    return claims
+        return claims
+
+    def _order(self, connection: sa.Connection, job_id: str) -> Mapping[str, Any]:
+        """What never changes of a job; it may be long, with the text that is to be analyzed."""
+        found = self._known.pop(job_id, None)
+        if found is None:
+            found = dict(connection.execute(_ORDERED, {"job": job_id}).mappings().one())
+        self._known[job_id] = found
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return found
 
 
-def _begin(connection: sa.Connection, job_id: str) -> Ordered:
-    """The work of a job, which is now in progress; its pace is told from here after a pause."""
-    j = t.jobs.c
-    job = connection.execute(
-        sa.select(j.kind, j.status, j.done, j.updated_at).where(j.id == job_id)
-    ).one()
+def _set_in_progress(connection: sa.Connection, job_id: str) -> None:
+    """Say that a job is under way; its pace is told from here on after a pause."""
+    job = connection.execute(_PACE, {"job": job_id}).one()
     now = time.time()
     if job.status == JobStatus.QUEUED or job.updated_at < now - _PACE_FORGOTTEN_S:
         connection.execute(
@@ -161,21 +220,13 @@ def _begin(connection: sa.Connection, job_id: str) -> Ordered:
             .values(paced_since=now, paced_from=job.done)
         )
         set_job(connection, job_id, status=JobStatus.IN_PROGRESS, error=None)
-    row = connection.execute(sa.select(t.work).where(t.work.c.job_id == job_id)).one()
-    return Ordered(
-        job_id=job_id,
-        kind=job.kind,
-        tenant=row.tenant,
-        key=row.key,
-        spec=row.spec,
-        budget_usd=row.budget_usd,
-    )
 
 
-def place_of(claim: Claim) -> sa.ColumnElement[bool]:
-    """The row of a claimed item."""
-    c = t.work_items.c
+def place(claim: Claim) -> dict[str, Any]:
+    """The parameters of `IS_PLACE` for a claimed item."""
     item = claim.item
-    return sa.and_(
-        c.job_id == claim.ordered.job_id, c.round == item.round, c.position == item.position
-    )
+    return {
+        "job": claim.ordered.job_id,
+        "round_": item.round,
+        "position_": item.position,
+    }

@@ -19,7 +19,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 from rag.catalog import schema as t
-from rag.catalog.claiming import OPEN, Claim, open_jobs, place_of, shares, take
+from rag.catalog.claiming import IS_PLACE, OPEN, Claim, Taking, open_jobs, place, shares
 from rag.catalog.database import Database
 from rag.catalog.rounds import (
     DELETED,
@@ -64,6 +64,7 @@ class Claims:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._taking = Taking()
 
     def sign_on(self) -> str:
         """Begin to work; returns the worker's id."""
@@ -102,23 +103,30 @@ class Claims:
             _bury(connection, dead)
         return len(dead)
 
-    def claim(self, worker: str, lane: str, room: int) -> Sequence[Claim]:
+    def claim(
+        self, worker: str, lane: str, room: int, *, expected: bool = False
+    ) -> Sequence[Claim]:
         """As many items as there is room for, or as there are, with their numbers; durable.
+
+        Where some are ``expected`` nobody looks first whether there are any.
 
         The highest priority goes first; among equals, the tenant and then the job with the
         fewest items under way.
         """
-        with self._db.read() as connection:
-            if not any(job.waiting for job in open_jobs(connection, lane, 1)):
-                return []
+        if not (expected or self._any_waiting(lane)):
+            return []
         claims: list[Claim] = []
         with self._db.write() as connection:
             alive = sa.select(t.workers.c.id).where(t.workers.c.id == worker)
             if connection.execute(alive).first() is None:
                 return []
             for job_id, count in shares(open_jobs(connection, lane, room), room).items():
-                claims += take(connection, worker, job_id, count)
+                claims += self._taking.take(connection, worker, job_id, count)
         return claims
+
+    def _any_waiting(self, lane: str) -> bool:
+        with self._db.read() as connection:
+            return any(job.waiting for job in open_jobs(connection, lane, 1))
 
     def add(self, claim: Claim, items: Sequence[NewItem]) -> bool:
         """Write some items of the round that a claimed step begins; false if it was given away."""
@@ -143,7 +151,7 @@ class Claims:
         """The round that a claimed step began is complete."""
         with self._held(claim) as connection:
             if connection is not None:
-                connection.execute(sa.delete(t.work_items).where(place_of(claim)))
+                connection.execute(_REMOVE, place(claim))
                 close_round(connection, claim.ordered.job_id)
 
     def settle(self, claim: Claim, produced: Produced) -> bool:
@@ -157,9 +165,11 @@ class Claims:
             if not _present(connection, claim.ordered.tenant, produced.documents):
                 _end(connection, claim, status=FAILED, code=DELETED["code"], error=dict(DELETED))
                 return True
-            place = (claim.ordered.job_id, claim.item.round, claim.item.position)
-            add_documents(connection, *place, produced.documents)
-            _end(connection, claim, status=DONE, result=dict(produced.value))
+            job_id, item = claim.ordered.job_id, claim.item
+            add_documents(connection, job_id, item.round, item.position, produced.documents)
+            connection.execute(_SETTLE, {**place(claim), "found": dict(produced.value)})
+            count_done(connection, job_id)
+            close_round(connection, job_id)
         return True
 
     def fail(self, claim: Claim, error: Mapping[str, Any]) -> bool:
@@ -192,7 +202,7 @@ class Claims:
         with self._held(claim) as connection:
             if connection is None:
                 return
-            connection.execute(sa.delete(t.work_items).where(place_of(claim)))
+            connection.execute(_REMOVE, place(claim))
             error = None
             if _present(connection, claim.ordered.tenant, produced.documents):
                 result = dict(produced.value)
@@ -215,24 +225,42 @@ class Claims:
     @contextmanager
     def _held(self, claim: Claim, *, durable: bool = True) -> Iterator[sa.Connection | None]:
         """A write transaction in which the item is still the claim's; else with ``None``."""
-        c = t.work_items.c
-        held = sa.select(c.token).where(
-            place_of(claim), c.token == claim.token, c.status == RUNNING
-        )
         with self._db.write(durable=durable) as connection:
-            found = connection.execute(held).first()
+            held = {**place(claim), "number": claim.token}
+            found = connection.execute(_HELD, held).first()
             yield None if found is None else connection
 
 
+# Built once, like those of `rag.catalog.claiming`.
+_HELD = sa.select(t.work_items.c.token).where(
+    IS_PLACE,
+    t.work_items.c.token == sa.bindparam("number"),
+    t.work_items.c.status == RUNNING,
+)
+_REMOVE = sa.delete(t.work_items).where(IS_PLACE)
+_PRESENT = sa.select(sa.func.count()).where(
+    t.documents.c.tenant == sa.bindparam("tenant"),
+    t.documents.c.id.in_(sa.bindparam("documents", expanding=True)),
+)
+_SETTLE = (
+    sa.update(t.work_items)
+    .where(IS_PLACE)
+    .values(
+        status=DONE, worker=None, result=sa.bindparam("found", type_=t.work_items.c.result.type)
+    )
+)
+
+
 def _end(connection: sa.Connection, claim: Claim, **values: Any) -> None:
-    connection.execute(sa.update(t.work_items).where(place_of(claim)).values(worker=None, **values))
+    ended = sa.update(t.work_items).where(IS_PLACE).values(worker=None, **values)
+    connection.execute(ended, place(claim))
     count_done(connection, claim.ordered.job_id)
     close_round(connection, claim.ordered.job_id)
 
 
 def _give_back(connection: sa.Connection, claim: Claim, *, due_at: float) -> None:
     values = {"status": WAITING, "worker": None, "due_at": due_at}
-    connection.execute(sa.update(t.work_items).where(place_of(claim)).values(values))
+    connection.execute(sa.update(t.work_items).where(IS_PLACE).values(values), place(claim))
     close_round(connection, claim.ordered.job_id)  # it may be being cancelled
 
 
@@ -249,9 +277,10 @@ def _bury(connection: sa.Connection, workers: Sequence[str]) -> None:
 
 def _present(connection: sa.Connection, tenant: str, documents: frozenset[str]) -> bool:
     """Whether none of the documents has been deleted."""
-    d = t.documents.c
-    query = sa.select(sa.func.count()).where(d.tenant == tenant, d.id.in_(documents))
-    return not documents or connection.execute(query).scalar() == len(documents)
+    if not documents:
+        return True
+    given = {"tenant": tenant, "documents": sorted(documents)}
+    return connection.execute(_PRESENT, given).scalar() == len(documents)
 
 
 def _status(connection: sa.Connection, claim: Claim) -> str:

@@ -70,13 +70,15 @@ def add_documents(
 
 def close_round(connection: sa.Connection, job_id: str) -> None:
     """When no item is left to be done, begin the next round; end what is being cancelled."""
+    if _any(connection, job_id, RUNNING):
+        return
     query = (
         sa.select(t.jobs.c.status, t.work.c.round)
         .join(t.work, t.work.c.job_id == t.jobs.c.id)
         .where(t.jobs.c.id == job_id)
     )
     found = connection.execute(query).first()
-    if found is None or _any(connection, job_id, RUNNING):
+    if found is None:
         return
     if found.status == JobStatus.CANCELLING:
         set_job(connection, job_id, status=JobStatus.CANCELLED)
@@ -157,7 +159,7 @@ def _forget_item(connection: sa.Connection, row: Any) -> None:
 
 def count_done(connection: sa.Connection, job_id: str) -> None:
     """Count an item that has ended."""
-    set_job(connection, job_id, done=t.jobs.c.done + 1)
+    connection.execute(_COUNT_DONE, {"job": job_id, "now": time.time()})
 
 
 def set_job(connection: sa.Connection, job_id: str, **values: Any) -> None:
@@ -167,6 +169,20 @@ def set_job(connection: sa.Connection, job_id: str, **values: Any) -> None:
 
 
 def _any(connection: sa.Connection, job_id: str, status: str) -> bool:
-    c = t.work_items.c
-    query = sa.select(c.position).where(c.job_id == job_id, c.status == status).limit(1)
-    return connection.execute(query).first() is not None
+    return connection.execute(_ANY, {"job": job_id, "wanted": status}).first() is not None
+
+
+# Built once: every item that ends needs them.
+_ANY = (
+    sa.select(t.work_items.c.position)
+    .where(
+        t.work_items.c.job_id == sa.bindparam("job"),
+        t.work_items.c.status == sa.bindparam("wanted"),
+    )
+    .limit(1)
+)
+_COUNT_DONE = (
+    sa.update(t.jobs)
+    .where(t.jobs.c.id == sa.bindparam("job"))
+    .values(done=t.jobs.c.done + 1, updated_at=sa.bindparam("now"))
+)
