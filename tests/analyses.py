@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rag.analysis.library import Text
 from rag.analysis.requests import Scope
 from rag.errors import ModelError, NotFound
+from rag.models.chat import ChatRequest
 from rag.models.engine import Context, Forecast
 from rag.models.tasks import Evidence, Extraction, ExtractTask, Field, Outcome, Task
 from rag.types import Block, Page, Span
@@ -127,3 +130,40 @@ def cited(result: Mapping[str, Any]) -> set[Gold]:
         for one in citations:
             found.add(Gold(one["document_id"], field, one["start"], one["end"]))
     return found
+
+
+def output_of(request: ChatRequest) -> str:
+    """An output that quotes sentences of the excerpts, six of them, whatever the task."""
+    asked = request.turns[-1].text
+    excerpts = re.findall(r"\[\w+ (P\d+)\]\n[^\n]*\n\n(.*?)\n\[\w+ end", asked, re.DOTALL)
+    found = [(name, one) for name, text in excerpts for one in re.findall(r"[^.]+\.", text)]
+    said = [
+        {"text": f"It says: {quote}", "evidence": [{"passage": name, "quote": quote.strip()}]}
+        for name, quote in found[:: max(1, len(found) // 6)][:6]
+    ]
+    schema: Any = request.schema
+    values: dict[str, Any] = {
+        "main_topic": said[0],
+        "key_findings": said[1:6],
+        "conclusions": [],
+        "confidence": 0.8,
+        "arguments": [
+            {"claim": one, "premises": [other], "strength": 5}
+            for one, other in zip(said[::2], said[1::2], strict=False)
+        ],
+        "labels": [{"label": "contract", "probability": 0.9}],
+        "features": said[:2],
+        "value": {},
+        "fields": [],
+    }
+    nothing = {"array": [], "string": ""}
+    kinds = {name: one.get("type") for name, one in schema["properties"].items()}
+    empty = {name: nothing.get(kind) for name, kind in kinds.items() if isinstance(kind, str)}
+    made = {name: values.get(name, empty.get(name)) for name in schema["properties"]}
+    return json.dumps(made)
+
+
+def counted(request: ChatRequest) -> int:
+    """Tokens as a provider might count them: words and marks, the schema's included."""
+    texts = [request.system, json.dumps(request.schema), *(turn.text for turn in request.turns)]
+    return sum(len(re.findall(r"[^\W\d_]+|\d{1,3}|[^\w\s]|_|\n", text)) for text in texts)

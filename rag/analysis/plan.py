@@ -113,14 +113,17 @@ def dry_run(request: Request, library: Library, engine: Engine, context: Context
     kind = KINDS[request.kind]
     whole = Forecast()
     documents: dict[str, int] = {}
+    length = 0
     for piece in pieces(request, library, engine, context):
         passages = passages_of(library, piece.text, piece.stretch)
         whole += engine.forecast(kind.task(request, passages), context)
         documents[piece.text.id] = documents.get(piece.text.id, 0) + 1
+        length += piece.stretch.end - piece.stretch.start
     counts = list(documents.values()) if request.by_document else [sum(documents.values())]
     merges = sum(map(_merges, counts))
     for several, times in _asked_to_merge(request, counts):
-        whole += engine.forecast(kind.task(request, _stand_in(several)), context).times(times)
+        passages = _stand_in(several, length // max(1, sum(counts)))
+        whole += engine.forecast(kind.task(request, passages), context).times(times)
     return DryRun(
         documents=len(documents),
         stretches=sum(documents.values()),
@@ -173,7 +176,8 @@ def _room(request: Request, engine: Engine, context: Context) -> int:
     return min(room, _MOST_BYTES)
 
 
-def _stand_in(several: int) -> tuple[Passage, ...]:
-    """Passages as a merge will have them, for as long as nothing is found yet."""
+def _stand_in(several: int, length: int) -> tuple[Passage, ...]:
+    """Passages as a merge of stretches of a length will have them, before anything is found."""
     text = Text(id="", title="", name="", length=0)
-    return (text.passage(0, _SENTENCE),) * (several * _SENTENCES)
+    each = min(_SENTENCES, max(1, length // len(_SENTENCE)))
+    return (text.passage(0, _SENTENCE),) * (several * each)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +21,7 @@ from rag.models.engine import Context
 from rag.models.offline.engine import OfflineEngine
 from rag.models.schema import problems
 from rag.models.tasks import Label
-from tests.analyses import Gold, Oracle, Shelf, cited, lists_of
+from tests.analyses import Gold, Oracle, Shelf, cited, counted, lists_of, output_of
 from tests.fakes import HashingEmbedder
 from tests.scripted import Kept, Model, engine
 
@@ -278,43 +277,6 @@ def test_records_of_several_chunks_are_merged_without_duplicates() -> None:
         ("1 April 2024", 600, None),
         ("1 May 2024", 500, "Acme"),
     ]
-
-
-def output_of(request: ChatRequest) -> str:
-    """An output that quotes sentences of the excerpts, six of them, whatever the task."""
-    asked = request.turns[-1].text
-    excerpts = re.findall(r"\[\w+ (P\d+)\]\n[^\n]*\n\n(.*?)\n\[\w+ end", asked, re.DOTALL)
-    found = [(name, one) for name, text in excerpts for one in re.findall(r"[^.]+\.", text)]
-    said = [
-        {"text": f"It says: {quote}", "evidence": [{"passage": name, "quote": quote.strip()}]}
-        for name, quote in found[:: max(1, len(found) // 6)][:6]
-    ]
-    schema: Any = request.schema
-    values: dict[str, Any] = {
-        "main_topic": said[0],
-        "key_findings": said[1:6],
-        "conclusions": [],
-        "confidence": 0.8,
-        "arguments": [
-            {"claim": one, "premises": [other], "strength": 5}
-            for one, other in zip(said[::2], said[1::2], strict=False)
-        ],
-        "labels": [{"label": "contract", "probability": 0.9}],
-        "features": said[:2],
-        "value": {},
-        "fields": [],
-    }
-    nothing = {"array": [], "string": ""}
-    kinds = {name: one.get("type") for name, one in schema["properties"].items()}
-    empty = {name: nothing.get(kind) for name, kind in kinds.items() if isinstance(kind, str)}
-    made = {name: values.get(name, empty.get(name)) for name in schema["properties"]}
-    return json.dumps(made)
-
-
-def counted(request: ChatRequest) -> int:
-    """Tokens as a provider might count them: words and marks, the schema's included."""
-    texts = [request.system, json.dumps(request.schema), *(turn.text for turn in request.turns)]
-    return sum(len(re.findall(r"\w+|[^\w\s]+", text)) for text in texts)
 
 
 class Quoting(Model):

@@ -1,0 +1,128 @@
+"""Analyses by a language model on a service: nothing is bought twice, and budgets pause."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import Opened, Rest
+from tests.quoting import QuotingServer, quoting
+
+NUMBER = 12
+
+
+@pytest.fixture
+def server() -> Iterator[QuotingServer]:
+    with quoting() as server:
+        yield server
+
+
+@pytest.fixture
+def models_rest(
+    open_rest: Callable[..., Opened], server: QuotingServer, tmp_path: Path
+) -> Iterator[Rest]:
+    pricing = tmp_path / "prices.toml"
+    pricing.write_text('[[price]]\nmodel = "compatible:quoting"\ninput = 10.0\noutput = 10.0\n')
+    with open_rest(work=True, engine=server.engine, pricing=pricing, calls=4) as rest:
+        yield rest
+
+
+def text(number: int, version: int = 1) -> bytes:
+    said = f"Report {number} of version {version} is about pump {number}. "
+    return (said + f"It moved {number + 40} litres of brine a minute, as was agreed. " * 6).encode()
+
+
+def ordered(rest: Rest, **body: Any) -> Any:
+    reply = rest.client.post("/v1/analyses", json=body)
+    assert reply.status_code == 202, reply.text
+    return reply.json()
+
+
+def ended(rest: Rest, analysis: Any) -> Any:
+    rest.wait(analysis["job_id"])
+    return rest.client.get(f"/v1/analyses/{analysis['id']}").json()
+
+
+def test_nothing_is_bought_twice_and_a_change_only_where_it_is(
+    models_rest: Rest, server: QuotingServer
+) -> None:
+    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(NUMBER)]
+    body = {"kind": "summary", "collection": "default"}
+    first = ended(models_rest, ordered(models_rest, **body))
+    assert first["status"] == "completed", first
+    assert first["calls"] == len(server.calls) == NUMBER + 3  # two merges of six, and one of two
+    assert first["usage"]["cost_usd"] == pytest.approx(first["work"]["cost_usd"]) != 0
+    assert first["coverage"]["chunks_read"] == NUMBER
+    again = ended(models_rest, ordered(models_rest, **body))
+    assert again["result"] == first["result"]
+    assert len(server.calls) == first["calls"]
+
+    # Uploaded before the old one goes: what was bought for the others stands anyway.
+    models_rest.ready(f"r{NUMBER - 1}.txt", text(NUMBER - 1, version=2))
+    models_rest.client.delete(f"/v1/documents/{documents[-1]}")
+    ended(models_rest, ordered(models_rest, **body))
+    assert len(server.calls) <= first["calls"] + 3  # its own, and two merges above it
+
+
+def test_a_spent_budget_pauses_and_a_larger_one_goes_on(
+    models_rest: Rest, server: QuotingServer
+) -> None:
+    for number in range(NUMBER):
+        models_rest.ready(f"r{number}.txt", text(number))
+    body = {"kind": "summary", "collection": "default"}
+    told = models_rest.client.post("/v1/analyses", json={**body, "dry_run": True}).json()
+    assert (told["calls"], len(server.calls)) == (NUMBER + 3, 0)
+    analysis = ordered(models_rest, **body, budget_usd=told["most_cost_usd"] / 8)
+    paused = ended(models_rest, analysis)
+    assert (paused["status"], paused["error"]["code"]) == ("paused", "budget_exceeded")
+    assert paused["work"]["cost_usd"] <= told["most_cost_usd"] / 8
+    assert 0 < len(server.calls) < NUMBER + 3
+    more = {"budget_usd": told["most_cost_usd"]}
+    models_rest.client.post(f"/v1/analyses/{analysis['id']}/resume", json=more)
+    done = ended(models_rest, analysis)
+    assert done["status"] == "completed"
+    assert len(server.calls) == NUMBER + 3
+    assert done["usage"]["input_tokens"] == pytest.approx(told["input_tokens"], rel=0.15)
+
+
+def test_a_document_deleted_while_its_analysis_runs_is_named_and_the_others_stand(
+    models_rest: Rest, server: QuotingServer
+) -> None:
+    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(NUMBER)]
+    server.gate.clear()
+    labels = [{"name": "contract"}, {"name": "letter"}]
+    analysis = ordered(models_rest, kind="classification", documents=documents, labels=labels)
+    deadline = time.monotonic() + 30
+    while len(server.calls) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(server.calls) == 4
+    models_rest.client.delete(f"/v1/documents/{documents[-1]}")
+    server.gate.set()
+    done = ended(models_rest, analysis)
+    assert done["status"] == "completed"
+    assert len(done["result"]["documents"]) == NUMBER - 1
+    coverage = done["coverage"]
+    assert (coverage["chunks_read"], coverage["failures"]) == (NUMBER - 1, {"not_found": 1})
+    assert coverage["failed"][0]["document_id"] == documents[-1]
+
+
+def test_a_cancelled_analysis_goes_on_where_it_was(
+    models_rest: Rest, server: QuotingServer
+) -> None:
+    for number in range(NUMBER):
+        models_rest.ready(f"r{number}.txt", text(number))
+    server.gate.clear()
+    analysis = ordered(models_rest, kind="summary", collection="default")
+    deadline = time.monotonic() + 30
+    while len(server.calls) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    models_rest.client.post(f"/v1/analyses/{analysis['id']}/cancel")
+    server.gate.set()
+    assert ended(models_rest, analysis)["status"] == "cancelled"
+    models_rest.client.post(f"/v1/analyses/{analysis['id']}/resume")
+    assert ended(models_rest, analysis)["status"] == "completed"
+    assert len(server.calls) == NUMBER + 3
