@@ -59,6 +59,11 @@ class Database:
         self._writers_lock = writers_lock
         self._log_has_residue = False
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write, too: a SQLite file is its owner's alone."""
+        return not self._is_sqlite
+
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Be the only process that works on this database, wherever it runs.

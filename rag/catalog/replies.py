@@ -80,14 +80,15 @@ class Replies:
 
     def last_failed(self, tenant: str, task: str) -> int:
         """The last attempt at a task that ended in failure, counted from 1; 0 if none did."""
-        if hash((tenant, task)) not in self._ever_failed():
+        if not self._db.is_shared and hash((tenant, task)) not in self._ever_failed():
             return 0
         return self._db.value(_LAST_FAILED, {"tenant_": tenant, "key_": task}) or 0
 
     def _ever_failed(self) -> set[int]:
         """The hashes of all tasks that failed, and of some that are deleted.
 
-        Nearly no task has failed, and each call would wait to read that. Nobody else writes here.
+        Nearly no task has failed, and each call would wait to read that. For databases that
+        nobody else writes to.
         """
         with self._loading:
             if self._failed is None:

@@ -33,7 +33,7 @@ from rag.types import (
     ParsedDocument,
     Span,
 )
-from tests.conftest import on_sqlite
+from tests.conftest import on_postgresql, on_sqlite
 
 TENANT = "default"
 
@@ -433,6 +433,15 @@ def test_failed_attempts_are_counted_until_a_document_is_deleted(catalog: Catalo
     catalog.versions.delete(TENANT, first)
     catalog.replies.fail(TENANT, "late", 1, documents={first})
     assert [again.last_failed(TENANT, one) for one in ("both", "none", "late")] == [0, 1, 0]
+    other.close()
+
+
+@on_postgresql
+def test_failures_that_another_process_saw_are_known(catalog: Catalog) -> None:
+    other = reopened(catalog)
+    assert catalog.replies.last_failed(TENANT, "task") == 0
+    other.replies.fail(TENANT, "task", 1, documents=set())
+    assert catalog.replies.last_failed(TENANT, "task") == 1
     other.close()
 
 
