@@ -12,8 +12,11 @@ from rag.types import Citation, Sentence
 class Judge(Protocol):
     """Judges statements by what is quoted for them. Thread-safe."""
 
-    def support(self, pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
-        """For each statement and the text quoted for it, how well that supports it, 0 to 1."""
+    def support(self, pairs: Sequence[tuple[str, str]]) -> Sequence[float | None]:
+        """For each statement and the text quoted for it, how well that supports it, 0 to 1.
+
+        ``None`` for what this judge knows nothing of.
+        """
         ...
 
 
@@ -38,7 +41,7 @@ def _pairs(sentence: Sentence) -> Iterator[tuple[str, str]]:
         yield sentence.text, _together(sentence)
 
 
-def _with_support(sentence: Sentence, known: dict[tuple[str, str], float]) -> Sentence:
+def _with_support(sentence: Sentence, known: dict[tuple[str, str], float | None]) -> Sentence:
     def supported(citation: Citation) -> Citation:
         if citation.support is not None:
             return citation

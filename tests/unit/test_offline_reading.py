@@ -16,6 +16,7 @@ from rag.ground import citations
 from rag.models.engine import Context
 from rag.models.offline.candidates import candidates
 from rag.models.offline.engine import OfflineEngine
+from rag.models.offline.english import is_english
 from rag.models.offline.folder import Card, Curve
 from rag.models.offline.reader import Reader, Reading
 from rag.models.offline.reading import Readings
@@ -223,3 +224,49 @@ def test_the_reader_is_asked_each_field_about_each_value_and_decides_close_calls
     assert filled("7 June 2022", extract=weights) == "2022-06-07"
     assert filled("nothing", extract=weights) is None
     assert filled("7 June 2022") == filled("nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("Who accepted the delivery?", True),
+        ("TX-200 seal kit 4,200", True),
+        ("Café revenue of the Zürich branch", True),
+        ("What is the Vorstand?", True),
+        ("", True),
+        ("Wie schwer ist das Paket?", False),
+        ("Wann wurde der Prüfbericht unterschrieben?", False),
+        ("Quel est le poids du colis ?", False),
+        ("¿Cuánto pesa el paquete?", False),
+        ("Hoe zwaar is het pakket van de klant?", False),
+        ("包裹有多重", False),
+        ("Сколько весит посылка?", False),
+    ],
+)
+def test_english_is_told_by_letters_and_small_words(text: str, english: bool) -> None:
+    assert is_english(text) is english
+
+
+def test_what_is_asked_and_said_in_other_languages_is_not_the_readers_to_judge() -> None:
+    never = ScriptedReader(said="40 kg")
+
+    def asked(*_: object) -> None:
+        raise AssertionError("the reader was asked")
+
+    never.read_each = never.support = asked  # type: ignore[assignment, method-assign]
+    engine = OfflineEngine(HashingEmbedder(), never)  # type: ignore[arg-type]
+    text = "Das Paket wiegt 40 kg. Es kam im Mai."
+    task = AnswerTask(question="Wie schwer ist das Paket?", passages=passages(text))
+    plain = OfflineEngine(HashingEmbedder()).run(task, Context())
+    assert engine.run(task, Context()).value == plain.value
+
+    class Half(ScriptedReader):
+        def support(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+            assert all(is_english(said) for said, _ in pairs)
+            return [2.0 for _ in pairs]
+
+    judge = Supporting(Half(), CURVE)  # type: ignore[arg-type]
+    german, english = ("Das Paket ist schwer.", text), ("The parcel is heavy.", text)
+    unknown, known, again = judge.support([german, english, german])
+    assert (unknown, again) == (None, None)
+    assert known == pytest.approx(0.88, abs=0.01)

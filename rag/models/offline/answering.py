@@ -18,6 +18,7 @@ import numpy as np
 from rag.embedding import Embedder
 from rag.models.offline import ID
 from rag.models.offline.candidates import Candidate, candidates
+from rag.models.offline.english import is_english
 from rag.models.offline.reader import Reader
 from rag.models.offline.reading import MOST_READ, Readings, fitted_models
 from rag.models.offline.scoring import (
@@ -55,15 +56,18 @@ class Answering:
     def __init__(self, embedder: Embedder, reader: Reader | None = None) -> None:
         """Select by likeness and words alone, unless a reader was found to do better with them."""
         self._embedder = embedder
+        self._plain = load_models()
         fitted = fitted_models(reader.card) if reader is not None else None
         self._reader = reader if fitted is not None else None
-        self._models = fitted or load_models()
+        self._fitted = fitted or self._plain
 
     def run(self, task: AnswerTask) -> Outcome[tuple[Statement, ...]]:
         """Select the sentences that answer, in the order of their documents."""
         started = time.perf_counter()
         readings = None
-        if self._reader is not None:
+        models = self._plain
+        if self._reader is not None and is_english(task.question):
+            models = self._fitted
             readings = Readings(self._reader, task.question, task.passages)
         read = time.perf_counter()
         found, question = shortlist(task.question, task.passages, readings)
@@ -76,9 +80,9 @@ class Answering:
         features = sentence_features(question, found, similarities, task)
         if readings is not None:
             features = np.hstack([features, readings.features(found)])
-        scores = self._models.sentence.logit(features)
-        summary = answer_features(question, found, features, self._models, task)
-        confidence = 1 / (1 + math.exp(-float(self._models.answer.logit(summary)[0])))
+        scores = models.sentence.logit(features)
+        summary = answer_features(question, found, features, models, task)
+        confidence = 1 / (1 + math.exp(-float(models.answer.logit(summary)[0])))
         chosen = select(found, scores, MARGIN) if confidence >= THRESHOLD else []
         timings = {
             "embed_sentences": round((embedded - embedding) * 1000, 3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from rag.models.offline.english import is_english
 from rag.models.offline.leaves import Leaf
 from rag.models.offline.mentions import Mention
 from rag.models.offline.reader import Reader
@@ -29,6 +30,8 @@ class Asking:
 
     def scores(self, leaf: Leaf, mentions: Sequence[Mention]) -> list[float]:
         """What the reader adds to the score of each mention of a field."""
+        if not is_english(leaf.asks):
+            return [0.0] * len(mentions)
         question = f"{leaf.asks.rstrip('.:?')}?"
         readings = self._reader.read_each(
             question,

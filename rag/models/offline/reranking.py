@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rag.models.offline.english import is_english
 from rag.models.offline.reader import Reader, Reading
 from rag.models.offline.scoring import Features, Weights, weights_of
 from rag.types import Passage
@@ -28,11 +29,14 @@ class Reranking:
         self._weights = weights
 
     def scores(self, query: str, passages: Sequence[Passage]) -> list[float]:
-        """The probability of each passage that it answers."""
-        if not passages:
-            return []
-        readings = self._reader.read(query, [passage.text for passage in passages])
-        logits = self._weights.logit(features(readings))
+        """The probability of each passage that it answers.
+
+        A query in another language than the reader's leaves the order as it is.
+        """
+        rows = np.array([(0.0, 0.0, -math.log1p(place)) for place in range(len(passages))])
+        if passages and is_english(query):
+            rows = features(self._reader.read(query, [passage.text for passage in passages]))
+        logits = self._weights.logit(rows.reshape(-1, len(RERANK_FEATURES)))
         return [round(1 / (1 + math.exp(-logit)), 6) for logit in logits.tolist()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rag.models.offline.english import is_english
 from rag.models.offline.folder import Curve
 from rag.models.offline.reader import Reader
 
@@ -15,10 +16,17 @@ class Supporting:
         self._reader = reader
         self._curve = curve
 
-    def support(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """For each statement and the text quoted for it, the probability that it is supported."""
-        logits = self._reader.support(pairs)
-        return [round(self._curve.probability(one), 4) for one in logits]
+    def support(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+        """For each statement and the text quoted for it, the probability that it is supported.
+
+        ``None`` for statements in languages that the reader was not trained on.
+        """
+        known = [pair for pair in pairs if is_english(pair[0])]
+        logits = dict(zip(known, self._reader.support(known), strict=True))
+        return [
+            round(self._curve.probability(logits[pair]), 4) if pair in logits else None
+            for pair in pairs
+        ]
 
     def supports(self, probability: float) -> bool:
         """Whether so much is enough."""

@@ -18,6 +18,7 @@ import numpy as np
 from rag.embedding import Embedder
 from rag.models.offline import ID
 from rag.models.offline.candidates import Candidate, candidates
+from rag.models.offline.english import is_english
 from rag.models.offline.opposition import opposed, other_names
 from rag.models.offline.scoring import Question, coverage, take_apart
 from rag.models.offline.sentences import embed, evidence
@@ -58,9 +59,10 @@ class Verifying:
     def run(self, task: VerifyTask) -> Outcome[Verification]:
         """Judge a claim. What was not found has no evidence, and no confidence."""
         started = time.perf_counter()
-        judged = self._judged(task)
-        if self._supporting is not None:
-            judged = _read(task, judged, self._supporting)
+        supporting = self._supporting if is_english(task.claim) else None
+        judged = self._judged(task, read=supporting is not None)
+        if supporting is not None:
+            judged = _read(task, judged, supporting)
         telling = [one for one in judged if one.verdict is not Verdict.NOT_FOUND]
         best = max(telling, key=lambda one: one.score, default=None)
         if best is None:
@@ -76,7 +78,7 @@ class Verifying:
             timings={"verify": round((time.perf_counter() - started) * 1000, 3)},
         )
 
-    def _judged(self, task: VerifyTask) -> list[_Judged]:
+    def _judged(self, task: VerifyTask, *, read: bool) -> list[_Judged]:
         found = [one for one in candidates(task.passages) if not one.text.endswith("?")]
         claim = take_apart(task.claim, found)
         if not claim.rarity:
@@ -84,7 +86,7 @@ class Verifying:
         shares = [coverage(claim, one.words | one.near) for one in found]
         order = sorted(range(len(found)), key=lambda place: -shares[place])[:MOST_EMBEDDED]
         # A reader also knows other words for the same.
-        covered, least = (COVERED, LIKE) if self._supporting is None else (0.0, -1.0)
+        covered, least = (0.0, -1.0) if read else (COVERED, LIKE)
         kept = [place for place in order if shares[place] >= covered]
         if not kept:
             return []
@@ -111,7 +113,7 @@ def _read(task: VerifyTask, judged: Sequence[_Judged], supporting: Supporting) -
     found = []
     for one, probability in zip(likely, probabilities, strict=True):
         denied = one.verdict is Verdict.CONTRADICTED
-        if supporting.supports(probability) and not denied:
+        if probability is not None and supporting.supports(probability) and not denied:
             supported = replace(one, verdict=Verdict.SUPPORTED, score=probability)
             found.append(replace(supported, support=probability))
         elif denied:
