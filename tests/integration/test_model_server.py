@@ -184,6 +184,10 @@ def test_our_backends_speak_with_it(server: ModelServer, kind: Any) -> None:
     assert reply.finish is Finish.COMPLETE
     assert problems(json.loads(reply.text), SCHEMA) == []
     assert (reply.model, reply.tokens.output > 10) == (MODEL, True)
+    told: list[str] = []
+    assert backend.stream(request(), timeout=60, tell=told.append) == reply
+    assert len(told) > 3
+    assert "".join(told) == reply.text
     cut = backend.complete(request(max_output_tokens=3), timeout=60)
     assert (cut.finish, cut.tokens.output) == (Finish.LENGTH, 3)
     with pytest.raises(ModelRejected, match="window"):

@@ -169,6 +169,19 @@ def test_a_server_that_refuses_to_stream_is_asked_at_once() -> None:
     assert ["stream" in request for request in ledger.requests] == [True, False]
 
 
+def test_what_a_server_says_at_once_though_asked_to_stream_is_taken() -> None:
+    provider = PROVIDERS[2]
+    backend, ledger = backend_of(provider, says(provider, TEXT, tokens=USED))
+    at_once, _ = backend_of(provider, says(provider, TEXT, tokens=USED))
+    reply = backend.stream(REQUEST, timeout=5, tell=pytest.fail)
+    assert reply == at_once.complete(REQUEST, timeout=5)
+    assert len(ledger.requests) == 1
+    for content in (b"<html>", b"[]", b"{}", b""):
+        backend, _ = backend_of(provider, lambda body=content: httpx2.Response(200, content=body))
+        with pytest.raises(MalformedReply):
+            backend.stream(REQUEST, timeout=5, tell=pytest.fail)
+
+
 GOOD = {
     "reasoning": "P1 says so.",
     "statements": [

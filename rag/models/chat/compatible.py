@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from rag.redact import public_url
 if TYPE_CHECKING:
     import httpx2
 
+_STREAM = "text/event-stream"
 _FINISH = {
     "stop": Finish.COMPLETE,
     "length": Finish.LENGTH,
@@ -78,7 +80,7 @@ class CompatibleChat:
         return self._read(completion)
 
     def stream(self, request: ChatRequest, *, timeout: float, tell: Tell) -> ChatReply:
-        """One call, told piece by piece; at once, if the server refuses to stream.
+        """One call, told piece by piece; at once, if the server does not stream.
 
         See `StreamingBackend.stream`.
         """
@@ -96,6 +98,10 @@ class CompatibleChat:
             in_our_words(self._sdk, self.id),
             self._temperature.send(request, timeout, self._sdk, self._begin) as chunks,
         ):
+            if _STREAM not in chunks.response.headers.get("content-type", ""):
+                said = json.loads(chunks.response.read())
+                fields = said if isinstance(said, dict) else {}
+                return self._read(self._sdk.types.chat.ChatCompletion.construct(**fields))
             for chunk in chunks:
                 if text := written.add(chunk):
                     tell(text)
