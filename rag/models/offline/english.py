@@ -8,21 +8,17 @@ import re
 
 # Words of each side that are none of the other's ("was", "die", "in" and "on" are of several).
 _ENGLISH = frozenset(
-    [
-        *"the of and to is are were for that with what who whom whose how when where which".split(),
-        *"why by from does did do has have had it its this these be been or as at not than".split(),
-        *"their they he she his her there can could would should must into after before if".split(),
-    ]
+    "the of and to is are were for that with what who whom whose how when where which why by from "
+    "does did do has have had it its this these be been or as at not than their they he she his "
+    "her there can could would should must into after before if".split()
 )
 _OTHERS = frozenset(
-    [
-        *"der das den dem ein eine einer eines einem einen und oder ist sind wird wurde von".split(),
-        *"vom zu zum zur im mit für auf aus bei nach wie wann welche welcher welches nicht".split(),
-        *"le la les une du des et est sont qui que quel quelle dans pour avec sur pas plus".split(),
-        *"el los las del y es con por para una unos como quién cuándo dónde cuánto qué no".split(),
-        *"het een van voor niet wie wat waar il lo gli che di della è sono um os uma não".split(),
-    ]
-) - {"no", "plus"}
+    "der das den dem ein eine einer eines einem einen und oder ist sind wird wurde von vom zu zum "
+    "zur im mit für auf aus bei nach wie wann welche welcher welches nicht "
+    "le la les une du des et est sont qui que quel quelle dans pour avec sur pas "
+    "el los las del y es con por para una unos como quién cuándo dónde cuánto qué "
+    "het een van voor niet wie wat waar il lo gli che di della è sono um os uma não".split()
+)
 _WORD = re.compile(r"[^\W\d_]+")
 # Letters of names and loans that English texts do without, as a share of all.
 _MOST_FOREIGN = 0.1
