@@ -112,6 +112,10 @@ def _object(line: bytes) -> dict[str, Any]:
         raise InvalidRequest("it is not JSON that can be read.") from None
     if not isinstance(value, dict):
         raise InvalidRequest("it is not a JSON object.")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest("it holds characters that are no Unicode text.") from None
     return value
 
 
