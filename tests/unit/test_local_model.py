@@ -84,6 +84,29 @@ def test_without_temperature_the_reply_is_the_same(chat: LocalChat) -> None:
     assert one == two
 
 
+@pytest.mark.timeout(120)
+def test_what_is_written_is_told_token_by_token_also_beside_others(chat: LocalChat) -> None:
+    schema = an_object(random.Random(3), 3)
+    told: dict[int, list[str]] = {number: [] for number in range(3)}
+    replies: dict[int, ChatReply] = {}
+
+    def ask(number: int) -> None:
+        most = 5 if number == 2 else 2_048
+        wanted = request(schema, temperature=0.0, max_output_tokens=most)
+        replies[number] = chat.stream(wanted, timeout=100, tell=told[number].append)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in told]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, reply in replies.items():
+        assert len(told[number]) > 3
+        assert "".join(told[number]) == reply.text
+    assert replies[0] == chat.complete(request(schema, temperature=0.0), timeout=100)
+    assert replies[2].finish is Finish.LENGTH
+
+
 def test_a_call_that_is_late_is_ended(chat: LocalChat) -> None:
     endless = {
         "type": "object",

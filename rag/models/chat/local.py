@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
 from rag.errors import ConfigurationError, ModelError, ModelRejected, ModelTimeout, ModelUnavailable
-from rag.models.chat import ChatReply, ChatRequest
+from rag.models.chat import ChatReply, ChatRequest, Tell
 from rag.models.chat.local_model import LocalModel, LocalSettings
 from rag.models.chat.local_revision import model_revision
 
@@ -24,6 +24,7 @@ class _Waiting:
     request: ChatRequest
     deadline: float
     reply: Future[ChatReply]
+    tell: Tell | None = None
 
 
 class LocalChat:
@@ -79,8 +80,15 @@ class LocalChat:
             ModelTimeout: It was not answered in time; loading the model counts.
             ModelError: It cannot be answered. See `ChatBackend.complete`.
         """
+        return self._answered(request, timeout, None)
+
+    def stream(self, request: ChatRequest, *, timeout: float, tell: Tell) -> ChatReply:
+        """One call, told token by token. See `StreamingBackend.stream`."""
+        return self._answered(request, timeout, tell)
+
+    def _answered(self, request: ChatRequest, timeout: float, tell: Tell | None) -> ChatReply:
         deadline = time.monotonic() + timeout
-        waiting = _Waiting(request=request, deadline=deadline, reply=Future())
+        waiting = _Waiting(request=request, deadline=deadline, reply=Future(), tell=tell)
         with self._lock:
             self._queue.put(waiting)
             if self._thread is None:
@@ -135,7 +143,9 @@ class LocalChat:
 
     def _answer(self, model: LocalModel, batch: list[_Waiting]) -> None:
         replies = model.complete(
-            [waiting.request for waiting in batch], [waiting.deadline for waiting in batch]
+            [waiting.request for waiting in batch],
+            [waiting.deadline for waiting in batch],
+            [waiting.tell for waiting in batch],
         )
         for waiting, reply in zip(batch, replies, strict=True):
             if isinstance(reply, ModelError):

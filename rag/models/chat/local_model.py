@@ -18,8 +18,9 @@ from rag.errors import (
     ModelRejected,
     ModelTimeout,
 )
-from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
+from rag.models.chat import ChatReply, ChatRequest, Finish, Tell, Tokens
 from rag.models.chat.local_prompt import LocalPrompt
+from rag.models.chat.local_telling import Teller
 from rag.models.schema import for_local
 
 _MEMINFO = Path("/proc/meminfo")
@@ -51,6 +52,7 @@ class _Prepared:
     deadline: float
     tokens: list[int]
     matcher: Any
+    tell: Tell | None
 
 
 class LocalModel:
@@ -93,7 +95,10 @@ class LocalModel:
         self._grammar_tokens = llguidance.hf.from_tokenizer(self._tokenizer, n_vocab=self._width)
 
     def complete(
-        self, requests: Sequence[ChatRequest], deadlines: Sequence[float]
+        self,
+        requests: Sequence[ChatRequest],
+        deadlines: Sequence[float],
+        tells: Sequence[Tell | None],
     ) -> list[ChatReply | ModelError]:
         """Replies in order, and for each request that cannot be answered its own error.
 
@@ -102,16 +107,19 @@ class LocalModel:
         """
         found: dict[int, ChatReply | ModelError] = {}
         prepared = []
-        for number, (request, deadline) in enumerate(zip(requests, deadlines, strict=True)):
+        wanted = enumerate(zip(requests, deadlines, tells, strict=True))
+        for number, (request, deadline, tell) in wanted:
             try:
-                prepared.append(self._prepared(number, request, deadline))
+                prepared.append(self._prepared(number, request, deadline, tell))
             except ModelRejected as error:
                 found[number] = error
         for group in self._groups(prepared):
             found.update(self._generated(group))
         return [found[number] for number in range(len(requests))]
 
-    def _prepared(self, number: int, request: ChatRequest, deadline: float) -> _Prepared:
+    def _prepared(
+        self, number: int, request: ChatRequest, deadline: float, tell: Tell | None
+    ) -> _Prepared:
         prompt = self._prompt.write(request)
         tokens = self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
         needed = len(tokens) + request.max_output_tokens
@@ -121,7 +129,12 @@ class LocalModel:
             )
         matcher = self._matcher(request.schema)
         return _Prepared(
-            number=number, request=request, deadline=deadline, tokens=tokens, matcher=matcher
+            number=number,
+            request=request,
+            deadline=deadline,
+            tokens=tokens,
+            matcher=matcher,
+            tell=tell,
         )
 
     def _groups(self, prepared: Sequence[_Prepared]) -> list[list[_Prepared]]:
@@ -148,6 +161,7 @@ class LocalModel:
             matchers=[one.matcher for one in group],
             limits=[one.request.max_output_tokens for one in group],
             deadlines=[one.deadline for one in group],
+            tellers=[Teller(one.tell, self._text) if one.tell else None for one in group],
             start=start,
             eos=self._tokenizer.eos_token_id,
             torch=self._torch,
@@ -178,11 +192,15 @@ class LocalModel:
         own = tokens[: tokens.index(eos)] if eos in tokens else tokens[: rows.limits[row]]
         whole = eos in tokens[: rows.limits[row] + 1] and not rows.cut[row]
         return ChatReply(
-            text=self._tokenizer.decode(own, skip_special_tokens=True),
+            text=self._text(own),
             finish=Finish.COMPLETE if whole else Finish.LENGTH,
             model=str(self._model.config._name_or_path),
             tokens=Tokens(input=read, output=len(own)),
         )
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        return text
 
     def _matcher(self, schema: Mapping[str, Any] | None) -> Any:
         if schema is None:
@@ -204,6 +222,7 @@ class _Rows:
         matchers: list[Any],
         limits: list[int],
         deadlines: list[float],
+        tellers: list[Teller | None],
         start: int,
         eos: int,
         torch: Any,
@@ -214,6 +233,7 @@ class _Rows:
         self.cut = [False] * len(limits)
         self._matchers = matchers
         self._deadlines = deadlines
+        self._tellers = tellers
         self._eos = eos
         self._torch = torch
         self._done = [False] * len(limits)
@@ -246,6 +266,8 @@ class _Rows:
         stopped = []
         for row, limit in enumerate(self.limits):
             ended = self._done[row] or last[row] == self._eos
+            if not ended and not self.cut[row] and (teller := self._tellers[row]):
+                teller.hear(tokens[row, self.start :].tolist())
             if not ended:
                 self.late[row] |= now > self._deadlines[row]
                 self.cut[row] |= written >= limit
