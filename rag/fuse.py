@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.embedding import Embedder, Tokenizing
 from rag.types import FloatVector, Ids
 from rag.vectors import Hits
 
@@ -23,6 +24,13 @@ documentation pages and SQuAD passages together: from 0.5 to 0.65, nDCG@10 of ea
 0.005 of the best single or fused ranking known for it."""
 
 
+SPELLED_WEIGHT = 0.2
+"""The same for a query whose words the embedding model does not know."""
+_WORDS, _LETTERS = 0.6, 0.9
+"""Tokens a letter or digit: up to the first a model has words for the language (English 0.25,
+German 0.4 for an English model), from the second on it spells (Greek 0.95, Arabic 1.0)."""
+
+
 class HybridHits(NamedTuple):
     """A fused ranking, and both scores of every candidate in it."""
 
@@ -31,7 +39,24 @@ class HybridHits(NamedTuple):
     lexical: Hits
 
 
-def search_hybrid(dense: Search, lexical: Search, allowed: Ids | None = None) -> HybridHits:
+def dense_weight(query: str, embedder: Embedder) -> float:
+    """The weight of the dense ranking of a query: less where the model spells its words.
+
+    A tokenizer without words for a language belongs to a model that has not learned it. On
+    Arabic and Greek questions with an English model this takes nDCG@10 from 0.843 and 0.911 to
+    0.906 and 0.937 (BM25: 0.908 and 0.929), and leaves languages that it knows as they are.
+    """
+    letters = sum(sign.isalnum() for sign in query)
+    if not letters or not isinstance(embedder, Tokenizing):  # else its tokens are an estimate
+        return DENSE_WEIGHT
+    spans = embedder.token_offsets(query).tolist()
+    tokens = sum(any(map(str.isalnum, query[start:end])) for start, end in spans)
+    return float(np.interp(tokens / letters, (_WORDS, _LETTERS), (DENSE_WEIGHT, SPELLED_WEIGHT)))
+
+
+def search_hybrid(
+    dense: Search, lexical: Search, allowed: Ids | None = None, *, weight: float = DENSE_WEIGHT
+) -> HybridHits:
     """Take the best of both indexes, score every candidate in both, and fuse.
 
     A candidate that only one index put forward gets its true score from the other: what to
@@ -42,7 +67,7 @@ def search_hybrid(dense: Search, lexical: Search, allowed: Ids | None = None) ->
     found_lexical = lexical(DEPTH, allowed)
     complete_dense = _complete(found_dense, found_lexical.ids, dense)
     complete_lexical = _complete(found_lexical, found_dense.ids, lexical)
-    fused = fuse_convex(complete_dense, complete_lexical)
+    fused = fuse_convex(complete_dense, complete_lexical, weight)
     return HybridHits(fused, complete_dense, complete_lexical)
 
 

@@ -17,7 +17,7 @@ from rag.catalog import Catalog
 from rag.catalog.filters import document_condition
 from rag.embedding import Embedder
 from rag.errors import InvalidRequest
-from rag.fuse import Search, search_hybrid
+from rag.fuse import Search, dense_weight, search_hybrid
 from rag.indexes import CollectionIndexes, Indexes
 from rag.rerank import RERANKED, Rerank, reranked
 from rag.types import Collection, Ids, Passage
@@ -118,7 +118,9 @@ class Retriever:
         if request.mode is Mode.DENSE:
             hits = dense(depth, allowed)
             return hits, {"dense": hits}
-        found = search_hybrid(dense, _lexical(opened, request.query), allowed)
+        lexical = _lexical(opened, request.query)
+        weight = dense_weight(request.query, self._embedder)
+        found = search_hybrid(dense, lexical, allowed, weight=weight)
         return found.fused, {"dense": found.dense, "lexical": found.lexical, "fused": found.fused}
 
     def _dense(self, opened: Sequence[CollectionIndexes], query: str) -> Search:

@@ -38,6 +38,10 @@ class CachedEmbedder:
     def window(self) -> int:
         return self._embedder.window
 
+    @property
+    def tokenizer(self) -> str:
+        return self._embedder.tokenizer  # type: ignore[attr-defined, no-any-return]
+
     def token_offsets(self, text: str) -> Ids:
         return self._embedder.token_offsets(text)
 

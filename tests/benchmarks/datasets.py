@@ -34,10 +34,13 @@ class SpanSet:
     gold: Mapping[str, tuple[Place, ...]]
 
 
-def load_retrieval(folder: Path, name: str) -> RetrievalSet:
-    """A folder in the layout of BEIR. A passage is its title and its text, as BEIR reads it."""
+def load_retrieval(folder: Path, name: str, *, judged: Path | None = None) -> RetrievalSet:
+    """A folder in the layout of BEIR. A passage is its title and its text, as BEIR reads it.
+
+    The judgements may lie in another folder, ``judged``.
+    """
     grades: dict[str, dict[str, float]] = {}
-    for line in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+    for line in ((judged or folder) / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]:
         question, passage, grade = line.split("\t")
         grades.setdefault(question, {})[passage] = float(grade)
     grades = {key: row for key, row in grades.items() if any(row.values())}

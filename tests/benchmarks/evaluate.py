@@ -108,6 +108,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="models, vectors and ingested reports, kept between runs",
     )
     parser.add_argument(
+        "--languages", nargs="*", default=[], help="of XQuAD's passages, such as ar de zh"
+    )
+    parser.add_argument(
         "--contracts", type=int, default=20, help="how many contracts to chunk (-1: all)"
     )
     options = parser.parse_args(arguments)
@@ -185,6 +188,7 @@ def _run_retrieval(options: argparse.Namespace, wanted: set[str]) -> dict[str, A
             options.data,
             embedder,
             passages="passages" in wanted,
+            languages=options.languages,
             contracts=contracts if "spans" in wanted else 0,
         )
     finally:

@@ -7,7 +7,7 @@ common BM25, reciprocal rank fusion and convex combination.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from ingest.chunk.recursive import RecursiveChunker
 from rag import evaluate
 from rag.embedding import Embedder
 from rag.evaluate import Place
-from rag.fuse import DEPTH, fuse_rrf, search_hybrid
+from rag.fuse import DEPTH, dense_weight, fuse_rrf, search_hybrid
 from rag.indexes import with_context, with_opening
 from rag.lexical import LexicalIndex
 from rag.types import Ids, ParsedDocument
@@ -77,11 +77,12 @@ class Searchable:
         dense = partial(self._vectors.search, vector)
         lexical = partial(self._lexical.search, question)
         first_dense, first_lexical = dense(DEPTH), lexical(DEPTH)
+        weight = dense_weight(question, self._embedder)
         return {
             "bm25": self._named(first_lexical.ids),
             "dense": self._named(first_dense.ids),
             "rrf": self._named(fuse_rrf(first_dense, first_lexical).ids),
-            "convex": self._named(search_hybrid(dense, lexical).fused.ids),
+            "convex": self._named(search_hybrid(dense, lexical, weight=weight).fused.ids),
         }
 
     def _named(self, ids: Ids) -> list[str]:
@@ -89,23 +90,39 @@ class Searchable:
 
 
 def run_retrieval_eval(
-    data: Path, embedder: Embedder, *, passages: bool = True, contracts: int | None = 20
+    data: Path,
+    embedder: Embedder,
+    *,
+    passages: bool = True,
+    languages: Sequence[str] = (),
+    contracts: int | None = 20,
 ) -> dict[str, Any]:
     """Rank the sets under ``data/retrieval`` and print tables.
 
+    ``languages`` are those of XQuAD's passages and questions that are asked as well.
     ``contracts`` is how many of CUAD's are searched (``None``: all, 0: none); embedding them
     is what takes the time.
     """
     report: dict[str, Any] = {"embedder": embedder.id, "passages": {}, "spans": {}}
-    for name in REFERENCE if passages else ():
-        folder = data / "retrieval" / name
-        if folder.is_dir():
-            report["passages"][name] = evaluate_passages(load_retrieval(folder, name), embedder)
+    if passages:
+        for one in passage_sets(data / "retrieval", languages):
+            report["passages"][one.name] = evaluate_passages(one, embedder)
     folder = data / "retrieval" / "cuad-spans"
     if folder.is_dir() and contracts != 0:
         report["spans"]["cuad-spans"] = evaluate_spans(load_contracts(folder, contracts), embedder)
     print_report(report)
     return report
+
+
+def passage_sets(folder: Path, languages: Sequence[str]) -> Iterator[RetrievalSet]:
+    """The sets of passages that are at hand."""
+    for name in REFERENCE:
+        if (folder / name).is_dir():
+            yield load_retrieval(folder / name, name)
+    xquad = folder / "xquad-passages"
+    for language in languages:
+        if (xquad / language).is_dir():
+            yield load_retrieval(xquad / language, f"xquad-{language}", judged=xquad)
 
 
 def evaluate_passages(data: RetrievalSet, embedder: Embedder) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.fuse import DEPTH, Search, fuse_convex, fuse_rrf, search_hybrid
+from rag.fuse import (
+    DENSE_WEIGHT,
+    DEPTH,
+    SPELLED_WEIGHT,
+    Search,
+    dense_weight,
+    fuse_convex,
+    fuse_rrf,
+    search_hybrid,
+)
 from rag.types import Ids
 from rag.vectors import Hits
+from tests.fakes import HashingEmbedder
 
 scored = st.dictionaries(st.integers(0, 40), st.floats(-10, 100, width=32), max_size=20)
 
@@ -120,3 +131,34 @@ def test_hybrid_search_of_nothing_is_empty() -> None:
     found = search_hybrid(searching({}, asked), searching({}, asked))
     assert [len(part.ids) for part in found] == [0, 0, 0]
     assert len(asked) == 2
+
+
+class Spelling(HashingEmbedder):
+    """Has a token for each ASCII word, and spells all others."""
+
+    tokenizer = "{}"
+
+    def token_offsets(self, text: str) -> Ids:
+        spans = [match.span() for match in re.finditer(r"[a-z]+|\S", text)]
+        return np.array(spans, dtype=np.int64).reshape(-1, 2)
+
+
+@pytest.mark.parametrize(
+    ("query", "weight"),
+    [
+        ("how often is the pump serviced?", DENSE_WEIGHT),
+        ("πόσο συχνά συντηρείται η αντλία;", SPELLED_WEIGHT),
+        ("7.2", SPELLED_WEIGHT),
+        ("?", DENSE_WEIGHT),
+        ("", DENSE_WEIGHT),
+    ],
+)
+def test_words_count_more_where_the_model_spells_them(query: str, weight: float) -> None:
+    assert dense_weight(query, Spelling()) == pytest.approx(weight)
+    assert dense_weight(query, HashingEmbedder()) == DENSE_WEIGHT  # its tokens are an estimate
+
+
+def test_the_weight_decides_between_two_rankings() -> None:
+    dense, lexical = searching({1: 0.9, 2: 0.5, 3: 0.4}, []), searching({2: 9.0, 1: 1.0}, [])
+    assert search_hybrid(dense, lexical, weight=1.0).fused.ids[0] == 1
+    assert search_hybrid(dense, lexical, weight=0.0).fused.ids[0] == 2
