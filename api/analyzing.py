@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from api.door import check_id
 from api.engines import choose_engine
 from api.schemas.analyses import AnalysisResultOut, job_id_of
+from api.schemas.common import StoredError
+from api.schemas.findings import ChunkOut
 from api.scopes import existing
 from api.services import Services
 from rag.analysis.library import GivenText, Library, StoredTexts
 from rag.analysis.plan import DryRun, dry_run
+from rag.analysis.reading import Reading
 from rag.analysis.requests import Request, check
 from rag.analysis.reviewing import reviewed
-from rag.analysis.work import Analyses
+from rag.analysis.work import Analyses, value_of
 from rag.catalog.work import WorkState
 from rag.errors import Conflict, NotFound
 from rag.models.engine import Context, Engine
 from rag.types import Collection, Job
+from rag.work import Done, Failed
 
 KIND = "analysis"
 
@@ -119,3 +125,36 @@ def _reviewed(services: Services, job: Job, state: WorkState) -> dict[str, Any] 
     if state.result is None:
         return None
     return reviewed(state.result, services.catalog.reviews.of(job.id))
+
+
+def parts(services: Services, job: Job, *, after: int) -> Iterator[ChunkOut]:
+    """What each part of the text says that was read so far, behind a position."""
+    request = Request.from_json(services.catalog.work.state(job).spec["request"])
+    engine = engine_of(services, job.tenant, request)
+    library = library_of(services, job.tenant, request)
+    work = services.catalog.work
+    failed = (one for one in work.failed(job.id) if one.round == 0)
+    both: list[Iterable[Done | Failed]] = [work.done(job.id, round=0), failed]
+    for one in heapq.merge(*both, key=lambda one: one.position):
+        if one.position > after:
+            reading = Reading(engine, Context(tenant=job.tenant), library)
+            yield _part(one, request, reading)
+
+
+def _part(one: Done | Failed, request: Request, reading: Reading) -> ChunkOut:
+    done = one.value if isinstance(one, Done) else None
+    taken: Mapping[str, Any] = done["taken"] if done else {"engines": [], "calls": 0, "dropped": 0}
+    where = one.payload
+    return ChunkOut(
+        id=str(one.position),
+        document_id=where.get("document") or None,
+        start_char_index=where.get("start", 0),
+        end_char_index=where.get("end", 0),
+        headings=list(where.get("path", ())),
+        status="completed" if done else "failed",
+        value=None if done is None else value_of(done, request, reading),
+        engines=taken["engines"],
+        calls=taken["calls"],
+        dropped_citations=taken["dropped"],
+        error=StoredError(**one.error) if isinstance(one, Failed) else None,
+    )

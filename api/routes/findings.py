@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from itertools import islice
+from typing import Annotated
 
-from api.analyzing import analysis_job, result_of
+from fastapi import APIRouter, Query
+
+from api.analyzing import analysis_job, parts, result_of
 from api.door import DoorDep, TenantDep
-from api.schemas.common import failures
-from api.schemas.findings import AggregateBody, AggregateOut, AggregatesOut, ComparisonOut
+from api.schemas.common import Limit, ListOf, failures, page
+from api.schemas.findings import AggregateBody, AggregateOut, AggregatesOut, ChunkOut, ComparisonOut
 from rag.analysis.tables import Aggregation, aggregate, compare
 
 router = APIRouter(prefix="/analyses", tags=["Analyses"])
@@ -33,3 +36,17 @@ def aggregate_findings(
     result = result_of(door.services, analysis_job(door.services, tenant, analysis_id))["result"]
     asked = [Aggregation(op=one.op, of=one.of) for one in body.operations]
     return AggregatesOut(data=[AggregateOut(**aggregate(result, one)) for one in asked])
+
+
+@router.get("/{analysis_id}/chunks", summary="List what each part says", responses=failures(404))
+def list_analyzed_chunks(
+    analysis_id: str,
+    door: DoorDep,
+    tenant: TenantDep,
+    limit: Limit = 20,
+    after: Annotated[int, Query(ge=-1, description="Start behind this part.")] = -1,
+) -> ListOf[ChunkOut]:
+    """The parts that were read so far, in the order of the text, and what was found in each."""
+    job = analysis_job(door.services, tenant, analysis_id)
+    found = list(islice(parts(door.services, job, after=after), limit + 1))
+    return page(found, limit, lambda part: part)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.common import Strict, Text
+from api.schemas.common import StoredError, Strict, Text
 from rag.analysis.tables import Operation
 
 
@@ -101,3 +101,22 @@ class ComparisonOut(BaseModel):
     object: Literal["analysis.comparison"] = "analysis.comparison"
     documents: list[ComparedDocument]
     fields: list[ComparedField]
+
+
+class ChunkOut(BaseModel):
+    """A part of the text, and what was found in it."""
+
+    id: str = Field(description="Its position among all parts; `after` can name it.")
+    document_id: str | None = Field(description="Null of a text that came with the request.")
+    start_char_index: int
+    end_char_index: int
+    headings: list[str] = Field(description="Those that hold where it begins, outermost first.")
+    status: Literal["completed", "failed"]
+    value: Any = Field(
+        description="By `result_schema`, of this part alone; null when it failed. Of a report: the "
+        "statements that it is written from."
+    )
+    engines: list[str]
+    calls: int
+    dropped_citations: int
+    error: StoredError | None

@@ -20,7 +20,8 @@ from rag.types import Passage, Span
 FAN_IN = 8
 """Results that are merged into one at a time."""
 
-# Bytes of a stretch where the window sets no bound: in longer texts, models overlook things.
+# Bytes of a stretch where the window sets no bound: in longer texts, models overlook things. The
+# offline engine compares so many sentences; for fields it looks at all of a text.
 _MOST_BYTES, _MOST_OFFLINE = 64_000, 32_000
 _FEWEST_BYTES = 600
 _PASSAGE_BYTES = 6_000
@@ -164,7 +165,7 @@ def _room(request: Request, engine: Engine, context: Context) -> int:
     """Bytes of text that a stretch can have."""
     free = engine.forecast(KINDS[request.kind].task(request, ()), context).room
     if free is None:
-        return _MOST_OFFLINE
+        return _MOST_BYTES if request.kind is Kind.EXTRACTION else _MOST_OFFLINE
     room = int(free * _FRAMED) - _FREE
     if room < _FEWEST_BYTES:
         raise InvalidRequest(

@@ -17,7 +17,7 @@ from rag.analysis.kinds import KINDS, Body
 from rag.analysis.library import GivenText, Library
 from rag.analysis.plan import groups, passages_of, pieces
 from rag.analysis.reading import Reading
-from rag.analysis.requests import Request
+from rag.analysis.requests import Kind, Request
 from rag.analysis.stretches import Stretch
 from rag.errors import Conflict
 from rag.models.engine import Engine
@@ -97,6 +97,15 @@ class Analyses:
         if request.scope.text is not None:
             return request, GivenText(request.scope.text)
         return request, self.library(spec.tenant)
+
+
+def value_of(value: Mapping[str, Any], request: Request, reading: Reading) -> Any:
+    """What an item found, as a result of its own; nobody is asked."""
+    if "finished" in value:
+        return value["finished"]["value"]
+    if request.kind is Kind.REPORT:  # its text is written only at the end
+        return [one["text"] for one in value["body"]["statements"]]
+    return KINDS[request.kind].finish(request, value["body"], reading).value
 
 
 def _read(

@@ -124,6 +124,26 @@ def test_documents_are_compared_and_values_counted_with_corrections(
     rest.client.delete(f"/v1/documents/{other}")
 
 
+def test_each_part_says_what_was_found_in_it(rest: Rest) -> None:
+    text = "\n\n".join(f"Chapter {n}. The pump {n} was repaired on day {n}." for n in range(2_000))
+    labels = [{"name": "repair report"}, {"name": "lease"}]
+    for body in ({"kind": "summary"}, {"kind": "classification", "labels": labels}):
+        shown = analyze(rest, text=text, **body)
+        total = shown["coverage"]["chunks_total"]
+        path = f"/v1/analyses/{shown['id']}/chunks"
+        first = rest.client.get(path, params={"limit": 1}).json()
+        assert total > 1
+        assert first["has_more"]
+        found = rest.client.get(path, params={"limit": 100}).json()["data"]
+        assert len(found) == total
+        assert {one["status"] for one in found} == {"completed"}
+        assert all(one["value"].keys() == shown["result"].keys() for one in found)
+        ends = [(one["start_char_index"], one["end_char_index"]) for one in found]
+        assert (ends[0][0], ends[-1][1]) == (0, len(text))
+        rest_of = rest.client.get(path, params={"limit": 100, "after": first["last_id"]}).json()
+        assert rest_of["data"] == found[1:]
+
+
 def test_a_dry_run_does_nothing(rest: Rest, lease: str) -> None:
     before = rest.client.get("/v1/analyses").json()["data"]
     reply = rest.client.post(
