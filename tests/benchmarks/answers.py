@@ -276,6 +276,10 @@ def main() -> None:
         print(json.dumps(stored, indent=2))
         if read:
             add_fitted(arguments.reader, stored)
+            if arguments.only:
+                print(
+                    "Fitted on a part: a look, and nothing to ship. Other documents need the rest."
+                )
         else:
             WEIGHTS.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
         models = scoring.models_of(stored, read=bool(read))
