@@ -1,10 +1,11 @@
 """A batch of 5,000 questions to a model that takes a second, 64 at once: pace, memory, disk.
 
-    python -m tests.benchmarks.batch_scale [--items 5000] [--limit 64] [--json FILE]
+    python -m tests.benchmarks.batch_scale [--items 5000] [--limit 64] [--layer] [--json FILE]
 
 A real service on SQLite; the model is a fake on loopback. Throughput is compared with what the
 limit allows: so many calls at once, each of a second. The processor time says what the service
-itself can do, also where other programs share the machine.
+itself can do, also where other programs share the machine. `--layer` leaves questions out: items
+that only wait a second, to see what keeping and handing out items takes by itself.
 """
 
 from __future__ import annotations
@@ -13,9 +14,18 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from api.runner import Runner
+from rag.catalog import Catalog
+from rag.catalog.database import open_sqlite
+from rag.catalog.vectors import VectorStore
+from rag.catalog.work import Lane, NewWork
+from rag.models.budget import BudgetLimits, Budgets
+from rag.types import JobStatus
+from rag.work import Done, Failed, Item, NewItem, Produced, WorkSpec
 from tests.crash.batch_kills import Tally, check, prepared, send, wait
 from tests.crash.service import Service
 
@@ -55,6 +65,53 @@ def measure(items: int, limit: int, delay_s: float) -> dict[str, Any]:
     }
 
 
+class Sleeping:
+    """Work that waits."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def items(self, spec: WorkSpec) -> Iterator[NewItem]:
+        return iter(())
+
+    def run(self, spec: WorkSpec, item: Item) -> Produced:
+        time.sleep(self._seconds)
+        return Produced(value={"text": "x" * 2_000})
+
+    def after(self, spec: WorkSpec, round: int, results: Iterable[Done]) -> Iterator[NewItem]:
+        return iter(())
+
+    def finish(
+        self, spec: WorkSpec, results: Iterable[Done], failures: Iterable[Failed]
+    ) -> Produced:
+        return Produced(value={})
+
+
+def measure_layer(items: int, limit: int, delay_s: float) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="scale") as folder:
+        vectors = VectorStore(open_sqlite(Path(folder) / "vectors.db"))
+        catalog = Catalog(open_sqlite(Path(folder) / "catalog.db"), vectors)
+        given = (NewItem(position=n, payload={"question": "?" * 200}) for n in range(items))
+        new = NewWork(kind="sleep", tenant="default", key="local", spec={})
+        job_id = catalog.work.create(new, given)
+        budgets = Budgets(BudgetLimits(), catalog.usage)
+        works = {"sleep": Sleeping(delay_s)}
+        runner = Runner(catalog, works, budgets, threads={Lane.CALLS: limit}, alone=True)
+        used, started = time.process_time(), time.monotonic()
+        runner.start()
+        while (job := catalog.jobs.find(job_id)) and job.status is not JobStatus.COMPLETED:
+            time.sleep(0.2)
+        took, used = time.monotonic() - started, time.process_time() - used
+        runner.stop()
+        catalog.close()
+    return {
+        "items": items,
+        "items per second": round(items / took, 1),
+        "of what the limit allows": f"{items / took / (limit / delay_s):.0%}",
+        "processor ms per item": round(used / items * 1000, 2),
+    }
+
+
 def _seconds(service: Service) -> float:
     """Processor time of the service so far."""
     assert service.process is not None
@@ -78,9 +135,11 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=5_000)
     parser.add_argument("--limit", type=int, default=64)
     parser.add_argument("--delay", type=float, default=1.0, help="Seconds that a call takes.")
+    parser.add_argument("--layer", action="store_true", help="Without questions and a service.")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    rows = measure(given.items, given.limit, given.delay)
+    measured = measure_layer if given.layer else measure
+    rows = measured(given.items, given.limit, given.delay)
     for name, value in rows.items():
         print(f"{name:<26} {value:>10}")
     if given.json:
