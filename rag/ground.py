@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from rag.cite import Source, cite
 from rag.errors import NotFound
@@ -28,7 +29,7 @@ def in_whole_sentences(passage: Passage, source: Source) -> Passage:
         return passage
     touched = [
         span
-        for span in split(text)
+        for span in _sentences(text)
         if first + span.start < passage.end and passage.start < first + span.end
     ]
     if not touched:
@@ -40,6 +41,12 @@ def in_whole_sentences(passage: Passage, source: Source) -> Passage:
         end = passage.end
     start, end = min(start, passage.start), max(end, passage.end)
     return replace(passage, start=start, end=end, text=text[start - first : end - first])
+
+
+@lru_cache(maxsize=512)
+def _sentences(text: str) -> tuple[Span, ...]:
+    """The sentences of a passage and what is around it: many questions meet the same ones."""
+    return tuple(split(text))
 
 
 def citations(
