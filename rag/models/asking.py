@@ -112,7 +112,8 @@ class Asking:
         pages = [one for one in beside if one is not None]
         if pages:
             base["pages"] = [[one.passages, one.page, one.sha256] for one in pages]
-        mark = marker(self.secret, content_key(base))
+        call = content_key(base)
+        mark = marker(self.secret, call)
         rendered = prompt.render({**inputs, "marker": mark})
         *before, last = rendered.turns
         asked = (*before, replace(last, images=tuple(one.image(mark) for one in pages)))
@@ -131,7 +132,7 @@ class Asking:
                 break
             purpose = self.context.purpose(prompt.used, repair=bool(said))
             turn = {"said": [asdict(one) for one in said], "repair": repair}
-            parts = {**base, **turn, "attempt": self.attempt}
+            parts = {"call": call, **turn, "attempt": self.attempt}
             reply, request = self._whole(request, parts, purpose)
             value, wrong = parse(reply.text, schema)
             if not wrong:
