@@ -68,11 +68,13 @@ def test_a_new_call_is_one_commit_and_a_known_one_one_read(catalog: Catalog) -> 
     ask(catalog, document, "First?", model)
     with counted(catalog) as new:
         ask(catalog, document, "Second?", model)
-    # The sum of the day, with the reply, its document and whether that is still there.
-    assert new == {"reads": 3, "writes": 3, "commits": 1}
+    # Other processes may have failed at the same task.
+    failures = 1 if catalog._database.is_shared else 0
+    # Whether the reply is known, the sum of the day, and whether the document is still there.
+    assert new == {"reads": 3 + failures, "writes": 3, "commits": 1}
     with counted(catalog) as known:
         ask(catalog, document, "Second?", model)
-    assert known == {"reads": 1, "writes": 0, "commits": 0}
+    assert known == {"reads": 1 + failures, "writes": 0, "commits": 0}
     assert len(model.requests) == 2
 
 
