@@ -21,7 +21,7 @@ A candidate is a value ``v``, its other spellings ``also``, places ``at``, the h
 ``c``, and of how many stretches ``n`` it was read.
 """
 
-_LEAST_SHARED = 0.5
+_SHARED = 0.5
 _PER_STRETCH = 0.02
 
 
@@ -149,8 +149,8 @@ def _worth(candidate: dict[str, Any]) -> float:
 def _items(found: Sequence[Tree]) -> list[Tree]:
     """Items of a list, those that say the same as one, in the order in which they came.
 
-    Two records are one when nothing that they both say differs, and they share at least half of
-    what the shorter one says.
+    Two records are one when nothing that they both say differs, and they share more than half of
+    what the shorter one says: that both name a payee does not make two payments one.
     """
     kept: list[Tree] = []
     by_value: dict[Any, list[int]] = {}
@@ -179,7 +179,7 @@ def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     both = one.keys() & other.keys()
     if any(one[name] != other[name] for name in both):
         return False
-    return len(both) >= max(1, _LEAST_SHARED * min(len(one), len(other)))
+    return len(both) > _SHARED * min(len(one), len(other))
 
 
 def _is_text(leaf: Tree) -> bool:

@@ -251,7 +251,9 @@ def test_records_of_several_chunks_are_merged_without_duplicates() -> None:
         return json.dumps({"reasoning": "", "value": value, "fields": told})
 
     first = "On 1 March 2024, 500 euros are due, and on 1 April 2024, 600 euros."
-    second = "Acme is paid 500 on March 1, 2024; on 1 May 2024 it is paid 500 as well."
+    second = (
+        "Acme is paid 500 on March 1, 2024; on 1 May 2024 it is paid 500 as well, and 70 later."
+    )
     text = f"{first}\n\n{FILLER}\n\n{second}\n\n{FILLER}"
     model = ByWords(
         {
@@ -262,6 +264,7 @@ def test_records_of_several_chunks_are_merged_without_duplicates() -> None:
             second: rows(
                 ({"date": "March 1, 2024", "amount": 500, "payee": "Acme"}, "Acme is paid 500"),
                 ({"date": "1 May 2024", "amount": 500, "payee": "Acme"}, "on 1 May 2024"),
+                ({"amount": 70, "payee": "Acme"}, "and 70 later"),
             ),
             "word": rows(),
         }
@@ -272,10 +275,11 @@ def test_records_of_several_chunks_are_merged_without_duplicates() -> None:
         engine=engine(model, Anything(), window=14_000),
     )
     payments = result["result"]["payments"]
-    assert [(one["date"], one["amount"], one.get("payee")) for one in payments] == [
+    assert [(one.get("date"), one["amount"], one.get("payee")) for one in payments] == [
         ("1 March 2024", 500, "Acme"),
         ("1 April 2024", 600, None),
         ("1 May 2024", 500, "Acme"),
+        (None, 70, "Acme"),
     ]
 
 
