@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NoReturn
 import uvicorn
 
 from api.app import create_app
+from api.composition import open_services
 from api.home import Home
 from api.server import Server
-from api.services import Services, open_services
+from api.services import Services
 from api.settings import Settings
 from api.worker import Worker
 from api.works import open_runner

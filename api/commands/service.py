@@ -49,8 +49,8 @@ def worker() -> None:
     that dies was at is taken over by others within half a minute. Documents are read by the
     service alone.
     """
+    from api.composition import open_services
     from api.running import log_to_stderr, work_until_stopped
-    from api.services import open_services
 
     settings = load_settings()
     announce_first_start(settings)

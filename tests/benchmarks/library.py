@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.services import Services, open_services
+from api.composition import open_services
+from api.services import Services
 from api.settings import Settings
 from ingest.intake import Incoming
 from ingest.originals import file_parts

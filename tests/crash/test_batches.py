@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from api.composition import open_services
 from api.jobs import JobStore
-from api.services import open_services
 from api.settings import Settings
 from ingest import pipeline as line
 from ingest.intake import Incoming
@@ -29,7 +29,7 @@ import sys, time
 from functools import partial
 from pathlib import Path
 from api.jobs import JobStore
-from api.services import open_services
+from api.composition import open_services
 from api.settings import Settings
 from ingest import pipeline
 from ingest.parse import Limits, reading

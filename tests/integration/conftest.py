@@ -13,7 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.services import Services, open_services
+from api.composition import open_services
+from api.services import Services
 from api.settings import Settings
 from api.worker import Worker
 from tests.conftest import FreshDatabase, make_home

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from api.services import Services, open_services
+from api.composition import open_services
+from api.services import Services
 from api.settings import Settings
 from ingest import attachments
 from ingest.audit import run_audit

@@ -13,7 +13,7 @@ import pytest
 
 from api import cli
 from api.commands import patience
-from api.services import open_services
+from api.composition import open_services
 from api.settings import Settings
 from ingest import pipeline as line
 from ingest.intake import Incoming

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from api.composition import open_services
 from api.jobs import JobStore
-from api.services import open_services
 from api.settings import Settings
 from ingest.intake import Incoming
 from rag.errors import DocumentError, RequestError

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import rag.indexes
-from api.services import Services, open_services
+from api.composition import open_services
+from api.services import Services
 from api.settings import Settings
 from ingest.audit import run_audit
 from ingest.intake import Incoming

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from api.composition import open_services
 from api.home import Home
 from api.jobs import JobStore
-from api.services import Services, open_services
+from api.services import Services
 from api.settings import Settings
 from ingest.audit import run_audit
 from ingest.intake import Incoming

@@ -16,8 +16,9 @@ from dbos import DBOS
 from dbos._sys_db import SystemDatabase
 
 import api.jobs
+from api.composition import open_services
 from api.jobs import JobStore
-from api.services import Services, open_services
+from api.services import Services
 from api.settings import Settings
 from ingest import pipeline as line
 from ingest.intake import Incoming

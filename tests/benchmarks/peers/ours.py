@@ -12,8 +12,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from api.composition import open_services
 from api.jobs import JobStore
-from api.services import Services, open_services
+from api.services import Services
 from api.settings import Settings
 from ingest.intake import Incoming
 from rag.retrieve import Mode, SearchRequest
