@@ -8,12 +8,13 @@ from rag.catalog.attachments import Attachments
 from rag.catalog.batches import BatchStore
 from rag.catalog.claims import Claims
 from rag.catalog.collections import Collections
-from rag.catalog.database import Database, migrate
+from rag.catalog.database import Database
 from rag.catalog.documents import Documents
 from rag.catalog.garbage import Garbage
 from rag.catalog.indexed import Indexed
 from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
+from rag.catalog.migrating import migrate
 from rag.catalog.prompts import Prompts
 from rag.catalog.records import Answers, Requests
 from rag.catalog.replies import Replies

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rag.errors import ConfigurationError, HomeBusy, MissingExtra, StorageError, StorageFull
+from rag.errors import ConfigurationError, HomeBusy, MissingExtra, StorageFull
 from rag.redact import masked_url
 
 _BUSY_TIMEOUT_S = 30
@@ -281,41 +281,3 @@ def _is_disk_full(error: BaseException | None) -> bool:
     return getattr(error, "sqlstate", None) == _DISK_FULL or (
         isinstance(error, sqlite3.Error) and "full" in str(error)
     )
-
-
-HEAD = "0001"
-"""The newest revision under ``migrations/versions``; a test keeps the two equal."""
-
-
-def migrate(database: Database) -> None:
-    """Bring the tables to the present revision.
-
-    Raises:
-        StorageError: the database was written by a newer version of Ibidem.
-    """
-    present = _revision(database)
-    if present == HEAD:
-        return
-    # Alembic takes a fifth of a second to import; a start on a migrated store skips it.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    folder = Path(__file__).parent / "migrations"
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    config.attributes["database"] = database
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise StorageError(
-            f"The catalog is at revision {present}, which this version does not know; "
-            "upgrade Ibidem, or point IBIDEM_HOME at another folder."
-        ) from error
-
-
-def _revision(database: Database) -> str | None:
-    with database.read() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

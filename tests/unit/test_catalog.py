@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-import rag.catalog.database as database_module
+import rag.catalog.migrating as migrate_module
 import rag.catalog.versions as versions_module
 from rag.catalog import Catalog
 from rag.catalog.additions import NewDocument
 from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
-from rag.errors import Conflict, NotFound, StoreDamaged
+from rag.errors import Conflict, NotFound, StorageError, StoreDamaged
 from rag.minhash import likeness
 from rag.types import (
     Block,
@@ -94,10 +95,23 @@ def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
 
 
 def test_head_names_the_newest_migration() -> None:
-    folder = database_module.__file__.replace("database.py", "migrations")
+    folder = migrate_module.__file__.replace("migrating.py", "migrations")
     config = Config()
     config.set_main_option("script_location", folder)
-    assert ScriptDirectory.from_config(config).get_current_head() == database_module.HEAD
+    assert ScriptDirectory.from_config(config).get_current_head() == migrate_module.HEAD
+
+
+def test_tables_from_before_the_first_release_are_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'catalog.db'}"
+    with closing(open_database(url)) as database:
+        migrate_module.migrate(database)
+        with database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE work DROP COLUMN priority")
+    with (
+        closing(open_database(url)) as database,
+        pytest.raises(StorageError, match="no work as this version knows it"),
+    ):
+        migrate_module.migrate(database)
 
 
 def test_migrations_make_the_tables_that_the_code_uses(catalog: Catalog) -> None:
@@ -347,15 +361,10 @@ def test_reading_while_writing_sees_one_moment(catalog: Catalog) -> None:
 
 
 def test_a_newer_catalog_is_refused(catalog: Catalog) -> None:
-    import sqlalchemy as sa
-
-    from rag.catalog.database import migrate
-    from rag.errors import StorageError
-
     with catalog._database.write() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StorageError, match="upgrade Ibidem"):
-        migrate(catalog._database)
+        migrate_module.migrate(catalog._database)
 
 
 def test_vectors_come_back_bit_for_bit(tmp_path) -> None:
