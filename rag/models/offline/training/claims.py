@@ -15,6 +15,10 @@ _NEGATED = re.compile(r"\b(is|are|was|were|has|have|had|can|could|will|would|did
 _NEGATION = re.compile(r"\b(is|are|was|were|has|have|had|can|could|will|would|did|does|do) not\b")
 
 
+_SHORTEST = 30
+"""Characters of a sentence that states something."""
+
+
 def kind(answer: str) -> str:
     """What sort of answer it is, roughly: only those of one sort can be mistaken."""
     if re.search(r"\d", answer):
@@ -50,8 +54,16 @@ def sentence(corpus: Corpus, paragraph: int, dice: random.Random) -> str | None:
     """A sentence of a paragraph, of a length that states something."""
     text = corpus.paragraphs[paragraph]
     all_ = [text[one.start : one.end] for one in split(text)]
-    whole = [one for one in all_ if 30 <= len(one) <= 300]
+    whole = [one for one in all_ if _SHORTEST <= len(one) <= 300]
     return dice.choice(whole) if whole else None
+
+
+def shortened(stated: str, dice: random.Random) -> str:
+    """The statement, or what stands before one of its commas: what is less is true as well."""
+    commas = [place for place, sign in enumerate(stated) if sign == "," and place >= _SHORTEST]
+    if not commas or dice.random() < 0.5:
+        return stated
+    return f"{stated[: dice.choice(commas)]}."
 
 
 def falsified(stated: str, passage: str, dice: random.Random) -> str | None:

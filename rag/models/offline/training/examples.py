@@ -55,20 +55,27 @@ def _statement(
     beside: Sequence[Question],
     dice: random.Random,
 ) -> Iterator[Example]:
+    """A sentence, or a question with an answer: each as often true as false.
+
+    False ones are as often a near copy of what is true as taken from somewhere else. Were there
+    only copies, what looks most like the passage would be false more often than not.
+    """
     own = corpus.paragraphs[question.paragraph]
-    way = dice.random()
-    if way < 0.4:
+    other = corpus.paragraphs[dice.choice(near)] if near else None
+    true, copied, whole = (dice.random() < 0.5 for _ in range(3))
+    if whole:
         stated = claims.sentence(corpus, question.paragraph, dice)
-        false = claims.falsified(stated, own, dice) if stated and dice.random() < 0.6 else None
-        if stated:
-            yield Example(text=false or stated, passage=own, supported=false is None)
+        copy = claims.falsified(stated, own, dice) if stated else None
     elif question.answers:
-        answer = dice.choice(question.answers)
-        wrong = claims.wrong_answer(question, beside, dice) if way < 0.7 else None
-        if wrong is not None:
-            yield Example(text=claims.claim(question, wrong), passage=own, supported=False)
-        elif near and way < 0.8:
-            other = corpus.paragraphs[dice.choice(near)]
-            yield Example(text=claims.claim(question, answer), passage=other, supported=False)
-        else:
-            yield Example(text=claims.claim(question, answer), passage=own, supported=True)
+        stated = claims.claim(question, dice.choice(question.answers))
+        wrong = claims.wrong_answer(question, beside, dice)
+        copy = None if wrong is None else claims.claim(question, wrong)
+    else:
+        return
+    if stated and true:
+        text = claims.shortened(stated, dice) if whole else stated
+        yield Example(text=text, passage=own, supported=True)
+    elif copy and (copied or not other):
+        yield Example(text=copy, passage=own, supported=False)
+    elif stated and other:
+        yield Example(text=stated, passage=other, supported=False)
