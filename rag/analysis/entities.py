@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rag.analysis.amounts import amounts
 from rag.models.offline.dates import dates
 
 _FORMS = {
@@ -24,8 +25,13 @@ _LONG_FORM = re.compile("|".join(rf"\b{one}\b" for one in sorted(_FORMS, key=len
 _SHORT_FORMS = frozenset(
     {*_FORMS.values(), "llp", "sa", "srl", "sarl", "bv", "nv", "kg", "ug", "se", "pty", "oy", "ab"}
 )
-_DOTTED = re.compile(r"(?<=\b\w)\.(?=\w\b)|(?<=\b\w)\.(?=\s|$|,)")
-_NO_WORD = re.compile(r"[^\w\s]+")
+_DOTTED = re.compile(r"(?<=\b[^\W\d])\.(?=[^\W\d]\b)|(?<=\b[^\W\d])\.(?=\s|$|,)")
+# Marks that a name is the same without: not those of currencies, nor those in "C++" and "C#".
+_MARKS = re.compile(r"(?<!\w)\+|[^\w\s+#%$€£¥₹]+")
+# Beside numbers there are fewer of them: "<5" is not "5", nor is "1.5" the same as "15".
+_MARKS_BY_NUMBERS = re.compile(
+    r"[.,:;](?!\d)|[\"“”‘’()\[\]{}!?]|(?<=[^\W\d])-(?=\w)|(?<=\w)-(?=[^\W\d])"  # noqa: RUF001
+)
 _QUOTED = r"[\"“”'‘’]"  # noqa: RUF001
 _DEFINED = re.compile(
     rf"\(\s*(?:hereinafter\s+|the\s+|each\s+a\s+|referred to as\s+|collectively,?\s+)*"
@@ -41,17 +47,27 @@ _REACH = 60
 def folded(text: str) -> str:
     """A text without what its spelling leaves open: case, marks, and how a company's form is put.
 
-    Dates are the same however they are written.
+    Dates and amounts are the same however they are written, and differ where they say another
+    number, sign or unit.
     """
     if len(text) <= _LONGEST_DATE:
         for start, end, iso in dates(text):
             if not re.search(r"\w", text[:start] + text[end:]):
                 return iso
     bare = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    bare = _DOTTED.sub("", bare).replace("&", " and ")
-    bare = " ".join(_NO_WORD.sub(" ", bare).split())
+    marks = _MARKS_BY_NUMBERS if any(map(str.isdigit, bare)) else _MARKS
+    parts, at = [], 0
+    for amount in amounts(bare):
+        parts += [_words(bare[at : amount.start], marks), str(amount)]
+        at = amount.end
+    bare = " ".join(filter(None, (*parts, _words(bare[at:], marks))))
     bare = _LONG_FORM.sub(lambda match: _FORMS[match.group()], bare)
     return bare.removeprefix("the ") or text.casefold().strip()
+
+
+def _words(text: str, marks: re.Pattern[str]) -> str:
+    bare = _DOTTED.sub("", text).replace("&", " and ")
+    return " ".join(marks.sub(" ", bare).split())
 
 
 def same_names(names: Sequence[str], defined: Mapping[str, str]) -> list[list[int]]:

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from rag.analysis.amounts import amount_of
 from rag.analysis.entities import key_of
 from rag.errors import InvalidRequest
 from rag.models.offline.dates import dates
-from rag.models.offline.values import Kind, find
 
 _LISTED = 1_000
 """Entries that are listed of each group, and of a timeline; all are counted."""
@@ -78,6 +78,10 @@ def aggregate(result: Any, asked: Aggregation) -> dict[str, Any]:
     """What an operation comes to, and the entries that it was computed from.
 
     Values that are no numbers, or no dates, where such are needed, are counted as ``unreadable``.
+
+    Raises:
+        InvalidRequest: The place is none, or its amounts are of several units, which do not add
+            up and have no largest.
     """
     found = entries(result, asked.of)
     made: dict[str, Any] = {
@@ -97,6 +101,7 @@ def aggregate(result: Any, asked: Aggregation) -> dict[str, Any]:
         told = [{"date": day, **asdict(one)} for day, one in dated[:_LISTED]]
         return {**made, "unreadable": len(found) - len(dated), "timeline": told}
     numbers = [(n, one) for one in found if (n := number_of(one.value)) is not None]
+    _check_units([one for _, one in numbers], asked)
     made["unreadable"] = len(found) - len(numbers)
     if asked.op is Operation.SUM:
         return {**made, "value": sum(number for number, _ in numbers)}
@@ -128,13 +133,8 @@ def number_of(value: Any) -> float | None:
         return None
     if isinstance(value, int | float):
         return value
-    if not isinstance(value, str):
-        return None
-    for kind in (Kind.MONEY, Kind.PERCENT, Kind.NUMBER):
-        found = [one.number for one in find(kind, value) if one.number is not None]
-        if found:
-            return found[0] if len(found) == 1 else None
-    return None
+    amount = amount_of(value) if isinstance(value, str) else None
+    return None if amount is None else amount.number
 
 
 def day_of(value: Any) -> str | None:
@@ -188,6 +188,17 @@ def _groups(found: Sequence[Entry]) -> list[dict[str, Any]]:
         for of in by_key.values()
     ]
     return sorted(made, key=lambda one: -int(one["count"]))
+
+
+def _check_units(found: Sequence[Entry], asked: Aggregation) -> None:
+    said = (amount_of(one.value) for one in found if isinstance(one.value, str))
+    units = sorted({one.unit for one in said if one is not None and one.unit is not None})
+    if len(units) > 1:
+        raise InvalidRequest(
+            f"The amounts at {asked.of} are in {', '.join(units)}, of which there is no "
+            f"{asked.op}; group them, or convert them first.",
+            param="of",
+        )
 
 
 def _extreme(numbers: Sequence[tuple[float, Entry]], *, largest: bool) -> dict[str, Any]:

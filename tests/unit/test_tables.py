@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rag.analysis import tree
 from rag.analysis.tables import Aggregation, Operation, aggregate, compare, day_of, number_of
 from rag.errors import InvalidRequest
 
@@ -106,3 +107,41 @@ def test_documents_side_by_side() -> None:
         compare({"law": "New York"})
     with pytest.raises(InvalidRequest, match="no JSON pointer"):
         aggregate(result, Aggregation(op=Operation.COUNT, of="law"))
+
+
+def test_amounts_in_several_currencies_are_kept_apart() -> None:
+    def row(name: str, **value: Any) -> dict[str, Any]:
+        return {"document_id": name, "document_title": name, "document_name": name, "value": value}
+
+    rows = [
+        row("a", price="$100", rate="1.5%", fee="-$5"),
+        row("b", price="€100", rate="15%", fee="$20"),
+        row("c", price="EUR 100.00", rate="1.50 percent", fee=3),
+    ]
+    result = {"documents": rows}
+    fields = {one["field"]: one["different_values"] for one in compare(result)["fields"]}
+    assert fields == {"price": 2, "rate": 2, "fee": 3}
+    groups = aggregate(result, Aggregation(op=Operation.GROUP, of="/price"))["groups"]
+    assert [(one["value"], one["count"]) for one in groups] == [("€100", 2), ("$100", 1)]
+    assert aggregate(result, Aggregation(op=Operation.SUM, of="/fee"))["value"] == 18
+    for op in (Operation.SUM, Operation.MIN, Operation.MAX):
+        with pytest.raises(InvalidRequest, match="EUR, USD"):
+            aggregate(result, Aggregation(op=op, of="/price"))
+
+
+def test_lists_and_contradictions_keep_different_amounts() -> None:
+    def found(value: str, start: int) -> dict[str, Any]:
+        at = [["doc", start, start + 5, "exact", None]]
+        return {"is": "leaf", "of": [{"v": value, "also": [], "at": at, "c": 0.9, "n": 1}]}
+
+    def said(rate: str, price: str, start: int) -> tree.Tree:
+        rates = {"is": "list", "of": [found(rate, start)]}
+        return {"is": "object", "of": {"rates": rates, "price": found(price, start + 50)}}
+
+    both = tree.merged(said("1.5%", "$1.5 million", 0), said("15%", "$15 million", 900))
+    assert both is not None
+    assert tree.value_of(both)["rates"] == ["1.5%", "15%"]
+    assert len(both["of"]["price"]["of"]) == 2
+    again = tree.merged(both, said("1.50 percent", "$1,500,000", 2000))
+    assert again is not None
+    assert (len(again["of"]["rates"]["of"]), len(again["of"]["price"]["of"])) == (2, 2)

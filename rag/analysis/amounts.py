@@ -1,0 +1,98 @@
+"""Amounts in texts: a number with its sign and its unit, however they are written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rag.models.offline.values import Found, Kind, find
+
+_CURRENCIES = {
+    "us$": "USD", "usd": "USD", "$": "USD", "dollar": "USD", "dollars": "USD",
+    "a$": "AUD", "aud": "AUD", "c$": "CAD", "cad": "CAD", "nz$": "NZD", "hk$": "HKD", "s$": "SGD",
+    "€": "EUR", "eur": "EUR", "euro": "EUR", "euros": "EUR",
+    "£": "GBP", "gbp": "GBP", "pound": "GBP", "pounds": "GBP",
+    "chf": "CHF", "franc": "francs", "francs": "francs", "¥": "¥", "jpy": "JPY",
+    "cny": "CNY", "rmb": "CNY", "yuan": "CNY", "人民币": "CNY", "元": "CNY",
+    "sek": "SEK", "nok": "NOK", "dkk": "DKK", "pln": "PLN", "₹": "INR", "inr": "INR",
+}  # fmt: skip
+_CURRENCY = re.compile(
+    "|".join(
+        rf"(?<![^\W\d_]){re.escape(one)}(?![^\W\d_])" if one.isalpha() and one.isascii()
+        else re.escape(one)
+        for one in sorted(_CURRENCIES, key=len, reverse=True)
+    )
+)  # fmt: skip
+_PERCENT = "%"
+_MINUS = ("-", "−")  # noqa: RUF001
+# A number of more digits than these is not told apart from the next by a float.
+_MOST_DIGITS, _MOST_DECIMALS = 15, 6
+_INEXACT = re.compile(rf"^\D*0\d|[.,]\d{{{_MOST_DECIMALS + 1}}}")
+# What stands right beside a number that is a part of something else: a version, a range, a code.
+_PART_BEFORE = re.compile(r"[\w.,/:-]$")
+_PART_AFTER = re.compile(r"[\w/:-]|[.,]\d")
+_LONE_SCALE = re.compile(r"\d\s?[km]\.?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """A number at ``[start, end)`` of a text; ``unit`` is a currency, ``%`` or ``None``."""
+
+    start: int
+    end: int
+    number: float
+    unit: str | None
+
+    def __str__(self) -> str:
+        """The same for the same amount, however it is written."""
+        return f"{self.number:.{_MOST_DIGITS}g}{self.unit or ''}"
+
+
+def amount_of(text: str) -> Amount | None:
+    """The only amount that a text says: of money, else of percents, else any number."""
+    for kind in (Kind.MONEY, Kind.PERCENT, Kind.NUMBER):
+        found = [one for one in find(kind, text) if one.number is not None]
+        if found:
+            return _amount(kind, found[0], text) if len(found) == 1 else None
+    return None
+
+
+def amounts(text: str) -> list[Amount]:
+    """The amounts of a text that can be compared as numbers, in order.
+
+    Those are left out that are parts of something else, as in ``1.2.3``, ``5-10`` or ``007``, and
+    those that a float would confuse with others.
+    """
+    made: list[Amount] = []
+    for kind in (Kind.MONEY, Kind.PERCENT, Kind.NUMBER):
+        for found in find(kind, text):
+            one = _amount(kind, found, text)
+            if _is_whole(one, text) and not any(
+                other.start < one.end and one.start < other.end for other in made
+            ):
+                made.append(one)
+    return sorted(made, key=lambda one: one.start)
+
+
+def _amount(kind: Kind, found: Found, text: str) -> Amount:
+    unit = _PERCENT if kind is Kind.PERCENT else None
+    if kind is Kind.MONEY and (named := _CURRENCY.search(found.text.casefold())):
+        unit = _CURRENCIES[named.group()]
+    start, end, number = found.start, found.end, found.number or 0.0
+    before = text[:start].rstrip()
+    if before.endswith(_MINUS) and not before[:-1].strip():  # "-$5"
+        return Amount(start=len(before) - 1, end=end, number=-number, unit=unit)
+    if before == "(" and text[end:].strip() == ")":  # as accounts write what is owed
+        return Amount(start=0, end=len(text), number=-abs(number), unit=unit)
+    return Amount(start=start, end=end, number=number, unit=unit)
+
+
+def _is_whole(one: Amount, text: str) -> bool:
+    said = text[one.start : one.end]
+    return not (
+        sum(map(str.isdigit, said)) > _MOST_DIGITS
+        or _INEXACT.search(said)
+        or (one.unit is None and _LONE_SCALE.search(said))  # metres, or millions
+        or _PART_BEFORE.search(text[: one.start])
+        or _PART_AFTER.match(text, one.end)
+    )
