@@ -58,15 +58,19 @@ class Line:
 
     def write(self, text: str, *, until: threading.Event | None = None) -> None:
         """A reply as the provider streams it; its second half once somebody says so."""
-        whole = self.provider.reply(text, tokens=CHARGED)
-        events = [one.encode() for one in self.provider.events(whole, text)]
+        events = self.events(text)
+        with self.books.lock:
+            self.books.replies += 1
         self.head(200, sum(map(len, events)), content_type="text/event-stream")
         for number, one in enumerate(events):
             if until is not None and number == len(events) // 2:
                 until.wait(20)
             self.handler.wfile.write(one)
-        with self.books.lock:
-            self.books.replies += 1
+
+    def events(self, text: str) -> list[bytes]:
+        """A reply in the pieces that the provider streams."""
+        whole = self.provider.reply(text, tokens=CHARGED)
+        return [one.encode() for one in self.provider.events(whole, text)]
 
     def refuse(self, status: int, message: str = "no", **headers: str) -> None:
         """An error as the provider writes it."""
@@ -74,7 +78,7 @@ class Line:
         self.send(status, json.dumps({"type": "error", "error": error}).encode(), **headers)
 
     def send(self, status: int, content: bytes, **headers: str) -> None:
-        """Any bytes, said to be JSON."""
+        """Any bytes, said to be JSON unless the headers say what they are."""
         self.head(status, len(content), **headers)
         self.handler.wfile.write(content)
 

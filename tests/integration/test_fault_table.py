@@ -34,6 +34,7 @@ from rag.errors import (
 from rag.models import calls as calls_module
 from rag.models.calls import Calls
 from rag.models.chat import ChatBackend
+from rag.models.drafts import Listener, Part
 from rag.models.engine import Context
 from rag.models.limits import Limits
 from rag.models.pricing import Price, Pricing
@@ -71,6 +72,10 @@ TASK = AnswerTask(
 
 def good(line: Line) -> None:
     line.say(json.dumps(GOOD))
+
+
+def written(line: Line) -> None:
+    line.write(json.dumps(GOOD))
 
 
 def says(text: str, finish: str = "complete") -> Fault:
@@ -138,6 +143,7 @@ TABLE = {
     "body cut": Row(body_cut, ModelUnavailable),
     "a page of HTML": Row(lambda line: line.send(200, b"<html>"), MalformedReply),
     "another protocol": Row(lambda line: line.send(200, b"{}"), MalformedReply),
+    "JSON nested 200,000 deep": Row(lambda line: line.send(200, b"[" * 200_000), MalformedReply),
     "10 MB": Row(of_ten_megabytes, ModelRejected, mended=False),
     "expired key": Row(status(401), ModelAccessDenied, mended=False, unpaid=True),
     "no money": Row(
@@ -163,6 +169,60 @@ TABLE = {
 }
 
 every_fault = pytest.mark.parametrize("name", TABLE)
+
+
+def streams(content: bytes) -> Fault:
+    return lambda line: line.send(200, content, content_type="text/event-stream")
+
+
+def begins(content: bytes) -> Fault:
+    """The first half of a stream, and what comes then."""
+
+    def fault(line: Line) -> None:
+        events = line.events(json.dumps(GOOD))
+        streams(b"".join(events[: len(events) // 2]) + content)(line)
+
+    return fault
+
+
+def with_field(name: str, value: Any) -> Fault:
+    """A stream in which all fields of a name hold something else."""
+
+    def spoilt(said: Any) -> Any:
+        if isinstance(said, dict):
+            return {key: value if key == name else spoilt(one) for key, one in said.items()}
+        return [spoilt(one) for one in said] if isinstance(said, list) else said
+
+    def fault(line: Line) -> None:
+        written = b"".join(line.events(json.dumps(GOOD))).decode().splitlines()
+        for number, one in enumerate(written):
+            if one.startswith("data: {"):
+                said = spoilt(json.loads(one.removeprefix("data: ")))
+                written[number] = f"data: {json.dumps(said)}"
+        streams("\n".join([*written, "", ""]).encode())(line)
+
+    return fault
+
+
+# The name of an event is read by one provider's package and passed over by the others.
+EVENT = b"event: message_start\ndata: "
+STREAMED = {
+    "empty": Row(streams(b""), MalformedReply),
+    "its end alone": Row(streams(b"data: [DONE]\n\n"), MalformedReply),
+    "no fields": Row(streams(EVENT + b"{}\n\n"), MalformedReply),
+    "null": Row(streams(EVENT + b"null\n\n"), MalformedReply),
+    "a number": Row(streams(EVENT + b"5\n\n"), MalformedReply),
+    "no JSON": Row(streams(EVENT + b"{nothing\n\n"), MalformedReply),
+    "nested 200,000 deep": Row(streams(EVENT + b"[" * 200_000 + b"\n\n"), MalformedReply),
+    "pieces of nothing": Row(with_field("delta", None), MalformedReply),
+    "pieces of numbers": Row(with_field("delta", 5), MalformedReply),
+    "no end": Row(begins(b""), MalformedReply, mended=False),
+    "begun, then null": Row(begins(EVENT + b"null\n\n"), MalformedReply, mended=False),
+    "begun, then nested 200,000 deep": Row(
+        begins(EVENT + b"[" * 200_000 + b"\n\n"), MalformedReply, mended=False
+    ),
+}
+every_streamed_fault = pytest.mark.parametrize("name", STREAMED)
 
 
 @pytest.fixture(autouse=True)
@@ -197,7 +257,12 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
 
 
 def asked(
-    catalog: Catalog, connection: Connection, tenant: str, deadline_s: float, *faults: Fault
+    catalog: Catalog,
+    connection: Connection,
+    tenant: str,
+    deadline_s: float,
+    *faults: Fault,
+    listener: Listener | None = None,
 ) -> tuple[tuple[Statement, ...] | ModelError, Books]:
     """What the question comes to, within the deadline of each call that is made for it."""
     backend = connection.backend
@@ -212,7 +277,7 @@ def asked(
     with connection.server.doing(*faults) as books:
         started = time.monotonic()
         try:
-            end: Any = engine.run(TASK, Context(tenant=tenant)).value
+            end: Any = engine.run(TASK, Context(tenant=tenant, listener=listener)).value
         except ModelError as error:
             end = error
         # A reply ends a call; what is asked then has a deadline of its own.
@@ -257,6 +322,25 @@ def test_a_fault_that_passes_ends_in_the_answer_or_its_error(
     check_books(
         catalog, tenant, books, unknown=not row.unpaid and books.replies < len(books.requests)
     )
+
+
+@every_streamed_fault
+@pytest.mark.parametrize("passes", [False, True], ids=["going on", "passing"])
+def test_a_fault_of_a_stream_ends_as_any_other(
+    name: str, passes: bool, connection: Connection, catalog: Catalog
+) -> None:
+    row = STREAMED[name]
+    tenant = f"{connection.backend.id} {name}, streamed, {passes}"
+    faults = (row.fault, written) if passes else (row.fault,)
+    told: list[Part] = []
+    end, books = asked(catalog, connection, tenant, row.deadline_s, *faults, listener=told.append)
+    if passes and row.mended:
+        assert [one.text for one in end] == ["It is 400 a month."]  # type: ignore[union-attr]
+    else:
+        assert type(end) is row.ends
+    assert all(request["stream"] for request in books.requests)
+    assert len(books.requests) == 1 + row.mended
+    check_books(catalog, tenant, books, unknown=True)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.name)

@@ -150,6 +150,45 @@ def test_what_breaks_after_the_first_word_is_an_error_and_not_tried_again(
     assert budget.spent_usd == 0
 
 
+def _without(events: list[bytes], name: bytes) -> list[bytes]:
+    return [one for one in events if name not in one]
+
+
+@pytest.mark.parametrize(
+    ("provider", "spoilt"),
+    [
+        (PROVIDERS[1], lambda events: _without(events, b"message_start")),
+        (PROVIDERS[1], lambda events: _without(events, b"content_block_start")),
+        (PROVIDERS[1], lambda events: [b'event: x\ndata: {"type": "message_start"}\n\n']),
+        (PROVIDERS[1], lambda events: events[::-1]),
+        (PROVIDERS[2], lambda events: [b'data: {"choices": [{}]}\n\n']),
+        (PROVIDERS[2], lambda events: [b'data: {"choices": [{"delta": {"content": 5}}]}\n\n']),
+    ],
+)
+def test_events_that_make_no_reply_are_malformed(
+    provider: Provider, spoilt: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    backend, ledger = backend_of(provider, sends(b"".join(spoilt(streams(provider)))))
+    calls, meter = calling(backend)
+    with pytest.raises(MalformedReply):
+        calls.call(REQUEST, tell=pytest.fail)
+    assert meter.read()[backend.id].failures == {"malformed_reply": len(ledger.requests)}
+
+
+@every_provider
+@pytest.mark.parametrize("error", [ValueError, TypeError, RecursionError])
+def test_what_goes_wrong_with_a_listener_is_not_the_models_doing(
+    provider: Provider, error: type[Exception]
+) -> None:
+    backend, _ = backend_of(provider, sends(iter(streams(provider))))
+
+    def tell(_: str) -> None:
+        raise error("of the listener")
+
+    with pytest.raises(error, match="of the listener"):
+        backend.stream(REQUEST, timeout=5, tell=tell)
+
+
 @every_provider
 def test_what_fails_before_the_first_word_is_tried_again(provider: Provider) -> None:
     backend, ledger = backend_of(provider, status(503), sends(iter(streams(provider))))

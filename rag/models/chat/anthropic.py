@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tell, Tokens, Turn
-from rag.models.chat.failures import in_our_words, malformed
+from rag.models.chat.failures import UNREADABLE, in_our_words, malformed, texts_of
 from rag.models.chat.sdk import HostedChat
 from rag.models.chat.transport import timeouts
 from rag.models.schema import for_anthropic
@@ -38,15 +39,20 @@ class AnthropicChat(HostedChat):
         """One call, told piece by piece. See `StreamingBackend.stream`."""
         message = None
         body = self.body(request)
-        with (
-            in_our_words(self._sdk, self.id),
-            self._client.messages.stream(**body, timeout=timeouts(timeout)) as events,
-        ):
+
+        def begin() -> Any:
+            return self._client.messages.stream(**body, timeout=timeouts(timeout))
+
+        def read(events: Any) -> Iterator[str]:
+            nonlocal message
             for event in events:
                 if event.type == "text":
-                    tell(event.text)
+                    yield event.text
                 elif event.type == "message_stop":
                     message = event.message
+
+        for text in texts_of(self._sdk, self.id, begin, read):
+            tell(text)
         return self.read(message)
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
@@ -72,7 +78,7 @@ class AnthropicChat(HostedChat):
         """
         try:
             return _reply(message)
-        except (AttributeError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise malformed(self.id, message) from error
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import ModelRejected
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tell, Tokens, Turn
-from rag.models.chat.failures import in_our_words, malformed
+from rag.models.chat.failures import UNREADABLE, in_our_words, malformed, texts_of
 from rag.models.chat.sdk import open_client
 from rag.models.chat.temperature import Temperature
 from rag.models.chat.transport import timeouts
@@ -94,23 +95,27 @@ class CompatibleChat:
 
     def _streamed(self, request: ChatRequest, timeout: float, tell: Tell) -> ChatReply:
         written = _Written()
-        with (
-            in_our_words(self._sdk, self.id),
-            self._temperature.send(request, timeout, self._sdk, self._begin) as chunks,
-        ):
-            if _STREAM not in chunks.response.headers.get("content-type", ""):
-                said = json.loads(chunks.response.read())
-                fields = said if isinstance(said, dict) else {}
-                return self._read(self._sdk.types.chat.ChatCompletion.construct(**fields))
-            for chunk in chunks:
-                if text := written.add(chunk):
-                    tell(text)
+
+        def begin() -> Any:
+            return self._temperature.send(request, timeout, self._sdk, self._begin)
+
+        def read(chunks: Any) -> Iterator[str]:
+            if _STREAM in chunks.response.headers.get("content-type", ""):
+                yield from map(written.add, chunks)
+                return
+            said = json.loads(chunks.response.read())
+            fields = said if isinstance(said, dict) else {}
+            written.at_once = self._sdk.types.chat.ChatCompletion.construct(**fields)
+
+        for text in texts_of(self._sdk, self.id, begin, read):
+            if text:
+                tell(text)
         return self._read(written.completion())
 
     def _read(self, completion: Any) -> ChatReply:
         try:
             return _reply(completion)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise malformed(self.id, completion) from error
 
     def _begin(self, request: ChatRequest, timeout: float) -> Any:
@@ -148,7 +153,10 @@ class _Written:
     """What a model has written so far; its chunks make up what comes at once otherwise."""
 
     def __init__(self) -> None:
-        self._text = self._refusal = ""
+        self.at_once: Any = None
+        """The whole, of a server that does not stream."""
+        self._text: list[str] = []
+        self._refusal: list[str] = []
         self._finish: str | None = None
         self._last: Any = None
         self._usage: Any = None
@@ -159,15 +167,17 @@ class _Written:
         self._usage = getattr(chunk, "usage", None) or self._usage
         for choice in chunk.choices or ():
             self._finish = choice.finish_reason or self._finish
-            self._refusal += getattr(choice.delta, "refusal", None) or ""
-            text = choice.delta.content or ""
-            self._text += text
-            return text
+            self._refusal.append(getattr(choice.delta, "refusal", None) or "")
+            self._text.append(choice.delta.content or "")
+            return self._text[-1]
         return ""
 
     def completion(self) -> Any:
-        """The whole, as `_reply` reads it."""
-        message = SimpleNamespace(content=self._text, refusal=self._refusal)
+        """The whole, as `_reply` reads it; nothing, if nothing was written."""
+        if self.at_once is not None or self._last is None:
+            return self.at_once
+        text, refusal = "".join(self._text), "".join(self._refusal)
+        message = SimpleNamespace(content=text, refusal=refusal)
         choice = SimpleNamespace(message=message, finish_reason=self._finish)
         return SimpleNamespace(choices=[choice], usage=self._usage, model=self._last.model)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import httpx2
@@ -30,6 +30,9 @@ _DENIED = frozenset({401, 402, 403})
 # A limit that no waiting lifts: the account has no money, or may not spend more.
 _SPENT = ("insufficient_quota", "spend_limit", "spendlimit", "billing", "credit balance")
 
+UNREADABLE = (AttributeError, IndexError, KeyError, TypeError, RuntimeError)
+"""What is raised by reading something, or by an SDK's, that is no reply of its protocol."""
+
 
 @contextmanager
 def in_our_words(sdk: Any, model: str) -> Iterator[None]:
@@ -43,6 +46,28 @@ def in_our_words(sdk: Any, model: str) -> Iterator[None]:
         raise _of_network(error, model) from error
     except ValueError as error:  # a body that says that it is JSON, and is not
         raise MalformedReply(f"{model} answered with something that is not JSON.") from error
+    except RecursionError as error:  # JSON that is nested deeper than anything is
+        raise malformed(model, None) from error
+
+
+def texts_of(
+    sdk: Any,
+    model: str,
+    begin: Callable[[], AbstractContextManager[Any]],
+    read: Callable[[Any], Iterator[str]],
+) -> Iterator[str]:
+    """What ``read`` finds in a stream that ``begin`` opens, and all that goes wrong in our words.
+
+    What goes wrong with those who are handed the texts passes it by.
+    """
+    with in_our_words(sdk, model), begin() as stream:
+        try:
+            for text in read(stream):
+                if not isinstance(text, str):
+                    raise TypeError(text)
+                yield text
+        except UNREADABLE as error:
+            raise malformed(model, None) from error
 
 
 def malformed(model: str, said: Any) -> MalformedReply:

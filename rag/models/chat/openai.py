@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tell, Tokens, Turn
-from rag.models.chat.failures import in_our_words, malformed
+from rag.models.chat.failures import UNREADABLE, in_our_words, malformed, texts_of
 from rag.models.chat.sdk import HostedChat
 from rag.models.chat.temperature import Temperature
 from rag.models.chat.transport import timeouts
@@ -44,15 +45,20 @@ class OpenAIChat(HostedChat):
     def stream(self, request: ChatRequest, *, timeout: float, tell: Tell) -> ChatReply:
         """One call, told piece by piece. See `StreamingBackend.stream`."""
         response = None
-        with (
-            in_our_words(self._sdk, self.id),
-            self._temperature.send(request, timeout, self._sdk, self._begin) as events,
-        ):
+
+        def begin() -> Any:
+            return self._temperature.send(request, timeout, self._sdk, self._begin)
+
+        def read(events: Any) -> Iterator[str]:
+            nonlocal response
             for event in events:
                 if event.type == "response.output_text.delta":
-                    tell(event.delta)
+                    yield event.delta
                 elif event.type in _ENDS:
                     response = event.response
+
+        for text in texts_of(self._sdk, self.id, begin, read):
+            tell(text)
         return self.read(response)
 
     def _send(self, request: ChatRequest, timeout: float) -> Any:
@@ -94,7 +100,7 @@ class OpenAIChat(HostedChat):
         """
         try:
             return _reply(response)
-        except (AttributeError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise malformed(self.id, response) from error
 
 
