@@ -17,7 +17,7 @@ from tests.analyses import counted, output_of
 class QuotingServer(ThreadingHTTPServer):
     """Speaks as compatible servers do; ``calls`` are the texts that it was asked with.
 
-    While ``gate`` is not set, replies wait.
+    While ``gate`` is not set, replies wait: all but the first ``at_once``.
     """
 
     daemon_threads = True
@@ -27,6 +27,7 @@ class QuotingServer(ThreadingHTTPServer):
         self.calls: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.at_once = 0
 
     @property
     def engine(self) -> str:
@@ -67,7 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
             temperature=None,
         )
         self.server.calls.append(request.turns[-1].text)
-        self.server.gate.wait(60)
+        if len(self.server.calls) > self.server.at_once:
+            self.server.gate.wait(60)
         said = output_of(request)
         # Such servers have the schema constrain what is written, and do not show it to the model.
         tokens = counted(replace(request, schema={}))

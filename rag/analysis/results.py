@@ -149,7 +149,7 @@ class _Reached:
         self._read = 0
         self._failed: list[dict[str, Any]] = []
         self._failures: Counter[str] = Counter()
-        self._unread = 0
+        self._chunks = 0
         self._usage = Usage()
         self._calls = self._dropped = 0
         self._engines: Counter[str] = Counter()
@@ -157,7 +157,9 @@ class _Reached:
         self.documents: set[str] = set()
 
     def count(self, done: Done) -> None:
-        self._read += done.round == 0
+        self._chunks += done.round == 0
+        if "finished" in done.value:  # a merge that failed leaves out what it was of
+            self._read += done.value["chunks"]
         self.documents.update(done.value["documents"])
         taken_ = done.value["taken"]
         self._usage += Usage(**taken_["usage"])
@@ -167,7 +169,7 @@ class _Reached:
         self._notes |= dict.fromkeys(taken_["notes"])
 
     def fail(self, failed: Failed) -> None:
-        self._unread += failed.round == 0
+        self._chunks += failed.round == 0
         self._failures[str(failed.error["code"])] += 1
         if len(self._failed) < _MOST_FAILURES:
             payload = failed.payload
@@ -183,10 +185,10 @@ class _Reached:
 
     @property
     def coverage(self) -> dict[str, Any]:
-        """How many stretches were read, of how many, and why the others were not."""
+        """How many stretches the result is made of, of how many, and why not of the others."""
         return {
             "chunks_read": self._read,
-            "chunks_total": self._read + self._unread,
+            "chunks_total": self._chunks,
             "failed": self._failed,
             "failures": dict(self._failures),
         }
@@ -205,11 +207,12 @@ class _Reached:
 
     def why_nothing(self) -> str:
         """Why there is no result."""
-        total = self._read + self._unread
-        if not total:
+        if not self._chunks:
             return "There is no text to analyze: no document of the collection passes the filter."
         first = self._failed[0]["message"] if self._failed else "The documents were deleted."
-        return f"Nothing came of {total} parts of the text; the first failed of this: {first}"
+        return (
+            f"Nothing came of {self._chunks} parts of the text; the first failed of this: {first}"
+        )
 
 
 def _unsure(finished: Finished, least: float) -> Iterator[Doubt]:

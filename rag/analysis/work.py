@@ -52,9 +52,11 @@ class Analyses:
         payload = item.payload
         if item.round == 0:
             body, documents = _read(request, payload, library, reading)
+            chunks = 1
         else:
             children = payload["children"]
             documents = frozenset(payload["documents"])
+            chunks = sum(one["chunks"] for one in children)
             body = (
                 kind.merge(request, [one["body"] for one in children], reading)
                 if len(children) > 1
@@ -63,6 +65,7 @@ class Analyses:
         value: dict[str, Any] = {
             "group": payload["document"] if request.by_document else "",
             "documents": sorted(documents),
+            "chunks": chunks,
         }
         if payload["alone"]:
             finished = kind.finish(request, body, reading)
@@ -135,7 +138,7 @@ def _merge(group: str, children: list[Done], *, alone: bool) -> dict[str, Any]:
     documents = {one for child in children for one in child.value["documents"]}
     return {
         "document": group,
-        "children": [{"body": one.value["body"]} for one in children],
+        "children": [{name: one.value[name] for name in ("body", "chunks")} for one in children],
         "documents": sorted(documents),
         "alone": alone,
     }

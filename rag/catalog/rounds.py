@@ -99,25 +99,38 @@ def requeue(connection: sa.Connection, job_id: str) -> int:
     first = connection.execute(sa.select(sa.func.min(c.round)).where(failed)).scalar()
     if first is None:
         return 0
-    connection.execute(sa.delete(t.work_items).where(mine, c.round > first))
-    d = t.work_documents.c
-    later = (d.round > first) | (d.round == RESULT)
-    connection.execute(sa.delete(t.work_documents).where(d.job_id == job_id, later))
+    merged = mine & (c.status == FAILED) & (c.code == DELETED["code"]) & (c.round > 0)
+    # With what went there, other documents may have gone: they are merged again.
+    last = 0 if connection.execute(sa.select(c.round).where(merged).limit(1)).first() else first
+    count = int(connection.execute(sa.select(sa.func.count()).where(failed)).scalar_one())
     again = sa.update(t.work_items).where(failed)
     values = {"status": WAITING, "attempts": 0, "due_at": 0.0, "code": None, "error": None}
-    count = connection.execute(again.values(values)).rowcount
+    connection.execute(again.values(values))
+    _begin_again(connection, job_id, last)
+    return count
+
+
+def _begin_again(connection: sa.Connection, job_id: str, last: int) -> None:
+    """Drop what came after a round, and all that was made of it."""
+    c, d = t.work_items.c, t.work_documents.c
+    mine = c.job_id == job_id
+    connection.execute(sa.delete(t.work_items).where(mine, c.round > last))
+    later = (d.round > last) | (d.round == RESULT)
+    connection.execute(sa.delete(t.work_documents).where(d.job_id == job_id, later))
     connection.execute(
-        sa.update(t.work).where(t.work.c.job_id == job_id).values(round=first, result=None)
+        sa.update(t.work).where(t.work.c.job_id == job_id).values(round=last, result=None)
     )
     ended = sa.func.sum(sa.case((c.status.in_((DONE, FAILED)), 1), else_=0))
     counted = sa.select(sa.func.count(), sa.func.coalesce(ended, 0)).where(mine, c.position != STEP)
     total, done = connection.execute(counted).one()
     set_job(connection, job_id, total=total, done=done)
-    return int(count)
 
 
 def forget_work(connection: sa.Connection, document_id: str) -> None:
-    """Remove what repeats a document's text, also of work under way."""
+    """Remove what repeats a document's text, also of work under way.
+
+    What that work has made of it together with other documents is made again of those.
+    """
     d = t.work_documents.c
     rows = connection.execute(
         sa.select(d.job_id, d.round, d.position, d.in_payload).where(d.document_id == document_id)
@@ -136,7 +149,27 @@ def forget_work(connection: sa.Connection, document_id: str) -> None:
             _forget_item(connection, row)
     connection.execute(sa.delete(t.work_documents).where(d.document_id == document_id))
     for job_id in {row.job_id for row in rows}:
+        if _merged_with_others(connection, job_id):
+            _begin_again(connection, job_id, 0)
         close_round(connection, job_id)
+
+
+def _merged_with_others(connection: sa.Connection, job_id: str) -> bool:
+    """Whether work that has not ended may have lost other documents with a deleted one.
+
+    The beginning of a round may have read what is gone by now.
+    """
+    c = t.work_items.c
+    ended = sa.select(t.jobs.c.status).where(t.jobs.c.id == job_id)
+    if connection.execute(ended).scalar() == JobStatus.COMPLETED:
+        return False
+    d = t.work_documents.c
+    others = sa.exists().where(d.job_id == c.job_id, d.round == c.round, d.position == c.position)
+    lost = (c.status == FAILED) & (c.code == DELETED["code"]) & others
+    query = sa.select(c.position).where(
+        c.job_id == job_id, c.round > 0, lost | (c.position == STEP)
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _forget_item(connection: sa.Connection, row: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,6 +46,13 @@ def ordered(rest: Rest, **body: Any) -> Any:
 def ended(rest: Rest, analysis: Any) -> Any:
     rest.wait(analysis["job_id"])
     return rest.client.get(f"/v1/analyses/{analysis['id']}").json()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def test_nothing_is_bought_twice_and_a_change_only_where_it_is(
@@ -126,3 +134,22 @@ def test_a_cancelled_analysis_goes_on_where_it_was(
     models_rest.client.post(f"/v1/analyses/{analysis['id']}/resume")
     assert ended(models_rest, analysis)["status"] == "completed"
     assert len(server.calls) == NUMBER + 3
+
+
+def test_a_document_deleted_while_it_is_merged_takes_no_other_with_it(
+    models_rest: Rest, server: QuotingServer
+) -> None:
+    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(NUMBER)]
+    server.at_once = NUMBER  # what reads is answered, what merges waits
+    server.gate.clear()
+    analysis = ordered(models_rest, kind="summary", collection="default")
+    until(lambda: len(server.calls) == NUMBER + 2)
+    models_rest.client.delete(f"/v1/documents/{documents[0]}")
+    server.gate.set()
+    done = ended(models_rest, analysis)
+    assert done["status"] == "completed", done
+    coverage = done["coverage"]
+    assert (coverage["chunks_read"], coverage["chunks_total"]) == (NUMBER - 1, NUMBER)
+    assert coverage["failures"] == {"document_deleted": 1}
+    merged = json.dumps(server.calls[NUMBER + 2 :])
+    assert [n for n in range(NUMBER) if f"pump {n}." in merged] == list(range(1, NUMBER))

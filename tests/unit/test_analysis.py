@@ -14,6 +14,7 @@ from rag.analysis.kinds.shapes import shape_of
 from rag.analysis.library import GivenText
 from rag.analysis.plan import dry_run, groups
 from rag.analysis.requests import Kind, Over, Request, Scope, check
+from rag.analysis.results import result as made_of
 from rag.analysis.run import run_analysis
 from rag.errors import IbidemError, InvalidRequest, PayloadTooLarge
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tokens
@@ -21,6 +22,7 @@ from rag.models.engine import Context
 from rag.models.offline.engine import OfflineEngine
 from rag.models.schema import problems
 from rag.models.tasks import Label
+from rag.work import Done, Failed
 from tests.analyses import Gold, Oracle, Shelf, cited, counted, lists_of, output_of
 from tests.fakes import HashingEmbedder
 from tests.scripted import Kept, Model, engine
@@ -88,6 +90,24 @@ def test_one_chunk_that_fails_is_counted_and_the_others_stand() -> None:
     assert [one["document_id"] for one in coverage["failed"]] == list(texts)
     assert coverage["failed"][0]["message"] == "The model was struck dumb."
     assert cited(result) == oracle.given
+
+
+def test_what_a_failed_merge_was_of_does_not_pass_for_read() -> None:
+    taken: dict[str, Any] = {"usage": {}, "calls": 1, "dropped": 0, "engines": [], "notes": []}
+    known = {"documents": ["d"], "group": "", "taken": taken}
+    body = {"body": {}, "chunks": 1}
+    finished = {"value": {}, "confidence": None, "review": [], "not_mentioned": []}
+    finished |= {"evidence": {}, "confidences": {}, "spellings": {}}
+    done = [
+        *(Done(round=0, position=n, payload={}, value=known | body) for n in range(5)),
+        Done(round=1, position=0, payload={}, value=known | {"body": {}, "chunks": 3}),
+        Done(round=2, position=0, payload={}, value=known | {"chunks": 3, "finished": finished}),
+    ]
+    failed = [Failed(round=1, position=1, payload={}, error={"code": "model_error"})]
+    request = Request(kind=Kind.SUMMARY, scope=Scope(documents=("d",)), over=Over.ALL)
+    coverage = made_of(request, Shelf({}), done, failed).value["coverage"]
+    assert (coverage["chunks_read"], coverage["chunks_total"]) == (3, 5)
+    assert (coverage["failed"][0]["what"], coverage["failures"]) == ("merge", {"model_error": 1})
 
 
 def test_when_nothing_can_be_read_the_first_reason_is_told() -> None:
