@@ -22,6 +22,8 @@ _SHORT_ESCAPE, _LONG_ESCAPE = len("\\n"), len("\\u0000")
 # The first halves of characters that are escaped in two.
 _HIGH_SURROGATES = frozenset(map(chr, range(0xD800, 0xDC00)))
 _THOUGHT, _THOUGHT_OUT = "<think>", "</think>"
+# Of what is longer the rest comes with the answer: reading on would hold up its call.
+_MOST_CHARACTERS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ class Drafts:
 
     def begin(self) -> None:
         """Another output begins."""
-        self._before = ""
+        self._before = _Before()
+        self._left = _MOST_CHARACTERS
         self._levels = []
         self._string: _String | None = None
         self._object: list[str] = []
@@ -72,7 +75,10 @@ class Drafts:
     def piece(self, text: str) -> None:
         """Go on with the next piece of the output."""
         words: list[str] = []
-        for character in text:
+        if self._over:
+            return
+        drafted, self._left = text[: self._left], self._left - len(text)
+        for character in drafted:
             if self._over:
                 break
             for said in self._read(character):
@@ -82,6 +88,7 @@ class Drafts:
                 self._tell(words)
                 self._listener(said)
         self._tell(words)
+        self._over |= self._left <= 0
 
     def _tell(self, words: list[str]) -> None:
         if words:
@@ -108,11 +115,10 @@ class Drafts:
 
     def _open(self, character: str) -> None:
         """Wait for the output to begin, behind words and thoughts."""
-        thinks = _THOUGHT in self._before and _THOUGHT_OUT not in self._before
-        if character == "{" and not thinks:
+        if character == "{" and not self._before.is_thought:
             self._levels.append(_Level("{", awaits_key=True))
         else:
-            self._before += character
+            self._before.add(character)
 
     def _within(self, string: _String, character: str) -> Iterator[str]:
         told = string.add(character)
@@ -136,8 +142,9 @@ class Drafts:
         self._over = not self._levels
 
     def _is_statement(self) -> bool:
-        brackets = tuple(level.bracket for level in self._levels)
-        return brackets == _OF_A_STATEMENT and self._levels[0].key == _STATEMENTS
+        if len(self._levels) != len(_OF_A_STATEMENT) or self._levels[0].key != _STATEMENTS:
+            return False
+        return tuple(level.bracket for level in self._levels) == _OF_A_STATEMENT
 
     def _is_text(self) -> bool:
         level = self._levels[-1]
@@ -151,6 +158,25 @@ class Drafts:
             return Statement(text="", evidence=())
 
 
+class _Before:
+    """What stands before an output: words, or the thoughts of a model that are not over yet."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._began = self._ended = False
+
+    def add(self, character: str) -> None:
+        """Go on with the next character."""
+        self._last = (self._last + character)[-len(_THOUGHT_OUT) :]
+        self._began |= self._last.endswith(_THOUGHT)
+        self._ended |= self._last == _THOUGHT_OUT
+
+    @property
+    def is_thought(self) -> bool:
+        """Whether thoughts have begun and not ended."""
+        return self._began and not self._ended
+
+
 class _String:
     """A string that is being read; its white space is evened out as in a statement."""
 
@@ -158,8 +184,13 @@ class _String:
         self.is_key = is_key
         self.is_told = is_told
         self.is_over = False
-        self.text = ""
+        self._said: list[str] = []
         self._escape = self._high = self._gap = ""
+
+    @property
+    def text(self) -> str:
+        """All that was told of it."""
+        return "".join(self._said)
 
     def add(self, character: str) -> str:
         """What is to be told now that this character is known; often nothing yet."""
@@ -190,9 +221,10 @@ class _String:
         told = ""
         for character in characters:
             if character.isspace():
-                self._gap = " " if self.text else ""
+                self._gap = " " if self._said or told else ""
             else:
                 told += self._gap + character
                 self._gap = ""
-        self.text += told
+        if told:
+            self._said.append(told)
         return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -91,6 +92,57 @@ def test_nothing_that_is_written_breaks_it(written: str, rng: random.Random) -> 
 )
 def test_what_is_no_statement_is_not_told(written: str) -> None:
     assert parts_of(written, random.Random(1)) == []
+
+
+@pytest.mark.parametrize("pieces", [1, 500])
+@pytest.mark.parametrize(
+    ("before", "unit"),
+    [
+        ("", "x"),
+        ("<think>", "x"),
+        ("<think>", "{"),
+        ('{"reasoning": "', "x"),
+        ('{"statements": [{"text": "', "x"),
+        ('{"a": ' + "[" * 100_000, "[]"),
+        ('{"a": ' + "[" * 100_000, '""'),
+        ('{"statements": [{"text": "a"', ', "text": "b"'),
+    ],
+)
+def test_a_long_output_is_read_in_no_time(before: str, unit: str, pieces: int) -> None:
+    """A call waits for it. Were it not linear, it would take minutes."""
+    drafts = Drafts((PASSAGE,), lambda _: None)
+    drafts.begin()
+    began = time.process_time()
+    drafts.piece(before)
+    for _ in range(pieces):
+        drafts.piece(unit * (250_000 // len(unit) // pieces))
+    assert time.process_time() - began < 3
+
+
+class Rambler:
+    """An engine that writes more than anybody reads along."""
+
+    id = "rambler"
+
+    def run(self, task: AnswerTask, context: Context) -> Outcome[tuple[Statement, ...]]:
+        assert context.listener is not None
+        drafts = Drafts(task.passages, context.listener)
+        drafts.begin()
+        texts = ["Costs fell.", "x" * (1 << 20), "Costs fell."]
+        drafts.piece(json.dumps(output(texts)))
+        value = tuple(said(one, "Costs fell") for one in texts)
+        return Outcome(value=value, confidence=1.0, engine=self.id)
+
+
+def test_of_an_output_that_is_too_long_the_rest_comes_with_the_answer() -> None:
+    told = list(stream("Why?", passages=[PASSAGE], engine=Rambler(), source=SOURCE, live=True))
+    deltas = [one for one in told if isinstance(one, Delta)]
+    assert len(deltas[1].text) < 1 << 19, "no more of the second sentence was told at once"
+    assert [one.sentence for one in told if isinstance(one, Retracted)] == [1]
+    kept = "".join(one.text for one in (deltas[0], *deltas[2:]))
+    assert isinstance(told[-1], Answered)
+    assert kept == told[-1].answer.text
+    assert len(kept) > 1 << 20
 
 
 def test_a_statement_that_cannot_be_read_is_empty() -> None:
