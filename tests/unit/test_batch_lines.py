@@ -72,11 +72,15 @@ def test_defaults_are_for_lines_that_do_not_say(tmp_path: Path) -> None:
 def test_what_no_database_stores_is_a_broken_line(tmp_path: Path) -> None:
     content = rb"""{"custom_id": "\ud800", "question": "Who?"}
 {"custom_id": "b", "question": "Who?", "filter": {"a": "\udfff"}}
-{"custom_id": "c", "question": "Who\u0000?"}"""
+{"custom_id": "c", "question": "Who\u0000?"}
+{"custom_id": "d", "question": "Who?", "filter": {"a": {"$gt": NaN}}}
+{"custom_id": "e", "question": "Who?", "filter": {"a": {"$gt": -1e400}}}
+{"custom_id": "f", "kind": "extraction", "text": "t", "schema": {"minimum": Infinity}}"""
     found = read(tmp_path, content)
     assert all("error" in one for one in found)
     assert "no Unicode text" in found[1]["error"]
-    json.dumps(found, ensure_ascii=False).encode()
+    assert all("not finite" in one["error"] for one in found[3:])
+    json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
 
 
 def test_what_is_too_long_or_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
