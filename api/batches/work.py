@@ -19,7 +19,7 @@ from api.services import Services
 from rag import answer as line
 from rag.analysis.requests import Request
 from rag.analysis.reviewing import reviewed
-from rag.analysis.run import run_analysis
+from rag.analysis.run import work_through
 from rag.errors import IbidemError, InvalidRequest
 from rag.trace import begun
 from rag.types import Answer
@@ -105,10 +105,10 @@ class BatchWork:
         services = self._services
         engine = prepare(services, spec.tenant, request)
         library = library_of(services, spec.tenant, request)
-        found = run_analysis(request, library=library, engine=engine, context=spec.context)
-        value = {"object": "analysis", "kind": request.kind, **result_fields(reviewed(found, ()))}
-        documents = frozenset(text.id for text in library.texts(request.scope) if text.id)
-        return Produced(value=jsonable_encoder(value), documents=documents)
+        made = work_through(request, library=library, engine=engine, context=spec.context)
+        shown = result_fields(reviewed(made.value, ()))
+        value = {"object": "analysis", "kind": request.kind, **shown}
+        return Produced(value=jsonable_encoder(value), documents=made.documents)
 
     def after(self, spec: WorkSpec, round: int, results: Iterable[Done]) -> Iterator[NewItem]:
         """No further round."""

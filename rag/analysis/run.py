@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rag.analysis.library import Library
@@ -11,7 +12,7 @@ from rag.analysis.requests import Request, check
 from rag.analysis.work import Analyses
 from rag.errors import BudgetExceeded, IbidemError
 from rag.models.engine import Context, Engine
-from rag.work import Done, Failed, Item, NewItem, WorkSpec
+from rag.work import Done, Failed, Item, NewItem, Produced, WorkSpec
 
 
 def run_analysis(
@@ -32,12 +33,24 @@ def run_analysis(
         IbidemError: The request cannot be carried out, or nothing could be read.
         BudgetExceeded: There is no money left; what was done is found known the next time.
     """
+    return dict(
+        work_through(request, library=library, engine=engine, context=context or Context()).value
+    )
+
+
+def work_through(
+    request: Request, *, library: Library, engine: Engine, context: Context
+) -> Produced:
+    """As `run_analysis`, and with the documents whose text the result repeats."""
     check(request)
-    asked = context or Context()
     work = Analyses(library=lambda _: library, engine=lambda *_: engine)
     body = {"request": _plain(request.as_json())}
     spec = WorkSpec(
-        job=asked.job or "", body=body, tenant=asked.tenant, key=asked.key, budgets=asked.budgets
+        job=context.job or "",
+        body=body,
+        tenant=context.tenant,
+        key=context.key,
+        budgets=context.budgets,
     )
     done: list[Done] = []
     failed: list[Failed] = []
@@ -48,7 +61,8 @@ def run_analysis(
         done += this
         items = list(work.after(spec, number, this))
         number += 1
-    return _plain(work.finish(spec, done, failed).value)
+    made = work.finish(spec, done, failed)
+    return replace(made, value=_plain(made.value))
 
 
 def _run(

@@ -153,3 +153,22 @@ def test_a_document_deleted_while_it_is_merged_takes_no_other_with_it(
     assert coverage["failures"] == {"document_deleted": 1}
     merged = json.dumps(server.calls[NUMBER + 2 :])
     assert [n for n in range(NUMBER) if f"pump {n}." in merged] == list(range(1, NUMBER))
+
+
+def test_a_line_of_a_batch_keeps_no_text_of_a_document_that_went_while_it_was_read(
+    models_rest: Rest, server: QuotingServer
+) -> None:
+    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(3)]
+    server.at_once = 1
+    server.gate.clear()
+    line = {"custom_id": "a", "kind": "summary", "over": "each", "collection": "default"}
+    sent = models_rest.client.post("/v1/batches", content=json.dumps(line).encode()).json()
+    until(lambda: len(server.calls) == 2)
+    read = next(n for n in range(3) if f"pump {n}." in server.calls[0])
+    models_rest.client.delete(f"/v1/documents/{documents[read]}")
+    server.gate.set()
+    models_rest.wait(sent["job_id"])
+    kept = models_rest.client.get(f"/v1/batches/{sent['id']}/results").text
+    assert "document_deleted" in kept
+    assert f"pump {read}." not in kept
+    assert f"{read + 40} litres" not in kept
