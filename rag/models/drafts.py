@@ -61,6 +61,7 @@ class Drafts:
         self._listener = listener
         self._levels: list[_Level] = []
         self._over = True
+        self._left = 0
 
     def begin(self) -> None:
         """Another output begins."""
@@ -75,9 +76,8 @@ class Drafts:
     def piece(self, text: str) -> None:
         """Go on with the next piece of the output."""
         words: list[str] = []
-        if self._over:
-            return
-        drafted, self._left = text[: self._left], self._left - len(text)
+        drafted = text[: self._left]
+        self._left -= len(drafted)
         for character in drafted:
             if self._over:
                 break
@@ -88,7 +88,6 @@ class Drafts:
                 self._tell(words)
                 self._listener(said)
         self._tell(words)
-        self._over |= self._left <= 0
 
     def _tell(self, words: list[str]) -> None:
         if words:
