@@ -10,7 +10,7 @@ import click
 
 from api.commands.ask import parse_filter, source
 from api.commands.common import connected, note, plain, show_json, show_table, target
-from api.commands.working import watch
+from api.commands.working import resume, watch
 
 if TYPE_CHECKING:
     from api.client import Client, Json
@@ -32,6 +32,19 @@ def _labels(_context: click.Context, _option: click.Parameter, given: tuple[str,
     """``NAME`` or ``NAME=DESCRIPTION``."""
     found = (one.partition("=") for one in given)
     return [{"name": name.strip(), "description": told or None} for name, _, told in found]
+
+
+def _text_of(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or text.startswith("%PDF-"):
+        raise click.UsageError(
+            f"{file} is not plain text in UTF-8. Read it with `ibidem ingest` first, and name the "
+            "document with --document ID; `ibidem docs list` shows the ids."
+        )
+    return text
 
 
 _file = click.Path(exists=True, path_type=Path, dir_okay=False)
@@ -77,7 +90,7 @@ def run_analysis(
     Ctrl-C leaves the display, and a service goes on with it; `ibidem jobs watch` shows it again.
     The exit code is 1 when a part was not read or there is no result.
     """
-    text = None if file is None else file.read_text(encoding="utf-8")
+    text = None if file is None else _text_of(file)
     sent = {
         **{name: value or None for name, value in body.items()},
         "confidence_threshold": body["confidence_threshold"],
@@ -191,10 +204,10 @@ def resume_analysis(
     url: str | None,
     as_json: bool,
 ) -> int:
-    """Go on with an analysis that was paused or cancelled, and wait for its end."""
+    """Go on with an analysis that was paused, cancelled or left, and wait for its end."""
     with connected(url, work=True) as client:
         how = {"budget_usd": budget_usd, "retry_failed": retry_failed}
-        resumed = client.post(f"/v1/analyses/{analysis_id}/resume", how)
+        resumed = resume(client, f"/v1/analyses/{analysis_id}", how)
         watch(client, client.get(f"/v1/jobs/{resumed['job_id']}"))
         return _report(client, analysis_id, as_json=as_json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -10,20 +11,48 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from api.commands.common import connected, note, plain, show_fields, show_json, show_table, target
-from api.commands.working import in_words, watch
+from api.commands.working import in_words, resume, watch
 
 if TYPE_CHECKING:
     from api.client import Client, Json
 
 _FORMATS = ("jsonl", "json", "csv", "xlsx", "html")
 
+
+def _check_output(
+    context: click.Context, _option: click.Parameter, output: Path | None
+) -> Path | None:
+    """Refuse, before anything is done, a file that could not be written in the end."""
+    if output is None:
+        return None
+    if not output.parent.is_dir():
+        raise click.BadParameter(f"There is no folder {output.parent}; make it first.")
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise click.BadParameter(f"{output} may not be written.")
+    if context.params.get("format") is None and _ending(output) not in ("", *_FORMATS):
+        known = ", ".join(f".{one}" for one in _FORMATS)
+        raise click.BadParameter(
+            f"Results are not written as {output.suffix}, but as {known}; choose one of these, or "
+            "add --format."
+        )
+    return output
+
+
+def _ending(output: Path) -> str:
+    return output.suffix.removeprefix(".").lower()
+
+
 format_option = click.option(
     "--format",
+    is_eager=True,  # before the file, whose ending need not say it then
     type=click.Choice(_FORMATS),
-    help="What kind of file; as the name of --output ends, else jsonl.",
+    help="What kind of file; as the name of --output ends, and without one jsonl.",
 )
 output_option = click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the results here."
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_check_output,
+    help="Write the results here.",
 )
 _budget = click.option(
     "--budget-usd",
@@ -58,7 +87,7 @@ def run_batch(
     """Answer each line of a JSON Lines FILE: {"custom_id": "q-1", "question": "..."}.
 
     Ctrl-C leaves the display, and a service goes on with the batch; without one, `ibidem jobs
-    watch` goes on. The exit code is 1 when a line failed or the batch did not come to its end.
+    watch` or `ibidem batch resume` goes on. The exit code is 1 when a line failed or the batch did not come to its end.
     """
     url, as_json = options.pop("url"), options.pop("as_json")
     with connected(url, work=True) as client:
@@ -67,7 +96,8 @@ def run_batch(
             show_json(sent) if as_json else click.echo(sent["id"])
             return 0
         note(f"{sent['id']}: {sent['request_counts']['total']} lines")
-        watch(client, client.get(f"/v1/jobs/{sent['job_id']}"))
+        later = _later(sent["id"], output, format)
+        watch(client, client.get(f"/v1/jobs/{sent['job_id']}"), later=later)
         return _report(client, sent["id"], output, format, as_json=as_json)
 
 
@@ -141,11 +171,12 @@ def resume_batch(
     format: str | None,
     **where: Any,
 ) -> int:
-    """Go on with a batch that was paused or cancelled, and wait for its end."""
+    """Go on with a batch that was paused, cancelled or left, and wait for its end."""
     with connected(where["url"], work=True) as client:
         how = {"budget_usd": budget_usd, "retry_failed": retry_failed}
-        resumed = client.post(f"/v1/batches/{batch_id}/resume", how)
-        watch(client, client.get(f"/v1/jobs/{resumed['job_id']}"))
+        resumed = resume(client, f"/v1/batches/{batch_id}", how)
+        later = _later(batch_id, output, format)
+        watch(client, client.get(f"/v1/jobs/{resumed['job_id']}"), later=later)
         return _report(client, batch_id, output, format, as_json=where["as_json"])
 
 
@@ -165,6 +196,14 @@ def _report(
     return 0 if ended["status"] == "completed" and not ended["request_counts"]["failed"] else 1
 
 
+def _later(batch_id: str, output: Path | None, format: str | None) -> str:
+    """How to get the file that the command did not stay for."""
+    if output is None:
+        return ""
+    options = f"--output {output}" + (f" --format {format}" if format else "")
+    return f" `ibidem batch results {batch_id} {options}` writes the file then."
+
+
 def _told(ended: Json) -> str:
     counts = ended["request_counts"]
     progress = {"done": counts["completed"] + counts["failed"], "total": counts["total"]}
@@ -174,8 +213,7 @@ def _told(ended: Json) -> str:
 
 def fetch(client: Client, path: str, output: Path | None, format: str | None) -> None:
     """Write a file of results, of a batch or an analysis, or print it."""
-    suffix = output.suffix.removeprefix(".").lower() if output else ""
-    kind = format or (suffix if suffix in _FORMATS else "jsonl")
+    kind = format or (_ending(output) if output else "") or "jsonl"
     if output is None:
         _write(client, path, kind, sys.stdout.buffer)
         return

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from api.commands.common import note
 
@@ -20,8 +20,32 @@ _pause = time.sleep
 _Show: TypeAlias = "Callable[[Json], None]"
 
 
-def watch(client: Client, job: Json) -> Json:
-    """The job when it has ended or rests.
+def resume(client: Client, path: str, how: Mapping[str, Any]) -> Json:
+    """Go on with a batch or an analysis, or join it where it goes on already.
+
+    What a command without a service was stopped from is still at work by its state, and goes on,
+    maybe to its end, as soon as the home is opened for work.
+
+    Raises:
+        Conflict: there is nothing to go on with.
+    """
+    from api.client import IN_PROCESS
+    from rag.errors import Conflict
+
+    try:
+        return client.post(f"{path}/resume", how)
+    except Conflict as refused:
+        found = client.get(path)
+        if found["status"] in ("queued", "in_progress"):
+            return found
+        if found["status"] != "completed" or client.address != IN_PROCESS or how["retry_failed"]:
+            raise
+        note(refused.message)
+        return found
+
+
+def watch(client: Client, job: Json, *, later: str = "") -> Json:
+    """The job when it has ended or rests; ``later`` tells who leaves what to do in the end.
 
     Raises:
         KeyboardInterrupt: somebody has seen enough, and was told how to come back.
@@ -34,7 +58,7 @@ def watch(client: Client, job: Json) -> Json:
                 job = client.get(f"/v1/jobs/{job['id']}")
                 show(job)
     except KeyboardInterrupt:
-        note(f"{_what_goes_on(client)} `ibidem jobs watch {job['id']}` shows it again.")
+        note(f"{_what_goes_on(client)} `ibidem jobs watch {job['id']}` shows it again.{later}")
         raise
     return job
 

@@ -197,7 +197,7 @@ class WorkStore:
         """Go on with what was paused, cancelled or has failed.
 
         With ``retry_failed`` items that failed are done once more, also of work that has come
-        to its end, which is then finished anew.
+        to its end, which is then finished anew. What is at work takes another budget, too.
 
         Raises:
             Conflict: there is nothing to go on with.
@@ -209,8 +209,10 @@ class WorkStore:
                     sa.update(t.work).where(t.work.c.job_id == job_id).values(budget_usd=budget_usd)
                 )
             again = requeue(connection, job_id) if retry_failed else 0
-            at_rest = (JobStatus.PAUSED, JobStatus.CANCELLED, JobStatus.FAILED)
-            if status not in at_rest and not again:
+            takes = {JobStatus.PAUSED, JobStatus.CANCELLED, JobStatus.FAILED}
+            if budget_usd is not None:  # what is at work need not rest for another
+                takes |= {JobStatus.QUEUED, JobStatus.IN_PROGRESS}
+            if status not in takes and not again:
                 raise Conflict(_why_not(job_id, status, retry_failed=retry_failed))
             i = t.work_items.c
             connection.execute(

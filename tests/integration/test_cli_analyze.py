@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import make_home
-from tests.integration.test_cli import LEASE, Terminal
+from tests.integration.test_cli import LEASE, PUMP, Terminal
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,15 @@ def test_what_cannot_be_done_is_said(terminal: Terminal, tmp_path: Path) -> None
     broken.write_text("{")
     assert terminal.run("analyze", "run", "extraction", "--schema", str(broken)) == 2
     assert "not JSON" in terminal.err
+    manual = tmp_path / "manual.pdf"
+    manual.write_bytes(PUMP)
+    assert terminal.run("analyze", "run", "summary", "--text", str(manual)) == 2
+    assert "not plain text" in terminal.err
+    assert "ibidem ingest" in terminal.err
+
+
+def test_an_analysis_left_behind_goes_on_when_it_is_resumed(terminal: Terminal) -> None:
+    order = ("analyze", "run", "summary", "--collection", "default")
+    assert terminal.run(*order, "--detach") == 0
+    assert terminal.run("analyze", "resume", terminal.out.strip()) == 0, terminal.err
+    assert "Read 1 of 1 parts" in terminal.out

@@ -56,14 +56,45 @@ def test_a_file_of_questions_is_answered_into_a_file(
 
 
 def test_the_display_can_be_left_and_come_back_to(
-    terminal: Terminal, questions: Path, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, questions: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(working, "_pause", interrupt)
-    assert terminal.run("batch", "run", str(questions)) == 130
+    report = tmp_path / "answers.csv"
+    with monkeypatch.context() as patched:
+        patched.setattr(working, "_pause", interrupt)
+        assert terminal.run("batch", "run", str(questions), "--output", str(report)) == 130
     assert "ibidem jobs watch job_" in terminal.err
+    batch = terminal.err.split(":")[0]
+    assert f"`ibidem batch results {batch} --output {report}`" in terminal.err
+    assert terminal.run("batch", "resume", batch, "--output", str(report)) == 1  # one line is torn
+    assert "completed: 2/2" in terminal.out
+    assert "1,250 euros" in report.read_text()
+
+
+@pytest.mark.parametrize("how", [[], ["--budget-usd", "3"], ["--retry-failed"]])
+def test_a_batch_left_behind_goes_on_when_it_is_resumed(
+    terminal: Terminal, questions: Path, how: list[str]
+) -> None:
+    asked = questions.read_text().splitlines()[0]
+    questions.write_text(asked)
+    assert terminal.run("batch", "run", str(questions), "--detach") == 0
+    assert terminal.run("batch", "resume", terminal.out.strip(), *how) == 0, terminal.err
+    assert "completed: 1/1" in terminal.out
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [("nowhere/answers.csv", "no folder"), ("answers.docx", ".jsonl, .json, .csv, .xlsx, .html")],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    terminal: Terminal, questions: Path, tmp_path: Path, output: str, told: str
+) -> None:
+    before = terminal.json("batch", "list")["data"]
+    assert terminal.run("batch", "run", str(questions), "--output", str(tmp_path / output)) == 2
+    assert told in terminal.err
+    assert terminal.json("batch", "list")["data"] == before
 
 
 def test_a_batch_left_behind_goes_on_when_it_is_watched(
