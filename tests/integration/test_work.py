@@ -241,7 +241,7 @@ def test_a_spent_budget_pauses_and_a_larger_one_goes_on(catalog: Catalog) -> Non
         paused = ended(catalog, job_id, JobStatus.PAUSED)
         assert paused.error is not None
         assert paused.error["code"] == "budget_exceeded"
-        wait_for(lambda: len(list(catalog.work.done(job_id))) == 5)
+        assert len(list(catalog.work.done(job_id))) <= 5
         catalog.work.resume(job_id, budget_usd=100.0)
         assert ended(catalog, job_id).error is None
     assert result(catalog, job_id) == {"sum": 45, "failed": 0}
