@@ -87,7 +87,8 @@ def run_batch(
     """Answer each line of a JSON Lines FILE: {"custom_id": "q-1", "question": "..."}.
 
     Ctrl-C leaves the display, and a service goes on with the batch; without one, `ibidem jobs
-    watch` or `ibidem batch resume` goes on. The exit code is 1 when a line failed or the batch did not come to its end.
+    watch` or `ibidem batch resume` goes on. The exit code is 1 when a line failed or the batch did
+    not come to its end.
     """
     url, as_json = options.pop("url"), options.pop("as_json")
     with connected(url, work=True) as client:
