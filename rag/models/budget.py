@@ -28,6 +28,7 @@ class Budget:
         what: str,
         remedy: str = "Ask for less, or allow more.",
         spent: Callable[[], float] | None = None,
+        left_aside: Callable[[Budget], object] = lambda _: None,
     ) -> None:
         """Begin with nothing spent.
 
@@ -37,11 +38,14 @@ class Budget:
             remedy: What those can do who meet its end.
             spent: Reads what was spent where each call is written down, before it is settled
                 here, so that others who write there count too; else it is added up here.
+            left_aside: Is told when money stays set aside after its call: nothing else than
+                this budget knows of it.
         """
         self._limit = limit_usd
         self._what = what
         self._remedy = remedy
         self._elsewhere = spent
+        self._left_aside = left_aside
         self._here = 0.0
         self._reserved = 0.0
         self.lock = threading.RLock()
@@ -81,6 +85,7 @@ class Budget:
         Where nobody knows what it has cost, that stays set aside.
         """
         if cost_usd is None:
+            self._left_aside(self)
             return
         with self.lock:
             self._reserved -= reserved_usd
@@ -102,6 +107,8 @@ class Cost:
 def reserved(budgets: Sequence[Budget], estimate_usd: float | None) -> Iterator[Cost]:
     """Reserve in every budget, or in none; settled on leaving by the yielded cost.
 
+    A cost that cannot be written down stays set aside.
+
     Nobody who reserves meanwhile sees a cost both written down and still set aside, nor neither.
 
     Raises:
@@ -119,6 +126,10 @@ def reserved(budgets: Sequence[Budget], estimate_usd: float | None) -> Iterator[
                 held.enter_context(budget.lock)
             try:
                 cost.write()
+            except BaseException:
+                if cost.usd:  # it has to be paid, and is written down nowhere
+                    cost.usd = None
+                raise
             finally:
                 for budget, amount in aside:
                     budget.settle(amount, cost.usd)
@@ -162,6 +173,8 @@ class Budgets:
         self._ledger = ledger
         # Kept while somebody spends from them: they know what is set aside.
         self._shared: WeakValueDictionary[tuple[object, ...], Budget] = WeakValueDictionary()
+        # What nobody knows the cost of, or could not be written down, is known nowhere else.
+        self._unsettled: set[Budget] = set()
         self._lock = threading.Lock()
 
     def of_request(self, *, key: str, most_usd: float | None = None) -> tuple[Budget, ...]:
@@ -195,7 +208,13 @@ class Budgets:
             found = self._shared.get(place)
             if found is None:
                 spent = partial(self._ledger.spent_usd, **scope)
-                found = Budget(limit, what=what, remedy=remedy, spent=spent)
+                found = Budget(
+                    limit,
+                    what=what,
+                    remedy=remedy,
+                    spent=spent,
+                    left_aside=self._unsettled.add,
+                )
                 self._shared[place] = found
             return found
 

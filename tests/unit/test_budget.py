@@ -150,6 +150,19 @@ def test_the_smaller_of_two_limits_counts_for_a_request(catalog: Catalog) -> Non
     assert Budgets(BudgetLimits(), catalog.usage).of_request(key="a") == ()
 
 
+def test_only_a_cost_that_cannot_be_written_down_stays_set_aside() -> None:
+    def full() -> None:
+        raise ZeroDivisionError
+
+    for usd, left in ((0.5, 0.1), (None, 0.1), (0.0, 1.0)):
+        budget = Budget(1.0, what="this test")
+        with pytest.raises(ZeroDivisionError), reserved([budget], 0.9) as cost:
+            cost.usd, cost.write = usd, full
+        budget.reserve(left)
+        with pytest.raises(BudgetExceeded):
+            budget.reserve(0.1)
+
+
 def test_a_failed_call_gives_back_what_was_set_aside() -> None:
     budget = Budget(1.0, what="this test")
     for _ in range(3):

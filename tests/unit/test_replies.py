@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from rag.catalog import Catalog
+from rag.errors import BudgetExceeded
 from rag.models.budget import BudgetLimits, Budgets
 from rag.models.calls import Calls
 from rag.models.engine import Context
@@ -46,7 +48,9 @@ def counted(catalog: Catalog) -> Iterator[dict[str, int]]:
     sa.event.remove(engine, "commit", commit)
 
 
-def ask(catalog: Catalog, document: str, question: str, model: Model) -> None:
+def ask(
+    catalog: Catalog, document: str, question: str, model: Model, budgets: Budgets | None = None
+) -> None:
     passage = Passage(
         document_id=document,
         document_title="Lease",
@@ -57,8 +61,8 @@ def ask(catalog: Catalog, document: str, question: str, model: Model) -> None:
     )
     calls = Calls(model, limits=Limits(), meter=catalog.usage, pricing=PRICING)
     engine = PromptedEngine(calls, replies=catalog.replies, secret=b"s")
-    budgets = Budgets(BudgetLimits(day_usd=10.0), catalog.usage).of_request(key="k")
-    context = Context(tenant=TENANT, key="k", budgets=budgets)
+    budgets = budgets or Budgets(BudgetLimits(day_usd=10.0), catalog.usage)
+    context = Context(tenant=TENANT, key="k", budgets=budgets.of_request(key="k"))
     engine.run(AnswerTask(question=question, passages=(passage,)), context)
 
 
@@ -88,10 +92,29 @@ def test_a_reply_and_its_price_are_stored_both_or_neither(
         patch.setattr("rag.catalog.replies._INSERT_DOCUMENTS", sa.text("INSERT INTO nowhere"))
         with pytest.raises(sa.exc.DBAPIError):
             ask(catalog, document, "First?", model)
-    assert catalog.usage.spent_usd() == 0
+    assert not catalog.usage.read(TENANT, since=catalog.usage.today)
     ask(catalog, document, "First?", model)
     assert catalog.usage.spent_usd() == pytest.approx(0.002)
     assert len(model.requests) == 2, "nothing was kept of the first"
+
+
+def test_what_was_bought_and_could_not_be_written_down_stays_set_aside(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = add(catalog, make_collection(catalog), "lease").id
+    model = Model(json.dumps(GOOD))
+    budgets = Budgets(BudgetLimits(day_usd=1.0), catalog.usage)
+    with monkeypatch.context() as patch:
+        patch.setattr("rag.catalog.replies._INSERT_DOCUMENTS", sa.text("INSERT INTO nowhere"))
+        for number in range(50):
+            # Nobody holds the budget of the day between one request and the next.
+            gc.collect()
+            with pytest.raises((sa.exc.DBAPIError, BudgetExceeded)) as caught:
+                ask(catalog, document, f"{number}?", model, budgets)
+    assert caught.type is BudgetExceeded
+    assert 0 < len(model.requests) < 10, "each may cost more than 0.1 dollars"
+    with pytest.raises(BudgetExceeded, match="set aside"):
+        ask(catalog, document, "Again?", model, budgets)
 
 
 def test_a_price_is_written_down_though_its_document_was_deleted(catalog: Catalog) -> None:
