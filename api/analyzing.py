@@ -17,7 +17,7 @@ from api.services import Services
 from rag.analysis.library import GivenText, Library, StoredTexts
 from rag.analysis.plan import DryRun, dry_run
 from rag.analysis.reading import Reading
-from rag.analysis.requests import Request, check
+from rag.analysis.requests import Kind, Request, check
 from rag.analysis.reviewing import reviewed
 from rag.analysis.work import Analyses, value_of
 from rag.catalog.work import WorkState
@@ -124,7 +124,8 @@ def result_of(services: Services, job: Job) -> dict[str, Any]:
 def _reviewed(services: Services, job: Job, state: WorkState) -> dict[str, Any] | None:
     if state.result is None:
         return None
-    return reviewed(state.result, services.catalog.reviews.of(job.id))
+    kind = Kind(state.spec["request"]["kind"])
+    return reviewed(kind, state.result, services.catalog.reviews.of(job.id))
 
 
 def parts(services: Services, job: Job, *, after: int) -> Iterator[ChunkOut]:

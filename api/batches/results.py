@@ -40,7 +40,7 @@ def _entry(result: BatchResult) -> Entry:
         for sentence in answer.get("sentences", ())
     ]
     if "result" in answer:
-        said = list(values(answer["result"], answer["evidence"]))
+        said = list(values(answer["result"], answer))
     error = result.error
     return Entry(
         title=result.question or result.custom_id or f"Line {result.line}",

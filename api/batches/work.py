@@ -106,7 +106,7 @@ class BatchWork:
         engine = prepare(services, spec.tenant, request)
         library = library_of(services, spec.tenant, request)
         made = work_through(request, library=library, engine=engine, context=spec.context)
-        shown = result_fields(reviewed(made.value, ()))
+        shown = result_fields(reviewed(request.kind, made.value, ()))
         value = {"object": "analysis", "kind": request.kind, **shown}
         return Produced(value=jsonable_encoder(value), documents=made.documents)
 

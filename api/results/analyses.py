@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from api.results.entries import Cell, Entry, Json, Said, quoted
 
 _ROWS = "documents"
+_OWN = ("document_id", "document_name", "confidence", "corrected_by", "citations")
+"""The columns that each document has beside those of its fields."""
+_VALUE: Mapping[str, str] = {"value": "value"}
 
 
 def entries(shown: Json) -> Iterator[Entry]:
@@ -28,19 +32,30 @@ def entries(shown: Json) -> Iterator[Entry]:
 
 
 def _by_document(rows: list[dict[str, Any]], shown: Json) -> Iterator[Entry]:
-    names = {name: None for row in rows if isinstance(row["value"], dict) for name in row["value"]}
+    names = {
+        name: _apart(name)
+        for row in rows
+        if isinstance(row["value"], dict)
+        for name in row["value"]
+    }
     for place, row in enumerate(rows):
         under = f"/{_ROWS}/{place}/value"
-        said = list(_said(row["value"], under, shown["evidence"], ""))
+        said = list(_said(row["value"], under, shown, ""))
+        corrected = _within(under, shown["corrected_by"])
         value = row["value"] if isinstance(row["value"], dict) else {"value": row["value"]}
         yield Entry(
             title=row["document_title"] or row["document_name"] or row["document_id"] or "Text",
-            raw={**row, "evidence": _within(under, shown["evidence"])},
+            raw={
+                **row,
+                "evidence": _within(under, shown["evidence"]),
+                "corrected_by": corrected,
+            },
             columns={
                 "document_id": row["document_id"],
                 "document_name": row["document_name"],
-                **{name: _cell(value.get(name)) for name in names or value},
+                **{own: _cell(value.get(name)) for name, own in (names or _VALUE).items()},
                 "confidence": row["confidence"],
+                "corrected_by": "\n".join(f"{at or '/'}: {by}" for at, by in corrected.items()),
                 "citations": quoted([one for part in said for one in part.citations]),
             },
             said=said,
@@ -49,42 +64,64 @@ def _by_document(rows: list[dict[str, Any]], shown: Json) -> Iterator[Entry]:
 
 def _by_value(result: Any, shown: Json) -> Iterator[Entry]:
     """One entry for each thing that is said, under what it is a part of."""
-    for part in values(result, shown["evidence"]):
+    for part in values(result, shown):
         label = part.label or ""
         yield Entry(
             title=label,
-            raw={"field": label, "value": part.text, "citations": list(part.citations)},
-            columns={"field": label, "value": part.text, "citations": quoted(part.citations)},
-            said=[Said(text=part.text, citations=part.citations)],
+            raw={
+                "field": label,
+                "value": part.text,
+                "corrected_by": part.corrected_by,
+                "citations": list(part.citations),
+            },
+            columns={
+                "field": label,
+                "value": part.text,
+                "corrected_by": part.corrected_by,
+                "citations": quoted(part.citations),
+            },
+            said=[replace(part, label=None)],
         )
 
 
-def values(result: Any, evidence: Json) -> Iterator[Said]:
-    """Every plain value of a result in its order, with the places that it rests on."""
-    return _said(result, "", evidence, "")
+def values(result: Any, shown: Json) -> Iterator[Said]:
+    """Every plain value of a result in its order, with the places that it rests on.
+
+    Args:
+        result: The result, or a part of it.
+        shown: The analysis as it is told.
+    """
+    return _said(result, "", shown, "")
 
 
-def _said(value: Any, pointer: str, evidence: Json, label: str) -> Iterator[Said]:
+def _apart(name: str) -> str:
+    """The column of a field, which is none of those that each document has."""
+    return f"value.{name}" if name.rsplit("value.", 1)[-1] in _OWN else name
+
+
+def _said(
+    value: Any, pointer: str, shown: Json, label: str, by: str | None = None
+) -> Iterator[Said]:
     """Every plain value in its order; evidence of a whole stands with the first of its parts."""
-    citations = list(evidence.get(pointer, ()))
+    citations = list(shown["evidence"].get(pointer, ()))
+    by = shown["corrected_by"].get(pointer, by)
     if isinstance(value, Mapping | list):
         inner = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, one in inner:
             step = str(key).replace("~", "~0").replace("/", "~1")
-            shown = str(key + 1) if isinstance(key, int) else str(key).replace("_", " ")
-            for said in _said(one, f"{pointer}/{step}", evidence, f"{label} {shown}".strip()):
-                both = [*citations, *said.citations]
-                yield Said(text=said.text, citations=both, label=said.label)
+            called = str(key + 1) if isinstance(key, int) else str(key).replace("_", " ")
+            for said in _said(one, f"{pointer}/{step}", shown, f"{label} {called}".strip(), by):
+                yield replace(said, citations=[*citations, *said.citations])
                 citations = []
     elif value is not None and value != "":
-        yield Said(text=_text(value), citations=citations, label=label)
+        yield Said(text=_text(value), citations=citations, label=label, corrected_by=by)
 
 
-def _within(under: str, evidence: Json) -> dict[str, Any]:
-    """Evidence of one document, by pointers into its value."""
+def _within(under: str, by_pointer: Json) -> dict[str, Any]:
+    """What is said of one document, by pointers into its value."""
     return {
         pointer.removeprefix(under): found
-        for pointer, found in evidence.items()
+        for pointer, found in by_pointer.items()
         if pointer == under or pointer.startswith(f"{under}/")
     }
 

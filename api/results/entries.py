@@ -14,12 +14,14 @@ Json: TypeAlias = Mapping[str, Any]
 class Said:
     """Something that is said, and the places that it rests on, as `CitationOut` tells them.
 
-    ``label`` is what it is an answer to, such as the name of a field.
+    ``label`` is what it is an answer to, such as the name of a field. ``corrected_by`` is who put
+    it right.
     """
 
     text: str
     citations: Sequence[Json] = ()
     label: str | None = None
+    corrected_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

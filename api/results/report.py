@@ -61,7 +61,9 @@ def _said(number: int, said: Said, places: dict[tuple[object, ...], int], shown:
         note = places[key]
         marks.append(f'<sup><a href="#r{number}-{note}">{note}</a></sup>')
     label = f'<span class="label">{escape(said.label)}:</span> ' if said.label else ""
-    return f"<p>{label}{escape(said.text)}{''.join(dict.fromkeys(marks))}</p>"
+    by = said.corrected_by
+    told = "" if by is None else f' <span class="where">(corrected by {escape(by)})</span>'
+    return f"<p>{label}{escape(said.text)}{''.join(dict.fromkeys(marks))}{told}</p>"
 
 
 def _note(id: str, citation: Json, service: str) -> str:

@@ -22,8 +22,9 @@ from api.schemas.common import After, Limit, ListOf, Order, failures, page
 from api.schemas.jobs import ResumeBody
 from api.schemas.reviews import DoubtOut, ReviewBody
 from api.works import lane_of
+from rag.analysis.decisions import Action, Decided
 from rag.analysis.requests import Request as Asked
-from rag.analysis.reviewing import Action, Decided, check_correction
+from rag.analysis.reviewing import check_correction, mark_of
 from rag.catalog.work import NewWork
 from rag.errors import Conflict, InvalidRequest, NotFound
 from rag.models.engine import Context
@@ -173,7 +174,7 @@ def list_review(
     ]
     shown = found[:limit]
     return ListOf(
-        data=[DoubtOut.of(one, result) for one in shown],
+        data=[DoubtOut.of(one) for one in shown],
         has_more=len(found) > limit,
         first_id=str(shown[0]["number"]) if shown else None,
         last_id=str(shown[-1]["number"]) if shown else None,
@@ -196,6 +197,7 @@ def decide(
 ) -> DoubtOut:
     """Accept a value, or correct it. The correction is kept with your name, and wins."""
     job = analysis_job(door.services, tenant, analysis_id)
+    state = door.services.catalog.work.state(job)
     result = result_of(door.services, job)
     if not 0 <= number < len(result["review"]):
         raise NotFound(f"There is no number {number} in this review list.", param="number")
@@ -204,7 +206,7 @@ def decide(
     if given is not (body.action is Action.CORRECT):
         raise InvalidRequest("A value goes with `correct`, and only with it.", param="value")
     if body.action is Action.CORRECT:
-        request = Asked.from_json(door.services.catalog.work.state(job).spec["request"])
+        request = Asked.from_json(state.spec["request"])
         check_correction(request, result, doubt, body.value)
     decided = Decided(
         document_id=doubt["document_id"],
@@ -213,10 +215,11 @@ def decide(
         value=body.value,
         note=body.note,
         key=asker,
+        mark=mark_of(state.result or {}, doubt, body.action),
     )
     door.services.catalog.reviews.put(job.id, decided)
     after = result_of(door.services, job)
-    return DoubtOut.of(after["review"][number], after)
+    return DoubtOut.of(after["review"][number])
 
 
 @router.post("/{analysis_id}/cancel", summary="Cancel an analysis", responses=failures(404, 409))

@@ -189,6 +189,11 @@ class AnalysisResultOut(AnalysisOut):
         [], description="JSON pointers of what was looked for and is not there."
     )
     corrections: list[dict[str, Any]] = Field([], description="What people put right.")
+    corrected_by: dict[str, str] = Field(
+        {},
+        description="By JSON pointers into `result`: the public name of the API key of who put the "
+        "value right. It has no evidence and no confidence of what was found before.",
+    )
     in_review: int = Field(0, description="Values in the review list that nobody decided on yet.")
     confidence: float | None = None
     coverage: CoverageOut | None = None
@@ -226,6 +231,7 @@ def result_fields(result: Mapping[str, Any]) -> dict[str, Any]:
         "spellings": result["spellings"],
         "not_mentioned": result["not_mentioned"],
         "corrections": result["corrections"],
+        "corrected_by": result["corrected_by"],
         "in_review": sum(one["decision"] is None for one in result["review"]),
         "confidence": result["confidence"],
         "coverage": CoverageOut(**result["coverage"]),

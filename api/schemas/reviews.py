@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.answers import CitationOut
 from api.schemas.common import Strict, Text
-from rag.analysis.reviewing import Action
+from rag.analysis.decisions import Action
 from rag.types import Box, Citation, Located
 
 
@@ -53,12 +53,14 @@ class DoubtOut(BaseModel):
     value: Any
     confidence: float | None
     alternatives: list[AlternativeOut]
-    citations: list[CitationOut] = Field(description="Where the value was found.")
+    citations: list[CitationOut] = Field(
+        description="Where the value was found, before any correction."
+    )
     decision: DecisionOut | None = Field(description="Null until somebody has decided.")
 
     @classmethod
-    def of(cls, doubt: Mapping[str, Any], result: Mapping[str, Any]) -> DoubtOut:
-        """A doubt of a result."""
+    def of(cls, doubt: Mapping[str, Any]) -> DoubtOut:
+        """A doubt of a result, reviewed."""
         decision = doubt["decision"]
         return cls(
             number=doubt["number"],
@@ -76,7 +78,7 @@ class DoubtOut(BaseModel):
                 )
                 for one in doubt["alternatives"]
             ],
-            citations=list(map(citation_out, result["evidence"].get(doubt["pointer"], ()))),
+            citations=list(map(citation_out, doubt["citations"])),
             decision=None if decision is None else DecisionOut.of(decision),
         )
 

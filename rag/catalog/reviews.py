@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from rag.analysis.reviewing import Action, Decided
+from rag.analysis.decisions import IN_LIST, Action, Decided
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 
@@ -29,6 +29,7 @@ class Reviews:
             "value": decided.value,
             "note": decided.note,
             "key": decided.key,
+            "mark": decided.mark,
             "created_at": time.time(),
         }
         same = (
@@ -36,6 +37,8 @@ class Reviews:
             & (r.document_id == row["document_id"])
             & (r.pointer == decided.pointer)
         )
+        if decided.mark.startswith(IN_LIST):
+            same &= r.mark == decided.mark
         with self._db.write() as connection:
             connection.execute(sa.delete(t.reviews).where(same))
             connection.execute(sa.insert(t.reviews), row)
@@ -53,6 +56,7 @@ class Reviews:
                     value=row.value,
                     note=row.note,
                     key=row.key,
+                    mark=row.mark,
                     created_at=row.created_at,
                 )
                 for row in connection.execute(query)

@@ -278,6 +278,7 @@ reviews = sa.Table(
     sa.Column("job_id", sa.Text, primary_key=True),
     sa.Column("document_id", sa.Text, primary_key=True, comment="Empty of a result of all."),
     sa.Column("pointer", sa.Text, primary_key=True, comment="Into the document's value."),
+    sa.Column("mark", sa.Text, primary_key=True, comment="Hash of what was decided on, or empty."),
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("value", Json),
     sa.Column("note", sa.Text),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +112,16 @@ def problems(value: Any, schema: Schema) -> list[str]:
     except Endless:
         return ["The output is nested too deeply."]
     return list(dict.fromkeys(map(_sentence, found[:_MOST_PROBLEMS])))
+
+
+def problems_at(value: Any, schema: Schema, steps: Sequence[str]) -> list[str]:
+    """What is wrong with the part of a value to which the steps lead, as `problems` tells it."""
+    try:
+        found = list(errors(value, schema))
+    except Endless:
+        return ["The output is nested too deeply."]
+    there = [one for one in found if [*map(str, one.absolute_path)][: len(steps)] == [*steps]]
+    return list(map(_sentence, there[:_MOST_PROBLEMS]))
 
 
 def for_openai(schema: Schema) -> dict[str, Any]:

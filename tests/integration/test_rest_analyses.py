@@ -93,6 +93,18 @@ def test_what_is_doubtful_is_reviewed_and_the_correction_wins(rest: Rest, lease:
     assert (correction["value"], correction["note"]) == (1300, "as amended")
     assert correction["key"]
     assert again["in_review"] == shown["in_review"] - 1
+    assert again["corrected_by"] == {rent["pointer"]: correction["key"]}
+    assert rent["pointer"] in shown["evidence"]
+    for said in ("evidence", "confidences", "spellings"):
+        assert rent["pointer"] not in again[said]
+    (decided,) = rest.client.get(review, params={"decided": True}).json()["data"]
+    assert (decided["value"], decided["citations"]) == (1250, rent["citations"])
+    for file in ("json", "csv", "xlsx", "html"):
+        told = rest.client.get(f"/v1/analyses/{shown['id']}/results", params={"format": file})
+        assert told.status_code == 200
+        if file != "xlsx":
+            assert correction["key"] in told.text
+            assert "1,250" not in told.text
     left = rest.client.get(review, params={"decided": False}).json()["data"]
     assert rent["number"] not in [one["number"] for one in left]
 

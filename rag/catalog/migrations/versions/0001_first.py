@@ -405,6 +405,9 @@ def upgrade() -> None:
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("document_id", sa.Text(), nullable=False, comment="Empty of a result of all."),
         sa.Column("pointer", sa.Text(), nullable=False, comment="Into the document's value."),
+        sa.Column(
+            "mark", sa.Text(), nullable=False, comment="Hash of what was decided on, or empty."
+        ),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("value", Json, nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
@@ -412,7 +415,7 @@ def upgrade() -> None:
             "key", sa.Text(), nullable=False, comment="Public name of the key of who decided."
         ),
         sa.Column("created_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("job_id", "document_id", "pointer"),
+        sa.PrimaryKeyConstraint("job_id", "document_id", "pointer", "mark"),
         comment="What people decided on doubtful values of analyses; the last decision counts.",
     )
     op.create_table(
