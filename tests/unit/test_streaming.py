@@ -23,6 +23,7 @@ from rag.models import calls as calls_module
 from rag.models.budget import Budget
 from rag.models.calls import Calls, Meter
 from rag.models.chat import Finish, StreamingBackend, Tokens
+from rag.models.chat.compatible import CompatibleChat
 from rag.models.chat.redacting import RedactingChat
 from rag.models.limits import Limits
 from rag.models.policy.consistency import VotingEngine
@@ -204,8 +205,31 @@ def test_a_server_that_refuses_to_stream_is_asked_at_once() -> None:
     provider = PROVIDERS[2]
     refused = status(422, "stream_options: extra fields not permitted")
     backend, ledger = backend_of(provider, refused, says(provider, TEXT, tokens=USED))
-    assert backend.stream(REQUEST, timeout=5, tell=pytest.fail).text == TEXT
-    assert ["stream" in request for request in ledger.requests] == [True, False]
+    calls, meter = calling(backend)
+    for _ in range(2):
+        assert calls.call(REQUEST, tell=pytest.fail).reply.text == TEXT
+    assert ["stream" in request for request in ledger.requests] == [True, False, False]
+    metered = meter.read()[backend.id]
+    assert (metered.calls, metered.failures) == (3, {"model_unavailable": 1})
+    assert metered.tokens == USED + USED
+
+
+@pytest.mark.parametrize(
+    "refused", [status(400, "the schema is too deep"), status(404, "no stream here")]
+)
+def test_what_a_server_refuses_for_another_reason_is_not_asked_again(
+    refused: Callable[[], Any],
+) -> None:
+    ledger = Ledger([refused])
+    backend = CompatibleChat(
+        "big-stream",
+        base_url="http://stream.invalid/v1",
+        transport=httpx2.MockTransport(ledger),
+    )
+    calls, meter = calling(backend)
+    with pytest.raises(ModelRejected):
+        calls.call(REQUEST, tell=pytest.fail)
+    assert len(ledger.requests) == meter.read()[backend.id].calls == 1
 
 
 def test_what_a_server_says_at_once_though_asked_to_stream_is_taken() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import ModelRejected
+from rag.errors import ModelUnavailable
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tell, Tokens, Turn
-from rag.models.chat.failures import UNREADABLE, in_our_words, malformed, texts_of
+from rag.models.chat.failures import UNREADABLE, in_our_words, malformed, reason, texts_of
 from rag.models.chat.sdk import open_client
 from rag.models.chat.temperature import Temperature
 from rag.models.chat.transport import timeouts
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import httpx2
 
 _STREAM = "text/event-stream"
+_INVALID = frozenset({400, 422})
+_ABOUT_STREAMS = re.compile(r"\bstream(?:s|ed|ing|_options)?\b", re.IGNORECASE)
 _FINISH = {
     "stop": Finish.COMPLETE,
     "length": Finish.LENGTH,
@@ -58,6 +60,7 @@ class CompatibleChat:
         self._model = model
         self._server = public_url(base_url)
         self._temperature = Temperature(model.rpartition("/")[2])
+        self._streams = True  # until the server refuses to
 
     @property
     def id(self) -> str:
@@ -81,19 +84,15 @@ class CompatibleChat:
         return self._read(completion)
 
     def stream(self, request: ChatRequest, *, timeout: float, tell: Tell) -> ChatReply:
-        """One call, told piece by piece; at once, if the server does not stream.
+        """One call, told piece by piece; at once, of a server that has refused to stream.
 
         See `StreamingBackend.stream`.
-        """
-        deadline = time.monotonic() + timeout
-        try:
-            return self._streamed(request, timeout, tell)
-        except ModelRejected as error:
-            if "stream" not in error.message:
-                raise
-        return self.complete(request, timeout=max(0.0, deadline - time.monotonic()))
 
-    def _streamed(self, request: ChatRequest, timeout: float, tell: Tell) -> ChatReply:
+        Raises:
+            ModelUnavailable: It refuses only now; the next call is not to be streamed.
+        """
+        if not self._streams:
+            return self.complete(request, timeout=timeout)
         written = _Written()
 
         def begin() -> Any:
@@ -121,7 +120,13 @@ class CompatibleChat:
     def _begin(self, request: ChatRequest, timeout: float) -> Any:
         # Without being asked to, servers do not say what a stream took.
         counted = {"stream": True, "stream_options": {"include_usage": True}}
-        return self._send(request, timeout, **counted)
+        try:
+            return self._send(request, timeout, **counted)
+        except self._sdk.APIStatusError as error:
+            if error.status_code not in _INVALID or not _ABOUT_STREAMS.search(reason(error)):
+                raise
+            self._streams = False
+            raise ModelUnavailable(f"{self.id} does not stream; ask it again.") from error
 
     def _send(self, request: ChatRequest, timeout: float, **how: Any) -> Any:
         options: dict[str, Any] = dict(how)

@@ -134,7 +134,7 @@ def _from_status(error: Any, model: str) -> ModelError:
     status = error.status_code
     if status < 400:
         return _broken_off(model)
-    said = _reason(error)
+    said = reason(error)
     if status in _DENIED:
         # Providers repeat part of the key in this message.
         return ModelAccessDenied(f"{model}: the provider refused the key ({status}).")
@@ -155,7 +155,8 @@ def _broken_off(model: str) -> ModelError:
     return said
 
 
-def _reason(error: Any) -> str:
+def reason(error: Any) -> str:
+    """Why a provider does not take a call, in its own words."""
     body = error.body if isinstance(error.body, dict) else {}
     inner = body.get("error", body)
     said = inner.get("message") if isinstance(inner, dict) else None
