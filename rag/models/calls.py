@@ -275,7 +275,7 @@ class Calls:
         if isinstance(said, ChatReply):
             self.tokens.learn(request, said.tokens.input)
             return said.tokens, self._pricing.cost(self.backend.id, said.tokens)
-        if isinstance(said, MalformedReply) and said.usage is not None:
+        if said.usage is not None:
             tokens = Tokens(input=said.usage.input_tokens, output=said.usage.output_tokens)
             return tokens, self._pricing.cost(self.backend.id, tokens)
         return Tokens(), None if said.may_cost else 0.0

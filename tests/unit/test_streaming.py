@@ -14,10 +14,12 @@ import pytest
 from rag.answer import Answered, Cited, Delta, PassagesFound, Retracted, stream
 from rag.errors import (
     MalformedReply,
+    ModelAccessDenied,
     ModelError,
     ModelRejected,
     ModelTimeout,
     ModelUnavailable,
+    RateLimited,
 )
 from rag.models import calls as calls_module
 from rag.models.budget import Budget
@@ -94,8 +96,26 @@ def without_end(provider: Provider) -> Iterator[bytes]:
 
 def with_error(provider: Provider) -> Iterator[bytes]:
     yield from without_end(provider)
-    error = {"type": "overloaded_error", "message": "busy"}
-    yield f"event: error\ndata: {json.dumps({'type': 'error', 'error': error})}\n\n".encode()
+    yield an_error(provider, {"anthropic": "overloaded_error"}.get(provider.name, "server_error"))
+
+
+def an_error(provider: Provider, code: str, message: str = "busy") -> bytes:
+    """The event of an error, as the provider writes it."""
+    if provider.name == "openai":
+        said: Any = {"type": "error", "code": code, "message": message, "sequence_number": 9}
+    elif provider.name == "anthropic":
+        said = {"type": "error", "error": {"type": code, "message": message}}
+    else:
+        return f"data: {json.dumps({'error': {'code': code, 'message': message}})}\n\n".encode()
+    return f"event: error\ndata: {json.dumps(said)}\n\n".encode()
+
+
+def a_failure(provider: Provider, code: str, message: str = "busy") -> bytes:
+    """The last event of a reply of OpenAI's that failed."""
+    failed = {**provider.reply("", tokens=USED), "status": "failed", "output": []}
+    failed["error"] = {"code": code, "message": message}
+    said = {"type": "response.failed", "sequence_number": 9, "response": failed}
+    return f"event: response.failed\ndata: {json.dumps(said)}\n\n".encode()
 
 
 def a_byte_at_a_time(provider: Provider) -> Iterator[bytes]:
@@ -149,6 +169,43 @@ def test_what_breaks_after_the_first_word_is_an_error_and_not_tried_again(
     # It may have to be paid, nobody knows how much: that stays set aside.
     assert meter.read()[backend.id].cost_usd is None
     assert budget.spent_usd == 0
+
+
+@pytest.mark.parametrize(
+    ("provider", "write", "code", "expected"),
+    [
+        (PROVIDERS[0], an_error, "rate_limit_exceeded", RateLimited),
+        (PROVIDERS[0], an_error, "server_error", ModelUnavailable),
+        (PROVIDERS[0], an_error, "insufficient_quota", ModelAccessDenied),
+        (PROVIDERS[0], a_failure, "rate_limit_exceeded", RateLimited),
+        (PROVIDERS[0], a_failure, "server_error", ModelUnavailable),
+        (PROVIDERS[0], a_failure, "invalid_prompt", ModelRejected),
+        (PROVIDERS[1], an_error, "rate_limit_error", RateLimited),
+        (PROVIDERS[1], an_error, "overloaded_error", ModelUnavailable),
+        (PROVIDERS[1], an_error, "invalid_request_error", ModelRejected),
+        (PROVIDERS[2], an_error, "rate_limit_exceeded", RateLimited),
+        (PROVIDERS[2], an_error, "500", ModelUnavailable),
+    ],
+)
+def test_what_a_provider_reports_within_a_stream_is_its_error(
+    provider: Provider,
+    write: Callable[[Provider, str], bytes],
+    code: str,
+    expected: type[ModelError],
+) -> None:
+    events = [*without_end(provider), write(provider, code)]
+    backend, ledger = backend_of(provider, sends(b"".join(events)))
+    calls, meter = calling(backend)
+    told: list[str] = []
+    with pytest.raises(ModelError) as caught:
+        calls.call(REQUEST, tell=told.append)
+    assert type(caught.value) is expected
+    assert "".join(told)
+    assert len(ledger.requests) == 1
+    metered = meter.read()[backend.id]
+    assert metered.failures == {expected.code: 1}
+    known = Tokens(input=USED.input, output=USED.output) if write is a_failure else Tokens()
+    assert metered.tokens == known
 
 
 def _without(events: list[bytes], name: bytes) -> list[bytes]:

@@ -95,7 +95,9 @@ class OpenAIBatches:
             if status != 200:
                 return _error(status).code
             return self._chat.read(self._chat.sdk.types.responses.Response.construct(**body))
-        except (AttributeError, KeyError, TypeError, MalformedReply):
+        except ModelError as error:
+            return error.code
+        except (AttributeError, KeyError, TypeError):
             return MalformedReply.code
 
     def cancel(self, batch_id: str) -> None:

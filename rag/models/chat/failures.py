@@ -73,6 +73,12 @@ def texts_of(
 def malformed(model: str, said: Any) -> MalformedReply:
     """The error for a reply that cannot be read, with what it took if at least that can."""
     error = MalformedReply(f"{model} answered with something unexpected.")
+    error.usage = usage_of(said)
+    return error
+
+
+def usage_of(said: Any) -> Usage | None:
+    """What a reply says that it took, though it may be of no use; ``None`` if it does not."""
     usage = getattr(said, "usage", None)
     for read, written in (
         ("input_tokens", "output_tokens"),
@@ -80,8 +86,8 @@ def malformed(model: str, said: Any) -> MalformedReply:
     ):
         counts = (getattr(usage, read, None), getattr(usage, written, None))
         if isinstance(counts[0], int) and isinstance(counts[1], int):
-            error.usage = Usage(input_tokens=counts[0], output_tokens=counts[1])
-    return error
+            return Usage(input_tokens=counts[0], output_tokens=counts[1])
+    return None
 
 
 def translate(error: Exception, sdk: Any, model: str) -> ModelError:
@@ -118,7 +124,7 @@ def _from_kind(error: Exception, model: str) -> ModelError:
     """Errors that no HTTP status stands behind."""
     kind = type(error).__name__
     if kind == "APIError":
-        return _broken_off(model)
+        return reported(model, _code(error), str(getattr(error, "message", "")))
     if kind == "LengthFinishReasonError":
         return OutputTruncated(f"{model} was cut off.")
     if kind == "ContentFilterFinishReasonError":
@@ -133,7 +139,7 @@ def _from_kind(error: Exception, model: str) -> ModelError:
 def _from_status(error: Any, model: str) -> ModelError:
     status = error.status_code
     if status < 400:
-        return _broken_off(model)
+        return reported(model, _code(error), reason(error))
     said = reason(error)
     if status in _DENIED:
         # Providers repeat part of the key in this message.
@@ -148,9 +154,18 @@ def _from_status(error: Any, model: str) -> ModelError:
     return ModelRejected(f"{model} does not take this call ({status}): {said}")
 
 
-def _broken_off(model: str) -> ModelError:
-    """The provider reports an error after a reply has begun well."""
-    said = ModelUnavailable(f"{model} broke off its reply.")
+def reported(model: str, code: str | None, why: str) -> ModelError:
+    """The error that a provider reports after a reply has begun well, by its code."""
+    kind = str(code or "").lower()
+    if any(word in f"{kind} {why}".lower() for word in _SPENT):
+        said: ModelError = ModelAccessDenied(f"{model}: the account's limit is spent.")
+    elif "rate_limit" in kind:
+        said = RateLimited(f"{model} takes no more calls for now.")
+    elif "invalid" in kind:
+        shown = why[:_LONGEST_REASON] or "no reason given"
+        said = ModelRejected(f"{model} does not take this call: {shown}")
+    else:
+        said = ModelUnavailable(f"{model} broke off its reply.")
     said.may_cost = True
     return said
 

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from rag.models.chat import ChatReply, ChatRequest, Finish, Tell, Tokens, Turn
-from rag.models.chat.failures import UNREADABLE, in_our_words, malformed, texts_of
+from rag.models.chat.failures import (
+    UNREADABLE,
+    in_our_words,
+    malformed,
+    reported,
+    texts_of,
+    usage_of,
+)
 from rag.models.chat.sdk import HostedChat
 from rag.models.chat.temperature import Temperature
 from rag.models.chat.transport import timeouts
@@ -56,6 +63,8 @@ class OpenAIChat(HostedChat):
                     yield event.delta
                 elif event.type in _ENDS:
                     response = event.response
+                elif event.type == "error":
+                    raise reported(self.id, event.code, event.message)
 
         for text in texts_of(self._sdk, self.id, begin, read):
             tell(text)
@@ -97,8 +106,13 @@ class OpenAIChat(HostedChat):
 
         Raises:
             MalformedReply: It is none.
+            ModelError: It says why there is none.
         """
         try:
+            if response.status == "failed":
+                error = reported(self.id, response.error.code, response.error.message)
+                error.usage = usage_of(response)
+                raise error
             return _reply(response)
         except UNREADABLE as error:
             raise malformed(self.id, response) from error
