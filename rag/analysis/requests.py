@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from rag.analysis.contradictions import check_contradictions
 from rag.errors import InvalidRequest, PayloadTooLarge
 from rag.models.schema import check_schema
 from rag.models.tasks import Label
@@ -185,41 +186,7 @@ def _check_fields(request: Request) -> None:
     check_schema(request.schema)
     if not request.schema.get("properties"):
         raise InvalidRequest("The schema has no properties to fill.", param="schema")
-    _check_contradictions(request.schema)
-
-
-def _check_contradictions(schema: Any, at: str = "the schema") -> None:
-    """Refuse what no value can be valid by: bounds that cross, names required but not taken."""
-    if isinstance(schema, Mapping):
-        for low, high in _BOUNDS:
-            least: Any = schema.get(low)
-            most: Any = schema.get(high)
-            if _is_number(least) and _is_number(most) and least > most:
-                raise InvalidRequest(f"{at}: {low} is above {high}.", param="schema")
-        names = schema.get("properties")
-        if isinstance(names, Mapping):
-            unknown = [one for one in schema.get("required", ()) if one not in names]
-            if unknown and schema.get("additionalProperties") is False:
-                raise InvalidRequest(
-                    f"{at}: {unknown[0]} is required, and not among the properties.",
-                    param="schema",
-                )
-            for name, inner in names.items():
-                _check_contradictions(inner, f"properties/{name}")
-        if isinstance(schema.get("items"), Mapping):
-            _check_contradictions(schema["items"], f"{at}/items")
-
-
-_BOUNDS = (
-    ("minimum", "maximum"),
-    ("minLength", "maxLength"),
-    ("minItems", "maxItems"),
-    ("minProperties", "maxProperties"),
-)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    check_contradictions(request.schema)
 
 
 def _check_labels(labels: Sequence[Label]) -> None:
