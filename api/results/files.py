@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from fastapi.responses import StreamingResponse
 
@@ -49,11 +51,12 @@ def file_of(format: Format, entries: Iterable[Entry], report: Report) -> Streami
     headers = {"content-disposition": f'attachment; filename="{report.name}.{format}"'}
     if format is Format.HTML:
         headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
-    content = _content(format, entries, report)
+    content = content_of(format, entries, report)
     return StreamingResponse(content, media_type=MEDIA_TYPES[format], headers=headers)
 
 
-def _content(format: Format, entries: Iterable[Entry], report: Report) -> Iterator[bytes]:
+def content_of(format: Format, entries: Iterable[Entry], report: Report) -> Iterator[bytes]:
+    """The bytes of the file, as they come."""
     match format:
         case Format.JSONL:
             return (_line(entry) + b"\n" for entry in entries)
@@ -68,7 +71,20 @@ def _content(format: Format, entries: Iterable[Entry], report: Report) -> Iterat
 
 
 def _line(entry: Entry) -> bytes:
-    return json.dumps(entry.raw, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    try:
+        line = json.dumps(entry.raw, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # JSON has no such numbers
+        line = json.dumps(_finite(entry.raw), ensure_ascii=False)
+    return line.encode("utf-8", "backslashreplace")
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for what is no finite number."""
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_finite, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _json(entries: Iterable[Entry]) -> Iterator[bytes]:

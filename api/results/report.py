@@ -67,15 +67,20 @@ def _said(number: int, said: Said, places: dict[tuple[object, ...], int], shown:
 
 
 def _note(id: str, citation: Json, service: str) -> str:
-    link = escape(link_to(citation, service))
-    return (
-        f'<li id="{id}"><q>{escape(citation["cited_text"])}</q> '
-        f'<a class="where" href="{link}" rel="noreferrer">{escape(place(citation))}</a></li>'
-    )
+    quote = f'<li id="{id}"><q>{escape(citation["cited_text"])}</q> '
+    link, where = link_to(citation, service), escape(place(citation))
+    if link is None:
+        return f'{quote}<span class="where">{where}</span></li>'
+    return f'{quote}<a class="where" href="{escape(link)}" rel="noreferrer">{where}</a></li>'
 
 
-def link_to(citation: Json, service: str) -> str:
-    """Where the quote is seen: on a picture of its page, else in the text around it."""
+def link_to(citation: Json, service: str) -> str | None:
+    """Where the quote is seen: on a picture of its page, else in the text around it.
+
+    The text that came with a request is kept nowhere to be seen.
+    """
+    if not citation["document_id"]:
+        return None
     document = f"{service}/v1/documents/{citation['document_id']}"
     start, end = citation["start_char_index"], citation["end_char_index"]
     page = citation["start_page_number"]

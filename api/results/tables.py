@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +17,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MOST_IN_CELL = 32_767
 """Characters that a cell of a sheet holds."""
 _PIECE = 1 << 16
+_NO_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
+"""What XML has no way to write."""
 _SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
@@ -90,9 +94,9 @@ def _cell(cell: Cell) -> str:
         return "<c/>"
     if isinstance(cell, bool):
         return f'<c t="b"><v>{int(cell)}</v></c>'
-    if isinstance(cell, int | float):
+    if isinstance(cell, int | float) and math.isfinite(cell):
         return f"<c><v>{cell!r}</v></c>"
-    text = "".join(c for c in cell if c >= " " or c in "\n\t")
+    text = _NO_XML.sub("", str(cell))
     # Characters that sheets count are UTF-16 units; half of them suffices for any text.
     cut = text if len(text.encode("utf-16-le", "replace")) // 2 <= _MOST_IN_CELL else None
     text = cut if cut is not None else f"{text[: _MOST_IN_CELL // 2]}…"
