@@ -51,7 +51,7 @@ def as_csv(entries: Iterable[Entry]) -> Iterator[bytes]:
     yield b"\xef\xbb\xbf"
     for number, entry in enumerate(entries):
         if number == 0:
-            writer.writerow(entry.columns)
+            writer.writerow(map(_harmless, entry.columns))
         writer.writerow([_harmless(cell) for cell in entry.columns.values()])
         yield buffer.getvalue().encode("utf-8", "backslashreplace")
         buffer.seek(0)

@@ -53,6 +53,12 @@ def test_fields_called_like_a_column_of_the_row_have_columns_of_their_own() -> N
     assert told["price"] == "3"
 
 
+def test_neither_cells_nor_names_of_columns_are_formulas() -> None:
+    entry = Entry(title="t", raw={}, columns={"=cmd|'/C calc'!A0": "=1+1"})
+    names, cells = csv.reader(io.StringIO(b"".join(as_csv([entry])).decode("utf-8-sig")))
+    assert (names, cells) == (["'=cmd|'/C calc'!A0"], ["'=1+1"])
+
+
 def test_json_has_null_for_numbers_that_it_cannot_write() -> None:
     report = Report(name="n", title="t", facts={}, service="")
     entry = Entry(title="t", raw={"a": [float("nan"), 1.5], "b": float("inf")}, columns={})
