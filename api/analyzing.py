@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from api.door import check_id
@@ -23,10 +24,11 @@ from rag.analysis.work import Analyses, value_of
 from rag.catalog.work import WorkState
 from rag.errors import Conflict, NotFound
 from rag.models.engine import Context, Engine
-from rag.types import Collection, Job
+from rag.types import Collection, DocumentStatus, Job
 from rag.work import Done, Failed
 
 KIND = "analysis"
+_AT_ONCE = 500
 
 
 def analysis_work(services: Services) -> Analyses:
@@ -62,14 +64,58 @@ def prepare(services: Services, tenant: str, request: Request) -> Engine:
     scope = request.scope
     texts = library_of(services, tenant, request).texts(scope)
     if next(texts, None) is None:
+        why = "no document of the collection that can be read passes the filter."
         raise NotFound(
-            "There is nothing to analyze: no document of the collection that can be read passes "
-            "the filter.",
+            " ".join([f"There is nothing to analyze: {why}", *left_out(services, tenant, request)]),
             param="collection",
         )
     for _ in texts if scope.documents else ():
         pass  # each of them is there, and has been read
     return engine
+
+
+def left_out(services: Services, tenant: str, request: Request) -> list[str]:
+    """What is in the collection of a request and has no text by now, in sentences for people."""
+    scope = request.scope
+    found = None if scope.collection is None else existing(services, tenant, scope.collection)
+    if found is None:
+        return []
+    count = partial(_count_without_text, services, found, scope.filter)
+    waiting = count(DocumentStatus.QUEUED) + count(DocumentStatus.PROCESSING)
+    failed = count(DocumentStatus.FAILED)
+    said = []
+    if waiting:
+        said.append(
+            f"Documents of the collection that were not read yet, and are left out: {waiting}; "
+            "analyze it again when they are."
+        )
+    if failed:
+        said.append(
+            f"Documents of the collection that could not be read, and are left out: {failed}."
+        )
+    return said
+
+
+def _count_without_text(
+    services: Services,
+    collection: Collection,
+    filter: Mapping[str, Any] | None,
+    status: DocumentStatus,
+) -> int:
+    count, after = 0, None
+    while True:
+        page = services.catalog.documents.page(
+            collection.tenant,
+            collection,
+            status=status,
+            filter=filter,
+            after=after,
+            limit=_AT_ONCE,
+        )
+        count += sum(one.generation is None for one in page)
+        if len(page) < _AT_ONCE:
+            return count
+        after = page[-1].id
 
 
 def forecast(services: Services, context: Context, request: Request) -> DryRun:

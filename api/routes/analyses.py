@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.analyzing import KIND, analysis_job, forecast, prepare, result_of, shown_analysis
+from api.analyzing import KIND, analysis_job, forecast, left_out, prepare, result_of, shown_analysis
 from api.door import Door, DoorDep, KeyDep, TenantDep
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.results.analyses import entries
@@ -59,14 +59,16 @@ def create_analysis(
     if body.dry_run:
         context = Context(tenant=tenant, key=asker)
         with door.searches.place():
-            told = DryRunOut.of(forecast(services, context, request))
+            told = DryRunOut.of(
+                forecast(services, context, request), left_out(services, tenant, request)
+            )
         return Reply(status=200, body=told.model_dump_json()).response()
     engine = prepare(services, tenant, request)
     new = NewWork(
         kind=KIND,
         tenant=tenant,
         key=asker,
-        spec={"request": request.as_json()},
+        spec={"request": request.as_json(), "notes": left_out(services, tenant, request)},
         lane=lane_of(engine),
         priority=body.priority,
         budget_usd=body.budget_usd,

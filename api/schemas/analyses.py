@@ -111,9 +111,10 @@ class DryRunOut(BaseModel):
     input_tokens: int = Field(description="About as many.")
     most_output_tokens: int = Field(description="An upper bound.")
     most_cost_usd: float | None = Field(description="An upper bound; null without a known price.")
+    notes: list[str] = Field([], description="What is left out, and why.")
 
     @classmethod
-    def of(cls, told: DryRun) -> DryRunOut:
+    def of(cls, told: DryRun, notes: list[str]) -> DryRunOut:
         """As `rag.analysis` says."""
         forecast = told.forecast
         return cls(
@@ -125,6 +126,7 @@ class DryRunOut(BaseModel):
             input_tokens=forecast.input_tokens,
             most_output_tokens=forecast.most_output_tokens,
             most_cost_usd=forecast.most_usd,
+            notes=notes,
         )
 
 
@@ -159,6 +161,9 @@ class AnalysisOut(BaseModel):
     progress: Progress
     work: WorkOut
     error: StoredError | None = Field(description="Why it paused or failed.")
+    notes: list[str] = Field(
+        [], description="What is left out of it, and what else to know of how it was done."
+    )
     created_at: int = Field(description="Unix seconds.")
     updated_at: int = Field(description="Unix seconds.")
 
@@ -201,7 +206,6 @@ class AnalysisResultOut(AnalysisOut):
     calls: int = Field(0, description="Calls of language models that were made.")
     usage: UsageOut | None = None
     dropped_citations: int = Field(0, description="Quotes that were not where they should be.")
-    notes: list[str] = []
     processing_time: float | None = Field(None, description="Seconds from order to result.")
 
     @classmethod
@@ -217,6 +221,7 @@ class AnalysisResultOut(AnalysisOut):
             return cls(**outline, request=request, result_schema=schema)
         took = round(job.updated_at - job.created_at, 3)
         found = result_fields(result)
+        found["notes"] = [*outline.pop("notes"), *found["notes"]]
         return cls(**outline, request=request, result_schema=schema, processing_time=took, **found)
 
 
@@ -262,6 +267,7 @@ def _outline(job: Job, state: WorkState) -> dict[str, Any]:
         "progress": Progress(done=job.done, total=job.total, unit=job.unit),
         "work": WorkOut.of(state),
         "error": None if job.error is None else StoredError(**job.error),
+        "notes": list(state.spec.get("notes", ())),
         "created_at": int(job.created_at),
         "updated_at": int(job.updated_at),
     }

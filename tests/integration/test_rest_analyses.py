@@ -168,6 +168,25 @@ def test_a_dry_run_does_nothing(rest: Rest, lease: str) -> None:
     assert rest.client.get("/v1/analyses").json()["data"] == before
 
 
+def test_what_could_not_be_read_is_said_with_the_result(rest: Rest) -> None:
+    rest.client.post("/v1/collections", json={"name": "torn"})
+    rest.ready("torn.pdf", b"%PDF-1.4 torn", collection="torn")
+    rest.ready("lease.txt", LEASE.encode(), collection="torn")
+    order = {"kind": "summary", "collection": "torn"}
+    forecast = rest.client.post("/v1/analyses", json={**order, "dry_run": True}).json()
+    shown = analyze(rest, **order)
+    assert "could not be read, and are left out: 1." in forecast["notes"][0]
+    assert shown["notes"][:1] == forecast["notes"]
+
+
+def test_what_is_not_read_yet_is_counted(idle: Rest) -> None:
+    for number in range(2):
+        idle.upload(f"{number}.txt", f"What comes as number {number}.".encode())
+    reply = idle.client.post("/v1/analyses", json={"kind": "summary", "collection": "default"})
+    assert reply.status_code == 404
+    assert "not read yet, and are left out: 2;" in reply.json()["error"]["message"]
+
+
 def test_analyses_are_listed_and_found_by_their_own_ids(rest: Rest, lease: str) -> None:
     shown = analyze(rest, kind="summary", documents=[lease])
     listed = rest.client.get("/v1/analyses", params={"limit": 1}).json()
