@@ -23,9 +23,15 @@ def _schema(_context: click.Context, _option: click.Parameter, path: Path | None
     if path is None:
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise click.BadParameter(f"{path} is not JSON: {error}.") from error
+    if not isinstance(found, dict) or not found:
+        raise click.BadParameter(
+            f"{path} is JSON, but no JSON Schema of an object, such as "
+            '{"type": "object", "properties": {"price": {"type": "number"}}}.'
+        )
+    return found
 
 
 def _labels(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> Any:
@@ -102,6 +108,7 @@ def run_analysis(
             show_json(told) if as_json else _show_forecast(told)
             return 0
         ordered = client.post("/v1/analyses", sent)
+        _show_notes(ordered)
         if detach:
             show_json(ordered) if as_json else click.echo(ordered["id"])
             return 0
@@ -240,10 +247,14 @@ def _show(shown: Json) -> None:
         click.echo(f"Not mentioned: {', '.join(shown['not_mentioned'][:20])}")
     if shown["dropped_citations"]:
         note(f"note: {shown['dropped_citations']} quotes were dropped: not in the documents.")
-    for one in shown["notes"][:10]:
-        note(f"note: {plain(one)}")
+    _show_notes(shown)
     if shown["in_review"]:
         note(f"{shown['in_review']} to review: ibidem analyze review {shown['id']}")
+
+
+def _show_notes(told: Json) -> None:
+    for one in told["notes"][:10]:
+        note(f"note: {plain(one)}")
 
 
 def _show_value(value: Any, pointer: str, evidence: Json, depth: int) -> None:
@@ -272,6 +283,7 @@ def _show_forecast(told: Json) -> None:
         f"{told['calls']} calls, about {told['input_tokens']} tokens of input and at most "
         f"{told['most_output_tokens']} of output, {price}."
     )
+    _show_notes(told)
 
 
 def _parts(one: Json) -> str:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.commands.analyze import analyze
 from api.commands.batch import fetch, format_option, output_option
 from api.commands.common import connected, plain, show_json, show_table, target
+from rag.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from api.client import Client, Json
 
 __all__ = ["analyze"]
 
 _OPERATIONS = ("count", "group", "min", "max", "sum", "timeline")
 _WIDEST = 40
+_MOST_SIDE_BY_SIDE = 4
 
 
 @analyze.command("results")
@@ -35,18 +41,23 @@ def show_results(
 @click.argument("analysis_id")
 @target
 def compare(analysis_id: str, url: str | None, as_json: bool) -> None:
-    """Show the fields of all documents side by side; * marks those that differ."""
+    """Show the fields of all documents side by side; * marks those that differ.
+
+    Of more than four, each document is a row.
+    """
     with connected(url) as client:
         found = client.get(f"/v1/analyses/{analysis_id}/comparison")
     if as_json:
         show_json(found)
         return
-    names = [_cell(one["document_name"] or one["document_id"]) for one in found["documents"]]
-    rows = [
-        (f"{' ' if one['same'] else '*'} {one['field']}", *map(_cell, one["values"]))
-        for one in found["fields"]
-    ]
-    show_table(("FIELD", *names), rows)
+    names = [_name(one) for one in found["documents"]]
+    fields = [f"{' ' if one['same'] else '*'} {one['field']}" for one in found["fields"]]
+    columns = [[_cell(value) for value in one["values"]] for one in found["fields"]]
+    if len(names) > _MOST_SIDE_BY_SIDE:
+        show_table(("DOCUMENT", *fields), list(zip(names, *columns, strict=True)))
+    else:
+        rows = [(field, *column) for field, column in zip(fields, columns, strict=True)]
+        show_table(("FIELD", *names), rows)
 
 
 @analyze.command("aggregate")
@@ -56,25 +67,65 @@ def compare(analysis_id: str, url: str | None, as_json: bool) -> None:
 @target
 def aggregate(
     analysis_id: str, operation: str, pointer: str, url: str | None, as_json: bool
-) -> None:
-    """Count, group, order or add up the values at a POINTER such as /payments/*/amount."""
+) -> int:
+    """Count, group, order or add up the values at a POINTER such as /payments/*/amount.
+
+    The exit code is 1 when there is no value, or none that can be read as a number or a date.
+    """
     body = {"operations": [{"op": operation, "of": pointer}]}
     with connected(url) as client:
         (found,) = client.post(f"/v1/analyses/{analysis_id}/aggregate", body)["data"]
+        if not found["count"]:
+            _check_field(client.get(f"/v1/analyses/{analysis_id}"), pointer)
+        names = _names(client, analysis_id) if found["timeline"] and not as_json else {}
+    readable = found["count"] - found["unreadable"]
     if as_json:
         show_json(found)
-        return
-    click.echo(f"{found['count']} values in {found['documents']} documents")
+    else:
+        _show_aggregate(found, names)
+    return 0 if readable else 1
+
+
+def _check_field(shown: Json, pointer: str) -> None:
+    """Refuse a field that the analysis did not look for; one that is nowhere is another thing."""
+    fields = shown["result_schema"].get("properties", {})
+    name = pointer.split("/")[1].replace("~1", "/").replace("~0", "~") if pointer else ""
+    if fields and name not in fields:
+        raise click.UsageError(
+            f"The analysis has no field at {pointer or 'an empty pointer'}; it has "
+            f"{', '.join(f'/{one}' for one in fields)}."
+        )
+
+
+def _names(client: Client, analysis_id: str) -> dict[str | None, str]:
+    """Names of the documents of an analysis by id, if it is of each."""
+    try:
+        compared = client.get(f"/v1/analyses/{analysis_id}/comparison")
+    except InvalidRequest:
+        return {}
+    return {one["document_id"]: _name(one) for one in compared["documents"]}
+
+
+def _name(document: Json) -> str:
+    return _cell(document["document_name"] or document["document_id"])
+
+
+def _show_aggregate(found: Json, names: Mapping[str | None, str]) -> None:
+    documents = "document" if found["documents"] == 1 else "documents"
+    values = "value" if found["count"] == 1 else "values"
+    click.echo(f"{found['count']} {values} in {found['documents']} {documents}")
     if found["distinct"] is not None:
         click.echo(f"{found['distinct']} different ones")
-    if found["value"] is not None:
-        click.echo(f"{operation}: {found['value']:g}")
+    if found["value"] is not None and found["count"] > found["unreadable"]:
+        click.echo(f"{found['op']}: {found['value']:g}")
     for one in found["groups"] or ():
         click.echo(f"{one['count']:6}  {_cell(one['value'])}")
     for one in found["timeline"] or ():
-        click.echo(f"{one['date']}  {_cell(one['value'])}  {one['document_id'] or ''}")
+        name = names.get(one["document_id"], one["document_id"] or "")
+        click.echo(f"{one['date']}  {_cell(one['value'])}  {name}".rstrip())
     if found["unreadable"]:
-        click.echo(f"{found['unreadable']} could not be read as numbers or dates.")
+        needed = "dates" if found["op"] == "timeline" else "numbers"
+        click.echo(f"{found['unreadable']} could not be read as {needed}.")
 
 
 def _cell(value: Any) -> str:

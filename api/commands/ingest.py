@@ -160,10 +160,18 @@ def ingest_files(
     except KeyboardInterrupt:
         note(
             f"\nStopping. {len(intake.outcomes)} of {len(files)} files were accepted; those not "
-            "yet read are read when `ibidem ingest` or `ibidem serve` runs next."
+            f"yet read {_when_read(client)}."
         )
         raise
     return intake.outcomes
+
+
+def _when_read(client: Client) -> str:
+    from api.client import IN_PROCESS
+
+    if client.address == IN_PROCESS:
+        return "are read when `ibidem ingest` or `ibidem serve` runs next"
+    return "are read by the service; `ibidem jobs watch` shows how far it is"
 
 
 def report(outcomes: Sequence[Outcome], seconds: float, *, as_json: bool) -> None:
@@ -195,7 +203,7 @@ def report(outcomes: Sequence[Outcome], seconds: float, *, as_json: bool) -> Non
     if rows:
         show_table(("STATUS", "FILE", "WHY"), rows)
     chunks = sum(one.chunks for one in outcomes if one.status == "ready")
-    said = [f"{counts['ready']} ingested ({chunks} chunks)"]
+    said = [f"{counts['ready']} ingested ({chunks} {'chunk' if chunks == 1 else 'chunks'})"]
     said += [f"{counts[status]} {status}" for status in STATUSES[1:] if counts[status]]
     click.echo(f"{', '.join(said)} in {seconds:.1f} s")
 

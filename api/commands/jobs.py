@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.commands.common import connected, plain, show_fields, show_json, show_table, target
+from api.commands.common import connected, note, plain, show_fields, show_json, show_table, target
 from api.commands.working import AT_WORK, watch
 from rag.errors import NotFound
 
@@ -85,6 +85,8 @@ def watch_jobs(job_id: str | None, url: str | None, as_json: bool) -> int:
             name = plain(job["document_name"] or "")
             line = f"{job['id']}  {job['status']}  {_progress(job)}  {name}  {_reason(job)}"
             click.echo(line.rstrip())
+            if told := _where_results_are(job):
+                note(told)
     return 1 if failed else 0
 
 
@@ -176,6 +178,15 @@ def _progress(job: Json) -> str:
     progress = job["progress"]
     total = "?" if progress["total"] is None else progress["total"]
     return f"{progress['done']}/{total} {progress['unit'] or ''}".rstrip()
+
+
+def _where_results_are(job: Json) -> str:
+    digits = job["id"].removeprefix("job_")
+    if job["kind"] == "analysis":
+        return f"`ibidem analyze show anl_{digits}` shows the result."
+    if job["kind"] == "batch":
+        return f"`ibidem batch results bat_{digits}` writes the answers."
+    return ""
 
 
 def _reason(job: Json) -> str:

@@ -48,6 +48,8 @@ def test_fields_are_extracted_reviewed_and_corrected(terminal: Terminal, tmp_pat
     assert "monthly_rent" in terminal.out
     assert terminal.run("analyze", "aggregate", listed["id"], "sum", "/monthly_rent") == 0
     assert "sum: 1300" in terminal.out
+    assert terminal.run("analyze", "aggregate", listed["id"], "group", "/nonsense") == 2
+    assert "no field at /nonsense; it has /monthly_rent" in terminal.err
     report = tmp_path / "found.html"
     assert terminal.run("analyze", "results", listed["id"], "--output", str(report)) == 0
     assert "1300" in report.read_text()
@@ -72,6 +74,9 @@ def test_what_cannot_be_done_is_said(terminal: Terminal, tmp_path: Path) -> None
     broken.write_text("{")
     assert terminal.run("analyze", "run", "extraction", "--schema", str(broken)) == 2
     assert "not JSON" in terminal.err
+    broken.write_text("[]")
+    assert terminal.run("analyze", "run", "extraction", "--schema", str(broken)) == 2
+    assert "no JSON Schema" in terminal.err
     manual = tmp_path / "manual.pdf"
     manual.write_bytes(PUMP)
     assert terminal.run("analyze", "run", "summary", "--text", str(manual)) == 2
@@ -79,8 +84,47 @@ def test_what_cannot_be_done_is_said(terminal: Terminal, tmp_path: Path) -> None
     assert "ibidem ingest" in terminal.err
 
 
+def test_five_documents_are_compared_row_by_row(terminal: Terminal, tmp_path: Path) -> None:
+    folder = tmp_path / "leases"
+    folder.mkdir()
+    for number in range(1, 6):
+        text = f"Lease of boat house {number}.\n\nThe lease begins on {number} May 2021.\n"
+        (folder / f"lease{number}.txt").write_text(text)
+    terminal.run("ingest", str(folder), "--collection", "leases")
+    order = ("analyze", "run", "extraction", "--collection", "leases", "--detach")
+    assert terminal.run(*order, "--instructions", "begin date of the lease") == 0
+    analysis = terminal.out.strip()
+    assert terminal.run("jobs", "watch", analysis) == 0
+    assert f"`ibidem analyze show {analysis}`" in terminal.err
+    assert terminal.run("analyze", "compare", analysis) == 0
+    heading, *rows = terminal.out.splitlines()
+    assert heading == "DOCUMENT    * begin_date_of_the_lease"
+    assert [row.split()[0] for row in rows] == [f"lease{one}.txt" for one in range(1, 6)]
+    pointer = "/begin_date_of_the_lease"
+    assert terminal.run("analyze", "aggregate", analysis, "timeline", pointer) == 0
+    assert "2021-05-01" in terminal.out
+    assert "lease1.txt" in terminal.out
+    assert "doc_" not in terminal.out
+    words = tmp_path / "words.txt"
+    words.write_text("The tenant is Marta Brandt.")
+    order = ("analyze", "run", "summary", "--text", str(words), "--detach")
+    assert terminal.run(*order) == 0
+    analysis = terminal.out.strip()
+    assert terminal.run("jobs", "watch", analysis) == 0
+    assert terminal.run("analyze", "aggregate", analysis, "sum", "/main_topic") == 1
+    assert "could not be read as numbers" in terminal.out
+    assert "sum:" not in terminal.out
+
+
 def test_an_analysis_left_behind_goes_on_when_it_is_resumed(terminal: Terminal) -> None:
     order = ("analyze", "run", "summary", "--collection", "default")
     assert terminal.run(*order, "--detach") == 0
     assert terminal.run("analyze", "resume", terminal.out.strip()) == 0, terminal.err
     assert "Read 1 of 1 parts" in terminal.out
+
+
+def test_documents_that_could_not_be_read_are_said(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "torn.pdf").write_bytes(PUMP[:300])
+    terminal.run("ingest", str(tmp_path), "--collection", "torn")
+    assert terminal.run("analyze", "run", "summary", "--collection", "torn") == 0
+    assert "could not be read, and are left out: 1." in terminal.err

@@ -11,8 +11,9 @@ import httpx2
 import pytest
 
 from api import cli
-from api.client import Client
+from api.client import IN_PROCESS, Client
 from api.commands.common import plain
+from api.commands.ingest import ingest_files
 from api.commands.intake import Intake, find_files
 from rag.errors import IbidemError, NotFound, StorageFull
 
@@ -311,3 +312,20 @@ def test_bytes_that_are_there_are_unchanged(tmp_path: Path) -> None:
         "warnings": [],
     }
     assert not intake.waiting
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [(IN_PROCESS, "`ibidem serve` runs next"), ("http://127.0.0.1:8000", "read by the service")],
+)
+def test_who_leaves_an_ingest_hears_who_reads_on(
+    address: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def leave(_request: httpx2.Request) -> httpx2.Response:
+        raise KeyboardInterrupt
+
+    (tmp_path / "note.txt").write_text("A note.")
+    client = Client(address, key=None, transport=httpx2.MockTransport(leave))
+    with pytest.raises(KeyboardInterrupt):
+        ingest_files(client, [(tmp_path / "note.txt", None)], None, {})
+    assert told in capsys.readouterr().err
