@@ -27,7 +27,7 @@ _SHORT_FORMS = frozenset(
 )
 _DOTTED = re.compile(r"(?<=\b[^\W\d])\.(?=[^\W\d]\b)|(?<=\b[^\W\d])\.(?=\s|$|,)")
 # Marks that a name is the same without: not those of currencies, nor those in "C++" and "C#".
-_MARKS = re.compile(r"(?<!\w)\+|[^\w\s+#%$€£¥₹]+")
+_MARKS = re.compile(r"(?<![\w+])\+|[^\w\s+#%$€£¥₹]+")
 # Beside numbers there are fewer of them: "<5" is not "5", nor is "1.5" the same as "15".
 _MARKS_BY_NUMBERS = re.compile(
     r"[.,:;](?!\d)|[\"“”‘’()\[\]{}!?]|(?<=[^\W\d])-(?=\w)|(?<=\w)-(?=[^\W\d])"  # noqa: RUF001

@@ -57,6 +57,7 @@ def test_spellings_of_one_thing_fold_to_the_same(one: str, other: str) -> None:
         ("0.00000001", "0.00000002"),
         ("12345678901234567", "12345678901234568"),
         ("C++", "C"),
+        ("C++", "C+"),
         ("$", "€"),
     ],
 )
