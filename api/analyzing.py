@@ -63,14 +63,16 @@ def prepare(services: Services, tenant: str, request: Request) -> Engine:
     engine = engine_of(services, tenant, request)
     scope = request.scope
     texts = library_of(services, tenant, request).texts(scope)
-    if next(texts, None) is None:
+    if scope.documents:
+        for text in texts:
+            if text.unread is not None:
+                raise text.unread
+    elif all(text.unread is not None for text in texts):
         why = "no document of the collection that can be read passes the filter."
         raise NotFound(
             " ".join([f"There is nothing to analyze: {why}", *left_out(services, tenant, request)]),
             param="collection",
         )
-    for _ in texts if scope.documents else ():
-        pass  # each of them is there, and has been read
     return engine
 
 

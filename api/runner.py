@@ -271,14 +271,14 @@ class Runner:
     def _step(self, work: Work, spec: WorkSpec, claim: Claim) -> None:
         """List the items of the round; when there are none, the work is at its end."""
         number, job_id = claim.item.round, spec.job
+        last = self._claims.last_added(claim)  # written before a crash
         if number == 0:
-            items = work.items(spec)
-        else:
+            items = work.items(spec, last)
+        else:  # a deletion has the round begun anew, so that its items are the same again
+            before = -1 if last is None else last.position
             items = work.after(spec, number - 1, self._catalog.work.done(job_id, round=number - 1))
-        last = self._claims.last_added(claim)
-        any_before = last >= 0
-        # Those up to the last were written before a crash.
-        items = (item for item in items if item.position > last)
+            items = (item for item in items if item.position > before)
+        any_before = last is not None
         while batch := list(islice(items, _BATCH)):
             any_before = True
             if not self._claims.add(claim, batch):

@@ -90,8 +90,10 @@ class Work(Protocol):
     in the order of round and position, a few at a time.
     """
 
-    def items(self, spec: WorkSpec) -> Iterator[NewItem]:
-        """The items of round 0.
+    def items(self, spec: WorkSpec, last: NewItem | None = None) -> Iterator[NewItem]:
+        """The items of round 0; behind ``last``, if those up to it are kept since a crash.
+
+        What they are made from may have changed since then.
 
         Raises:
             IbidemError: the work cannot be done; all of it fails.

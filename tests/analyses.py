@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rag.analysis.library import Text
+from rag.analysis.library import Since, Text
 from rag.analysis.requests import Scope
 from rag.errors import ModelError, NotFound
 from rag.models.chat import ChatRequest
@@ -23,8 +23,9 @@ class Shelf:
         self.by_id = dict(texts)
         self.generation = generation
 
-    def texts(self, scope: Scope) -> Iterator[Text]:
-        return (self.document(one) for one in scope.documents)
+    def texts(self, scope: Scope, *, since: Since | None = None) -> Iterator[Text]:
+        first = 0 if since is None else scope.documents.index(since[1])
+        return (self.document(one) for one in scope.documents[first:])
 
     def document(self, document_id: str) -> Text:
         return Text(

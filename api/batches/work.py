@@ -36,7 +36,7 @@ class BatchWork:
         self._services = services
         self._searching = threading.BoundedSemaphore(searches)
 
-    def items(self, spec: WorkSpec) -> Iterator[NewItem]:
+    def items(self, spec: WorkSpec, last: NewItem | None = None) -> Iterator[NewItem]:
         """None: the lines come with the order."""
         return iter(())
 

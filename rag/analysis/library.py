@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from rag.analysis.requests import Scope
 from rag.catalog import Catalog
@@ -13,13 +14,16 @@ from rag.errors import Conflict, NotFound
 from rag.types import Block, Document, DocumentStatus, Page, Passage, Span
 
 _AT_ONCE = 200
+Since: TypeAlias = tuple[float, str]
+"""When a document was uploaded, and its id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """What is known of a text beside its words. That of a request has no id.
 
-    ``generation`` is the version that was found; offsets into another are of no use.
+    ``generation`` is the version that was found; offsets into another are of no use. ``unread``
+    says why there is nothing to be read, and ``uploaded`` when it came, in Unix seconds.
     """
 
     id: str
@@ -27,6 +31,8 @@ class Text:
     name: str
     length: int
     generation: int = 0
+    uploaded: float = 0.0
+    unread: NotFound | Conflict | None = None
 
     def passage(self, start: int, text: str) -> Passage:
         """A stretch of it, as engines read it."""
@@ -44,12 +50,14 @@ class Text:
 class Library(Source, Protocol):
     """Finds and reads texts."""
 
-    def texts(self, scope: Scope) -> Iterator[Text]:
+    def texts(self, scope: Scope, *, since: Since | None = None) -> Iterator[Text]:
         """All that a scope names, in the order in which it names them, or of upload.
 
+        What cannot be read is among them, and says why. ``since`` begins with that document, or
+        with the next where it is no longer there.
+
         Raises:
-            NotFound: There is no such document or collection.
-            Conflict: A document that is named cannot be read yet, or at all.
+            NotFound: There is no such collection.
         """
         ...
 
@@ -73,7 +81,7 @@ class GivenText:
         self._text = text
         self._known = Text(id="", title="", name="", length=len(text))
 
-    def texts(self, scope: Scope) -> Iterator[Text]:
+    def texts(self, scope: Scope, *, since: Since | None = None) -> Iterator[Text]:
         """The text."""
         yield self._known
 
@@ -101,27 +109,37 @@ class StoredTexts:
         self._catalog = catalog
         self._tenant = tenant
 
-    def texts(self, scope: Scope) -> Iterator[Text]:
-        """The documents that a scope names. Of a collection, those that can be read by now."""
+    def texts(self, scope: Scope, *, since: Since | None = None) -> Iterator[Text]:
+        """The documents that a scope names, those of a collection as they are by now."""
         if scope.collection is None:
-            for document_id in scope.documents:
-                yield _readable(self._catalog.documents.get(self._tenant, document_id))
+            first = 0 if since is None else scope.documents.index(since[1])
+            yield from map(self._named, scope.documents[first:])
             return
         collection = self._catalog.collections.find(self._tenant, scope.collection)
-        after = None
+        behind = None
+        if since is not None:
+            with suppress(NotFound):
+                yield _text(self._catalog.documents.get(self._tenant, since[1]))
+            behind = since
         while True:
             page = self._catalog.documents.page(
                 self._tenant,
                 collection,
                 filter=scope.filter,
-                after=after,
+                behind=behind,
                 limit=_AT_ONCE,
                 newest_first=False,
             )
-            yield from (_text(one) for one in page if one.generation is not None)
+            yield from map(_text, page)
             if len(page) < _AT_ONCE:
                 return
-            after = page[-1].id
+            behind = page[-1].created_at, page[-1].id
+
+    def _named(self, document_id: str) -> Text:
+        try:
+            return _text(self._catalog.documents.get(self._tenant, document_id))
+        except NotFound as gone:
+            return Text(id=document_id, title="", name="", length=0, unread=gone)
 
     def document(self, document_id: str) -> Text:
         """What is known of a document of the tenant, as it is now."""
@@ -143,13 +161,13 @@ class StoredTexts:
         return self._catalog.pages(document_id, span)
 
 
-def _readable(document: Document) -> Text:
+def _why_unread(document: Document) -> Conflict | None:
     if document.generation is not None:
-        return _text(document)
+        return None
     if document.status is DocumentStatus.FAILED:
         why = (document.error or {}).get("message", "It could not be read.")
-        raise Conflict(f"Document {document.id!r} cannot be analyzed: {why}", param="documents")
-    raise Conflict(
+        return Conflict(f"Document {document.id!r} cannot be analyzed: {why}", param="documents")
+    return Conflict(
         f"Document {document.id!r} is still being read; ask again when it is ready.",
         param="documents",
     )
@@ -162,4 +180,6 @@ def _text(document: Document) -> Text:
         name=document.name,
         length=document.text_length,
         generation=document.generation or 0,
+        uploaded=document.created_at,
+        unread=_why_unread(document),
     )

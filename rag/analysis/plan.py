@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Any
 
 from rag.analysis.kinds import KINDS
@@ -13,7 +13,7 @@ from rag.analysis.library import Library, Text
 from rag.analysis.reading import titled
 from rag.analysis.requests import Kind, Request
 from rag.analysis.stretches import Stretch, stretches
-from rag.errors import InvalidRequest
+from rag.errors import Conflict, InvalidRequest, NotFound
 from rag.models.engine import Context, Engine, Forecast
 from rag.types import Passage, Span
 
@@ -37,7 +37,10 @@ _SENTENCE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A stretch of a text that is to be read; ``alone`` when it is all that a result is made of."""
+    """A stretch of a text that is to be read; ``alone`` when it is all that a result is made of.
+
+    A text of which nothing can be read has one that is empty.
+    """
 
     text: Text
     stretch: Stretch
@@ -45,9 +48,12 @@ class Piece:
 
     def as_json(self) -> dict[str, Any]:
         """What an item keeps of it: where the text is, not the text."""
+        unread = self.text.unread
         return {
             "document": self.text.id,
             "generation": self.text.generation,
+            "uploaded": self.text.uploaded,
+            "unread": None if unread is None else unread.as_dict(),
             **asdict(self.stretch),
             "alone": self.alone,
         }
@@ -64,31 +70,59 @@ class DryRun:
     engine: str
 
 
-def pieces(request: Request, library: Library, engine: Engine, context: Context) -> Iterator[Piece]:
-    """The stretches of all texts, in order.
+def pieces(
+    request: Request,
+    library: Library,
+    engine: Engine,
+    context: Context,
+    *,
+    last: Mapping[str, Any] | None = None,
+) -> Iterator[Piece]:
+    """The stretches of all texts, in order; behind ``last``, which was one of them as JSON.
 
     Raises:
         InvalidRequest: The engine's window has no room for any text.
-        NotFound: There is no such document or collection.
-        Conflict: A document cannot be read yet, or at all.
+        NotFound: There is no such collection.
     """
     room = _room(request, engine, context)
-    waiting: Piece | None = None
-    for text in library.texts(request.scope):
-        whole = library.read(text.id, 0, text.length)
-        found = stretches(whole, library.blocks(text.id), room=room)
-        for one in found:
-            piece = Piece(text=text, stretch=one, alone=len(found) == 1)
-            if request.by_document:
-                yield piece
-                continue
-            if waiting is not None:
-                yield replace(waiting, alone=False)
-                waiting = replace(piece, alone=False)
-            else:
-                waiting = piece if len(found) == 1 else replace(piece, alone=False)
-    if waiting is not None:
-        yield waiting
+    since = None if last is None else (last["uploaded"], last["document"])
+    texts = library.texts(request.scope, since=since)
+    found = (one for text in texts for one in _pieces(library, text, room, last))
+    if request.by_document:
+        yield from found
+        return
+    first = list(islice(found, 2))
+    several = len(first) > 1 or last is not None
+    for one in chain(first, found):
+        yield replace(one, alone=one.alone and not several)
+
+
+def _pieces(
+    library: Library, text: Text, room: int, last: Mapping[str, Any] | None
+) -> Iterator[Piece]:
+    """Those of one text, which may be deleted at any time."""
+    if last is None or last["document"] != text.id:
+        behind = -1
+    elif last["unread"] or text.unread:
+        return
+    elif last["generation"] == text.generation:
+        behind = last["start"]
+    else:
+        changed = Conflict(f"Document {text.id!r} was changed while it was analyzed.")
+        text, behind = replace(text, unread=changed), -1
+    found: Sequence[Stretch] = ()
+    if text.unread is None:
+        try:
+            whole = library.read(text.id, 0, text.length)
+            found = stretches(whole, library.blocks(text.id), room=room)
+        except NotFound as gone:
+            text = replace(text, unread=gone)
+    if text.unread is not None:
+        nothing = Stretch(start=0, end=0, carried=0, path=())
+        yield Piece(text=text, stretch=nothing, alone=False)
+    for one in found:
+        if one.start > behind:
+            yield Piece(text=text, stretch=one, alone=len(found) == 1)
 
 
 def passages_of(library: Library, text: Text, stretch: Stretch) -> tuple[Passage, ...]:
@@ -116,6 +150,8 @@ def dry_run(request: Request, library: Library, engine: Engine, context: Context
     documents: dict[str, int] = {}
     length = 0
     for piece in pieces(request, library, engine, context):
+        if piece.text.unread is not None:
+            continue
         passages = passages_of(library, piece.text, piece.stretch)
         whole += engine.forecast(kind.task(request, passages), context)
         documents[piece.text.id] = documents.get(piece.text.id, 0) + 1

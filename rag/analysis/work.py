@@ -19,7 +19,7 @@ from rag.analysis.plan import groups, passages_of, pieces
 from rag.analysis.reading import Reading
 from rag.analysis.requests import Kind, Request
 from rag.analysis.stretches import Stretch
-from rag.errors import Conflict
+from rag.errors import Conflict, NotFound
 from rag.models.engine import Engine
 from rag.work import Done, Failed, Item, NewItem, Produced, WorkSpec
 
@@ -27,6 +27,8 @@ OpenLibrary = Callable[[str], Library]
 """The library of a tenant."""
 ChooseEngine = Callable[[WorkSpec, Request], Engine]
 """What reads, of those that a request may name."""
+
+_UNREAD = {one.code: one for one in (NotFound, Conflict)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +38,13 @@ class Analyses:
     library: OpenLibrary
     engine: ChooseEngine
 
-    def items(self, spec: WorkSpec) -> Iterator[NewItem]:
-        """An item for each stretch of each text."""
+    def items(self, spec: WorkSpec, last: NewItem | None = None) -> Iterator[NewItem]:
+        """An item for each stretch of each text, and for each text that cannot be read."""
         request, library = self._opened(spec)
         engine = self.engine(spec, request)
-        found = pieces(request, library, engine, spec.context)
-        for position, piece in enumerate(found):
+        known = None if last is None else last.payload
+        found = pieces(request, library, engine, spec.context, last=known)
+        for position, piece in enumerate(found, start=0 if last is None else last.position + 1):
             yield NewItem(position=position, payload=piece.as_json())
 
     def run(self, spec: WorkSpec, item: Item) -> Produced:
@@ -117,9 +120,12 @@ def _read(
     """What a stretch says.
 
     Raises:
-        NotFound: The document was deleted since the analysis began.
-        Conflict: It was read anew since then, and may have another text.
+        NotFound: The document was deleted.
+        Conflict: It could not be read when the analysis began, or was read anew since then, and
+            may have another text.
     """
+    if unread := payload["unread"]:
+        raise _UNREAD[unread["code"]](unread["message"])
     text = library.document(payload["document"])
     if text.generation != payload["generation"]:
         raise Conflict(f"Document {text.id!r} was changed while it was analyzed.")

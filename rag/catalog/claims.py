@@ -139,13 +139,14 @@ class Claims:
             set_job(connection, job_id, total=total)
         return True
 
-    def last_added(self, claim: Claim) -> int:
-        """The last position of the round that was written, `STEP` if none was."""
+    def last_added(self, claim: Claim) -> NewItem | None:
+        """The last item of the round that was written."""
         c = t.work_items.c
         mine = (c.job_id == claim.ordered.job_id) & (c.round == claim.item.round)
+        query = sa.select(c.position, c.payload).where(mine, c.position != STEP)
         with self._db.read() as connection:
-            last = connection.execute(sa.select(sa.func.max(c.position)).where(mine)).scalar()
-        return STEP if last is None else int(last)
+            last = connection.execute(query.order_by(c.position.desc()).limit(1)).first()
+        return None if last is None else NewItem(position=last.position, payload=last.payload)
 
     def listed(self, claim: Claim) -> None:
         """The round that a claimed step began is complete."""

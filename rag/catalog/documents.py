@@ -78,10 +78,14 @@ class Documents:
         status: DocumentStatus | None = None,
         filter: Mapping[str, Any] | None = None,
         after: str | None = None,
+        behind: tuple[float, str] | None = None,
         limit: int = 20,
         newest_first: bool = True,
     ) -> Sequence[Document]:
-        """One page of documents in order of upload, starting behind the one named ``after``."""
+        """One page of documents in order of upload, starting behind the one named ``after``.
+
+        ``behind`` names it by when it was created and its id: it need not be there any more.
+        """
         c = t.documents.c
         where = c.tenant == tenant
         if collection is not None:
@@ -93,8 +97,10 @@ class Documents:
             where &= document_condition(filter, schema)
         if after is not None:
             last = self.get(tenant, after)
+            behind = last.created_at, last.id
+        if behind is not None:
             place = sa.tuple_(c.created_at, c.id)
-            mark = sa.tuple_(sa.literal(last.created_at), sa.literal(last.id))
+            mark = sa.tuple_(*map(sa.literal, behind))
             where &= place < mark if newest_first else place > mark
         order = (c.created_at.desc(), c.id.desc()) if newest_first else (c.created_at, c.id)
         with self._db.read() as connection:

@@ -71,7 +71,7 @@ class Sleeping:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def items(self, spec: WorkSpec) -> Iterator[NewItem]:
+    def items(self, spec: WorkSpec, last: NewItem | None = None) -> Iterator[NewItem]:
         return iter(())
 
     def run(self, spec: WorkSpec, item: Item) -> Produced:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import api.runner
+from rag.analysis.library import StoredTexts
+from rag.types import Block
 from tests.integration.conftest import Opened, Rest
 from tests.quoting import QuotingServer, quoting
 
@@ -172,3 +175,79 @@ def test_a_line_of_a_batch_keeps_no_text_of_a_document_that_went_while_it_was_re
     assert "document_deleted" in kept
     assert f"pump {read}." not in kept
     assert f"{read + 40} litres" not in kept
+
+
+def test_a_document_deleted_before_its_analysis_begins_fails_alone(
+    models_rest: Rest, server: QuotingServer
+) -> None:
+    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(6)]
+    server.gate.clear()
+    labels = [{"name": "contract"}, {"name": "letter"}]
+    ordered(models_rest, kind="classification", documents=documents[:4], labels=labels)
+    until(lambda: len(server.calls) == 4)  # as many as there are calls at once
+    queued = ordered(models_rest, kind="classification", documents=documents[3:], labels=labels)
+    models_rest.client.delete(f"/v1/documents/{documents[5]}")
+    server.gate.set()
+    done = ended(models_rest, queued)
+    assert done["status"] == "completed", done
+    assert [one["document_id"] for one in done["result"]["documents"]] == documents[3:5]
+    assert done["coverage"]["failures"] == {"not_found": 1}
+    assert done["coverage"]["failed"][0]["document_id"] == documents[5]
+
+
+@pytest.mark.parametrize("over", ["each", "all"])
+def test_a_listing_goes_on_behind_what_was_listed_whatever_was_deleted_since(
+    open_rest: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch, over: str
+) -> None:
+    """Four documents are listed when the process dies, and of those two are deleted."""
+    monkeypatch.setattr(api.runner, "_BATCH", 2)
+    monkeypatch.setattr(api.runner, "_FIRST_PAUSE_S", 0.1)
+    listed: list[str] = []
+    blocks = StoredTexts.blocks
+    with open_rest(work=True) as rest:
+        documents = [rest.ready(f"r{n}.txt", text(n)) for n in range(7)]
+
+        def dying(self: StoredTexts, document_id: str) -> Sequence[Block]:
+            listed.append(document_id)
+            if len(listed) == 6:
+                for gone in (documents[0], documents[3]):
+                    rest.client.delete(f"/v1/documents/{gone}")
+                raise OSError("as if the process had died")
+            return blocks(self, document_id)
+
+        monkeypatch.setattr(StoredTexts, "blocks", dying)
+        body = {"kind": "summary", "over": over, "collection": "default"}
+        done = ended(rest, ordered(rest, **body))
+    assert done["status"] == "completed", done
+    if over == "each":
+        shown = [one["document_id"] for one in done["result"]["documents"]]
+        assert shown == [documents[n] for n in (1, 2, 4, 5, 6)]
+    assert done["coverage"]["chunks_read"] == 5
+    gone = {one["document_id"] for one in done["coverage"]["failed"]}
+    assert gone == {documents[0], documents[3]}
+    assert done["coverage"]["chunks_total"] == 7
+
+
+@pytest.mark.parametrize("over", ["each", "all"])
+def test_documents_of_a_collection_that_cannot_be_read_are_named(
+    open_rest: Callable[..., Opened], over: str
+) -> None:
+    with open_rest(work=True) as rest:
+        unreadable = rest.ready("b.pdf", b"%PDF-1.7 nonsense")
+        refused = rest.client.post(
+            "/v1/analyses", json={"kind": "summary", "collection": "default"}
+        )
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")
+        sound = rest.ready("a.txt", text(1))
+        done = ended(rest, ordered(rest, kind="summary", over=over, collection="default"))
+        told = rest.client.post(
+            "/v1/analyses", json={"kind": "summary", "collection": "default", "dry_run": True}
+        ).json()
+    assert done["status"] == "completed", done
+    coverage = done["coverage"]
+    assert (coverage["chunks_read"], coverage["chunks_total"]) == (1, 2)
+    assert [one["document_id"] for one in coverage["failed"]] == [unreadable]
+    assert "cannot be analyzed" in coverage["failed"][0]["message"]
+    cited = {one["document_id"] for found in done["evidence"].values() for one in found}
+    assert cited == {sound}
+    assert (told["documents"], told["chunks"]) == (1, 1)

@@ -37,10 +37,10 @@ class Sums:
     runs: Counter[tuple[int, int]] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def items(self, spec: WorkSpec) -> Iterator[NewItem]:
+    def items(self, spec: WorkSpec, last: NewItem | None = None) -> Iterator[NewItem]:
         if spec.body.get("unknown"):
             raise InvalidRequest("There is no document 'doc_1'.")
-        for position in range(spec.body["count"]):
+        for position in range(0 if last is None else last.position + 1, spec.body["count"]):
             self.list_one(position)
             yield NewItem(position=position, payload={"numbers": [position]})
 
