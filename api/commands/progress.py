@@ -38,7 +38,8 @@ class _Lines:
 
     def finished(self, outcome: Outcome) -> None:
         self._done += 1
-        what = f"ready, {outcome.chunks} chunks" if outcome.status == "ready" else outcome.status
+        chunks = f"{outcome.chunks} {'chunk' if outcome.chunks == 1 else 'chunks'}"
+        what = f"ready, {chunks}" if outcome.status == "ready" else outcome.status
         note(f"[{self._done}/{self._total}] {plain(outcome.path)}: {what}")
 
     def chunks(self, outcomes: Sequence[Outcome]) -> None:

@@ -247,6 +247,17 @@ def test_a_spent_budget_pauses_and_a_larger_one_goes_on(catalog: Catalog) -> Non
     assert result(catalog, job_id) == {"sum": 45, "failed": 0}
 
 
+def test_what_nobody_is_at_takes_another_budget(catalog: Catalog) -> None:
+    job_id = order(catalog, 10, budget_usd=1.0)
+    catalog.work.resume(job_id, budget_usd=100.0)
+    assert catalog.work.state(job(catalog, job_id)).budget_usd == 100.0
+    with pytest.raises(Conflict):
+        catalog.work.resume(job_id)
+    with working(catalog, Sums()):
+        assert ended(catalog, job_id).error is None
+    assert result(catalog, job_id) == {"sum": 45, "failed": 0}
+
+
 def test_a_cancelled_job_ends_its_calls_and_can_go_on(catalog: Catalog) -> None:
     go_on = threading.Event()
 
