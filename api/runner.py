@@ -41,6 +41,8 @@ _BATCH = 500
 _TOGETHER = 500
 """Items that are handed in at once where many go together."""
 _MOST_ATTEMPTS = 4
+_MOST_BEGUN = 8
+"""An item that was begun so often, and never ended, is what its process ended of each time."""
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 30.0
 _MAY_PASS = (
@@ -50,6 +52,10 @@ _MAY_PASS = (
 _UNFORESEEN = {
     "code": "attempt_failed",
     "message": "Something went wrong inside Ibidem; the log says more.",
+}
+_ENDED_PROCESSES = {
+    "code": "attempt_failed",
+    "message": "Ibidem was ended each time that it worked on this; there may be too little memory.",
 }
 
 
@@ -188,6 +194,9 @@ class Runner:
         self._news.set()
 
     def _carry_out(self, claim: Claim) -> None:
+        if claim.attempt > _MOST_BEGUN:
+            self._stubbornly(partial(self._give_up, claim, _ENDED_PROCESSES), claim)
+            return
         error: Exception | None = None
         try:
             work, spec = self._works[claim.ordered.kind], self._spec(claim)
@@ -258,7 +267,9 @@ class Runner:
         if (isinstance(error, _MAY_PASS) or not known) and claim.attempt < _MOST_ATTEMPTS:
             self._claims.postpone(claim, _FIRST_PAUSE_S * 2 ** (claim.attempt - 1))
             return
-        told = error.as_dict() if isinstance(error, IbidemError) else _UNFORESEEN
+        self._give_up(claim, error.as_dict() if isinstance(error, IbidemError) else _UNFORESEEN)
+
+    def _give_up(self, claim: Claim, told: Mapping[str, str]) -> None:
         if claim.is_step:
             self._claims.give_up(claim, told)
         else:

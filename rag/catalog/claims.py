@@ -85,6 +85,9 @@ class Claims:
     def sign_off(self, worker: str) -> None:
         """Leave; others take what was begun up at once."""
         with self._db.write() as connection:
+            c = t.work_items.c
+            given_back = sa.update(t.work_items).where(c.worker == worker)
+            connection.execute(given_back.values(attempts=c.attempts - 1))  # it did not fail
             _bury(connection, [worker])
 
     def bury_dead(self, *, all_of_them: bool = False) -> int:

@@ -218,7 +218,7 @@ class WorkStore:
             connection.execute(
                 sa.update(t.work_items)
                 .where(i.job_id == job_id, i.status == WAITING)
-                .values(due_at=0.0)
+                .values(due_at=0.0, attempts=0)
             )
             if status != JobStatus.IN_PROGRESS:
                 set_job(connection, job_id, status=JobStatus.QUEUED, error=None)

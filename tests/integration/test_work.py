@@ -17,7 +17,7 @@ import api.runner
 from api.runner import Runner
 from rag.catalog import Catalog, schema
 from rag.catalog.work import Lane, NewWork
-from rag.errors import Conflict, InvalidRequest, ModelUnavailable, StorageFull
+from rag.errors import BudgetExceeded, Conflict, InvalidRequest, ModelUnavailable, StorageFull
 from rag.models.budget import BudgetLimits, Budgets
 from rag.types import Job, JobStatus
 from rag.work import Done, Failed, Item, NewItem, Produced, WorkSpec
@@ -256,6 +256,55 @@ def test_what_nobody_is_at_takes_another_budget(catalog: Catalog) -> None:
     with working(catalog, Sums()):
         assert ended(catalog, job_id).error is None
     assert result(catalog, job_id) == {"sum": 45, "failed": 0}
+
+
+def test_pauses_are_no_attempts(catalog: Catalog) -> None:
+    def spend(_spec: WorkSpec, item: Item) -> None:
+        if work.runs[0, item.position] <= 5:
+            raise BudgetExceeded("There is none left.")
+        if work.runs[0, item.position] == 6:
+            raise ModelUnavailable()
+
+    work = Sums(run_one=spend)
+    job_id = order(catalog, 1)
+    with working(catalog, work):
+        for _ in range(5):
+            ended(catalog, job_id, JobStatus.PAUSED)
+            catalog.work.resume(job_id)
+        ended(catalog, job_id)
+    assert result(catalog, job_id) == {"sum": 0, "failed": 0}
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_an_item_that_ends_its_process_again_and_again_is_given_up(
+    catalog: Catalog, killed: bool
+) -> None:
+    items = [NewItem(position=n, payload={"numbers": [n]}) for n in (0, 1)]
+    new = NewWork(kind="sums", tenant=TENANT, key="local", spec={})
+    job_id = catalog.work.create(new, items)
+    worker = catalog.claims.sign_on()
+    _, second = catalog.claims.claim(worker, Lane.CALLS, 8)
+    assert catalog.claims.settle(second, Produced(value={"sum": 1}))
+    for _ in range(8):
+        if killed:
+            catalog.claims.bury_dead(all_of_them=True)
+        else:
+            catalog.claims.sign_off(worker)
+        worker = catalog.claims.sign_on()
+        assert catalog.claims.claim(worker, Lane.CALLS, 8)
+    work = Sums()
+    if not killed:
+        catalog.claims.sign_off(worker)
+    with working(catalog, work):
+        ended(catalog, job_id)
+        if killed:
+            assert result(catalog, job_id) == {"sum": 1, "failed": 1}
+            (failed,) = catalog.work.failed(job_id)
+            assert (failed.position, failed.error["code"]) == (0, "attempt_failed")
+            assert work.runs == {}
+            catalog.work.resume(job_id, retry_failed=True)
+            wait_for(lambda: job(catalog, job_id).status is JobStatus.COMPLETED)
+    assert list(catalog.work.failed(job_id)) == []
 
 
 def test_a_cancelled_job_ends_its_calls_and_can_go_on(catalog: Catalog) -> None:
