@@ -129,7 +129,7 @@ def _from_kind(error: Exception, model: str) -> ModelError:
         return OutputTruncated(f"{model} was cut off.")
     if kind == "ContentFilterFinishReasonError":
         return ModelRefused(f"The filter of {model} held its reply back.")
-    if any(word in kind for word in ("OAuth", "Credentials", "Identity")):
+    if any(word in kind for word in ("OAuth", "Credentials", "Identity", "SubjectToken")):
         return ModelAccessDenied(f"{model}: no valid credentials.")
     if kind == "RetryableError":
         return ModelUnavailable(f"{model} cannot be reached.")
