@@ -126,5 +126,7 @@ def test_an_analysis_left_behind_goes_on_when_it_is_resumed(terminal: Terminal) 
 def test_documents_that_could_not_be_read_are_said(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "torn.pdf").write_bytes(PUMP[:300])
     terminal.run("ingest", str(tmp_path), "--collection", "torn")
-    assert terminal.run("analyze", "run", "summary", "--collection", "torn") == 0
+    assert terminal.run("analyze", "run", "summary", "--collection", "torn") == 1
     assert "could not be read, and are left out: 1." in terminal.err
+    assert "Read 1 of 2 parts" in terminal.out
+    assert "the PDF is damaged" in terminal.out

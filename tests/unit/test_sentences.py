@@ -129,5 +129,6 @@ def test_time_is_linear(piece: str) -> None:
         split(piece * times)
         return time.process_time() - started
 
-    seconds(1_000)
-    assert seconds(64_000) < 40 * max(seconds(8_000), 0.005)
+    # The least of some: a garbage collection of what other tests left may fall into any.
+    few, many = (min(seconds(times) for _ in range(3)) for times in (8_000, 64_000))
+    assert many < 40 * max(few, 0.005)
