@@ -11,6 +11,7 @@ import click
 from api.commands.ask import parse_filter, source
 from api.commands.common import connected, note, plain, show_json, show_table, target
 from api.commands.working import resume, watch
+from rag.pointers import below
 
 if TYPE_CHECKING:
     from api.client import Client, Json
@@ -261,8 +262,7 @@ def _show_value(value: Any, pointer: str, evidence: Json, depth: int) -> None:
     """Print a value line by line, each with where it stands."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for name, one in inner:
-        step = str(name).replace("~", "~0").replace("/", "~1")
-        at, indent = f"{pointer}/{step}", "  " * depth
+        at, indent = below(pointer, name), "  " * depth
         called = f"{name}: " if isinstance(value, dict) else "- "
         if isinstance(one, dict | list) and one:
             click.echo(f"{indent}{called}".rstrip())

@@ -13,6 +13,7 @@ from api.commands.analyze import analyze
 from api.commands.batch import fetch, format_option, output_option
 from api.commands.common import connected, plain, show_json, show_table, target
 from rag.errors import InvalidRequest
+from rag.pointers import names_of
 
 if TYPE_CHECKING:
     from api.client import Client, Json
@@ -89,7 +90,7 @@ def aggregate(
 def _check_field(shown: Json, pointer: str) -> None:
     """Refuse a field that the analysis did not look for; one that is nowhere is another thing."""
     fields = shown["result_schema"].get("properties", {})
-    name = pointer.split("/")[1].replace("~1", "/").replace("~0", "~") if pointer else ""
+    name = names_of(pointer)[0] if pointer else ""
     if fields and name not in fields:
         raise click.UsageError(
             f"The analysis has no field at {pointer or 'an empty pointer'}; it has "

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from api.results.entries import Cell, Entry, Json, Said, quoted
+from rag.pointers import below
 
 _ROWS = "documents"
 _OWN = ("document_id", "document_name", "confidence", "corrected_by", "citations")
@@ -108,9 +109,8 @@ def _said(
     if isinstance(value, Mapping | list):
         inner = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, one in inner:
-            step = str(key).replace("~", "~0").replace("/", "~1")
             called = str(key + 1) if isinstance(key, int) else str(key).replace("_", " ")
-            for said in _said(one, f"{pointer}/{step}", shown, f"{label} {called}".strip(), by):
+            for said in _said(one, below(pointer, key), shown, f"{label} {called}".strip(), by):
                 yield replace(said, citations=[*citations, *said.citations])
                 citations = []
     elif value is not None and value != "":

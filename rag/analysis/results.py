@@ -14,6 +14,7 @@ from rag.analysis.reading import Place, Reading
 from rag.analysis.requests import Request
 from rag.errors import IbidemError, NotFound
 from rag.models.schema import problems
+from rag.pointers import names_of
 from rag.types import Usage
 from rag.work import Done, Failed, Produced
 
@@ -234,8 +235,7 @@ def _unsure(finished: Finished, least: float) -> Iterator[Doubt]:
 
 def value_at(value: Any, pointer: str) -> Any:
     """The value at a JSON pointer; ``None`` when there is none."""
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
+    for name in names_of(pointer):
         if isinstance(value, list):
             value = value[int(name)] if name.isdigit() and int(name) < len(value) else None
         elif isinstance(value, Mapping):

@@ -14,6 +14,7 @@ from rag.analysis.kinds.shapes import shape_of
 from rag.analysis.requests import Kind, Request
 from rag.errors import InvalidRequest, NotFound
 from rag.models.schema import problems, problems_at
+from rag.pointers import names_of, pointer_of
 
 _ROW = frozenset({"document_id", "document_title", "document_name", "value", "confidence"})
 _PROOF = ("evidence", "confidences", "spellings")
@@ -79,7 +80,7 @@ def check_correction(
     schema = shape_of(request)
     before = set(problems(root, schema))
     wrong = [one for one in problems(after, schema) if one not in before]
-    if wrong := problems_at(after, schema, _steps(at)) or wrong:
+    if wrong := problems_at(after, schema, names_of(at)) or wrong:
         raise InvalidRequest(f"The value does not fit: {wrong[0]}.", param="value")
     if request.kind is Kind.CLASSIFICATION:
         names = [one.name for one in request.labels]
@@ -96,11 +97,11 @@ def mark_of(result: Mapping[str, Any], doubt: Mapping[str, Any], action: Action)
         action: What is decided.
     """
     _, root = _root(result["result"], doubt["document_id"])
-    found = _item(root, _steps(doubt["at"]))
+    found = _item(root, names_of(doubt["at"]))
     if found is not None:
         items, depth = found
-        return IN_LIST + _hash(items[int(_steps(doubt["at"])[depth])])
-    return _hash(_value_at(root, _steps(doubt["at"]))) if action is Action.ACCEPT else ""
+        return IN_LIST + _hash(items[int(names_of(doubt["at"])[depth])])
+    return _hash(_value_at(root, names_of(doubt["at"]))) if action is Action.ACCEPT else ""
 
 
 def _placed(found: Any, decided: Decided) -> Decided | None:
@@ -108,7 +109,7 @@ def _placed(found: Any, decided: Decided) -> Decided | None:
     _, root = _root(found, decided.document_id)
     if root is None or not decided.mark:
         return None if root is None else decided
-    steps = _steps(decided.pointer)
+    steps = names_of(decided.pointer)
     inside = _item(root, steps, there=False)
     if inside is None:
         same = decided.mark == _hash(_value_at(root, steps))
@@ -120,7 +121,7 @@ def _placed(found: Any, decided: Decided) -> Decided | None:
         if marks.count(decided.mark) != 1:
             return None
         steps[depth] = str(marks.index(decided.mark))
-    return replace(decided, pointer=_pointer(steps))
+    return replace(decided, pointer=pointer_of(steps))
 
 
 def _correct(kind: Kind, made: dict[str, Any], one: Decided) -> bool:
@@ -147,7 +148,7 @@ def _correct(kind: Kind, made: dict[str, Any], one: Decided) -> bool:
     made["not_mentioned"] = [
         at
         for at in made["not_mentioned"]
-        if not _touches(at, under) or _value_at(root, _steps(at[len(under) :])) in (None, [], {})
+        if not _touches(at, under) or _value_at(root, names_of(at[len(under) :])) in (None, [], {})
     ]
     _recount(made, one.document_id, under, known=known, whole=not one.pointer)
     kept = [
@@ -196,14 +197,6 @@ def _root(result: Any, document_id: str | None) -> tuple[str, Any]:
     return "", None if rows or document_id is not None else result
 
 
-def _steps(pointer: str) -> list[str]:
-    return [one.replace("~1", "/").replace("~0", "~") for one in pointer.split("/")[1:]]
-
-
-def _pointer(steps: Sequence[str]) -> str:
-    return "".join(f"/{one.replace('~', '~0').replace('/', '~1')}" for one in steps)
-
-
 def _item(root: Any, steps: Sequence[str], *, there: bool = True) -> tuple[list[Any], int] | None:
     """The outermost list on the way to a place, and which of the steps is into it."""
     for depth, step in enumerate(steps):
@@ -232,7 +225,7 @@ def _hash(value: Any) -> str:
 
 def _put(root: Any, pointer: str, value: Any) -> bool:
     """Put a value at a place; where an object has none, it is added. Whether there is the place."""
-    steps = _steps(pointer)
+    steps = names_of(pointer)
     if not steps:
         if not (isinstance(root, dict) and isinstance(value, dict)):
             return False

@@ -15,6 +15,7 @@ from rag.analysis.amounts import amount_of
 from rag.analysis.entities import key_of
 from rag.errors import InvalidRequest
 from rag.models.offline.dates import dates
+from rag.pointers import below, names_of
 
 _LISTED = 1_000
 """Entries that are listed of each group, and of a timeline; all are counted."""
@@ -65,7 +66,7 @@ def entries(result: Any, of: str) -> list[Entry]:
         raise InvalidRequest(
             f"{of[:100]!r} is no JSON pointer, such as /price or /payments/*/amount.", param="of"
         )
-    steps = [one.replace("~1", "/").replace("~0", "~") for one in of.split("/")[1:]]
+    steps = names_of(of)
     return [
         Entry(document_id=document, pointer=pointer, value=value)
         for document, under, record in _records(result)
@@ -169,8 +170,7 @@ def _at(value: Any, steps: Sequence[str], pointer: str) -> Iterator[tuple[str, A
         for place, one in enumerate(value):
             yield from _at(one, rest, f"{pointer}/{place}")
     elif isinstance(value, Mapping) and step in value:
-        name = step.replace("~", "~0").replace("/", "~1")
-        yield from _at(value[step], rest, f"{pointer}/{name}")
+        yield from _at(value[step], rest, below(pointer, step))
 
 
 def _groups(found: Sequence[Entry]) -> list[dict[str, Any]]:

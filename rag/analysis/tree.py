@@ -13,6 +13,7 @@ from typing import Any
 from rag.analysis.entities import definitions, folded, key_of, same_names
 from rag.analysis.reading import Place
 from rag.models.tasks import Field
+from rag.pointers import below
 
 Tree = dict[str, Any]
 """``object`` with trees by name, ``list`` of trees, or ``leaf`` with candidates, as JSON.
@@ -81,8 +82,7 @@ def leaves(tree: Tree, pointer: str = "") -> Iterator[tuple[str, Tree]]:
         return
     named = tree["of"].items() if tree["is"] == "object" else enumerate(tree["of"])
     for name, one in named:
-        step = str(name).replace("~", "~0").replace("/", "~1")
-        yield from leaves(one, f"{pointer}/{step}")
+        yield from leaves(one, below(pointer, name))
 
 
 def value_of(tree: Tree) -> Any:
@@ -102,8 +102,7 @@ def _grown(
 ) -> Tree | None:
     if isinstance(value, Mapping):
         grown = {
-            name: _grown(one, f"{pointer}/{_step(name)}", fields, located)
-            for name, one in value.items()
+            name: _grown(one, below(pointer, name), fields, located) for name, one in value.items()
         }
         kept = {name: one for name, one in grown.items() if one is not None}
         return {"is": "object", "of": kept} if kept else None
@@ -193,7 +192,3 @@ def _one_name(items: Sequence[Tree]) -> Tree:
     for other in others:
         whole = _joined(whole, other)
     return {"is": "leaf", "of": [whole]}
-
-
-def _step(name: object) -> str:
-    return str(name).replace("~", "~0").replace("/", "~1")

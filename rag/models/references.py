@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from rag.pointers import names_of
+
 Position = tuple[str, ...]
 """The steps from the root to a schema."""
 
@@ -40,8 +42,7 @@ def schemas(node: Any, position: Position = ()) -> Iterator[tuple[Position, Any]
 
 def target(reference: str) -> Position:
     """Where a reference within a schema points to."""
-    steps = unquote(reference).split("/")[1:]
-    return tuple(step.replace("~1", "/").replace("~0", "~") for step in steps)
+    return tuple(names_of(unquote(reference)))
 
 
 def check_references(found: Mapping[Position, Any]) -> None:

@@ -11,6 +11,7 @@ from rag.analysis.kinds.base import Body, Doubt, Finished, characters
 from rag.analysis.reading import Place, Reading
 from rag.analysis.requests import Request
 from rag.models.tasks import ExtractTask
+from rag.pointers import below
 from rag.types import Passage
 
 # Text around a name in which a short form for it may be introduced.
@@ -104,7 +105,7 @@ def _with_nulls(value: Any, schema: Any) -> Any:
 def _missing(value: Any, schema: Any) -> list[str]:
     """Pointers of the properties that are not mentioned; of what is missing, not its parts."""
     return [
-        "/" + name.replace("~", "~0").replace("/", "~1")
+        below("", name)
         for name in schema.get("properties", {})
         if value.get(name) in (None, [], {})
     ]

@@ -25,6 +25,7 @@ from rag.models.offline.records import records
 from rag.models.offline.words import words
 from rag.models.schema import check_schema
 from rag.models.tasks import Evidence, Extraction, ExtractTask, Field, Outcome
+from rag.pointers import below
 from rag.types import FloatVector
 
 # Mentions of a field that are embedded: those that do best by words.
@@ -154,7 +155,7 @@ class _Filling:
             return None
         value = {}
         for name, own in properties.items():
-            found = self.fill(own, f"{pointer}/{_escaped(name)}", above | {id(properties)})
+            found = self.fill(own, below(pointer, name), above | {id(properties)})
             if found is not None or name in schema.get("required", ()):
                 value[name] = found
         something = any(one is not None for one in value.values())
@@ -197,7 +198,7 @@ class _Filling:
             row = {name: one.value for name, one in record.items()}
             row |= {name: None for name in items.get("required", ()) if name not in row}
             for name, one in record.items():
-                self.fields[f"{pointer}/{len(rows)}/{_escaped(name)}"] = _field(one, None)
+                self.fields[below(f"{pointer}/{len(rows)}", name)] = _field(one, None)
             rows.append(row)
         return rows or None
 
@@ -210,7 +211,7 @@ def _leaves(
     properties = schema.get("properties", {})
     defined = {key: root[key] for key in ("$defs", "definitions") if key in root}
     for name, own in properties.items() if id(properties) not in above else ():
-        at = f"{pointer}/{_escaped(name)}"
+        at = below(pointer, name)
         inner = plain(own, root)
         kind = kind_of_node(inner)
         if kind == "object":
@@ -249,7 +250,3 @@ def _part_of_another(said: Any, others: Iterable[Any]) -> bool:
         return False
     own = set(words(said))
     return any(own < set(words(other)) for other in others if isinstance(other, str))
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")

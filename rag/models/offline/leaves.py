@@ -10,6 +10,7 @@ from typing import Any
 from rag.models.offline.values import Kind
 from rag.models.offline.words import telling, words
 from rag.models.schema import MOST_DEPTH
+from rag.pointers import names_of
 
 Schema = Mapping[str, Any]
 
@@ -159,8 +160,7 @@ def _type(schema: Any) -> str:
 
 def _target(reference: str, root: Schema) -> Schema:
     target: Any = root
-    for part in reference.split("/")[1:]:
-        part = part.replace("~1", "/").replace("~0", "~")
+    for part in names_of(reference):
         target = target.get(part, {}) if isinstance(target, Mapping) else {}
     return target if isinstance(target, Mapping) else {}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from rag.models.policy.grounds import Places, groups
 from rag.models.tasks import Evidence, Extraction, Field
+from rag.pointers import below
 
 _ABSENT = object()
 _NOTHING = ("nothing",)
@@ -79,16 +80,15 @@ class Ballot:
     def _object(self, nodes: Sequence[_Node], at: str) -> dict[str, Any]:
         made = {}
         for name in dict.fromkeys(name for node in nodes for name in node.value):
-            step = "/" + name.replace("~", "~0").replace("/", "~1")
             inner = [
                 _Node(
                     sample=node.sample,
-                    pointer=node.pointer + step,
+                    pointer=below(node.pointer, name),
                     value=node.value.get(name, _ABSENT),
                 )
                 for node in nodes
             ]
-            value = self._choose(inner, at + step)
+            value = self._choose(inner, below(at, name))
             if value is not _ABSENT:
                 made[name] = value
         return made

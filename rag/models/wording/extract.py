@@ -10,6 +10,7 @@ from rag.models.schema import Schema, check_schema, without_nulls
 from rag.models.tasks import Extraction, ExtractTask, Field
 from rag.models.wording.base import Read, Said, Wording, evidence
 from rag.models.wording.gaps import with_gaps
+from rag.pointers import below
 
 _MOST_NAMED = 5
 
@@ -80,8 +81,7 @@ def _leaves(value: Any, pointer: str) -> Iterator[str]:
     """The pointers of the values that hold no others and are not null."""
     if isinstance(value, Mapping):
         for name, one in value.items():
-            step = str(name).replace("~", "~0").replace("/", "~1")
-            yield from _leaves(one, f"{pointer}/{step}")
+            yield from _leaves(one, below(pointer, name))
     elif isinstance(value, list):
         for place, one in enumerate(value):
             yield from _leaves(one, f"{pointer}/{place}")
