@@ -81,26 +81,31 @@ def same_names(names: Sequence[str], defined: Mapping[str, str]) -> list[list[in
         defined: Folded names by the folded short forms that the text introduces them with.
     """
     split = [_Name(one) for one in names]
-    parent = list(range(len(names)))
+    nearest = _Index(split)
     by_name = {one.folded: place for place, one in enumerate(split)}
+    parent = list(range(len(names)))
     for place, one in enumerate(split):
         longer = by_name.get(defined.get(one.folded, ""))
-        fitting = [
-            other
-            for other, candidate in enumerate(split)
-            if other != place and one.is_short_for(candidate)
-        ]
+        fitting = [at for at in nearest.to(one) if at != place and one.is_short_for(split[at])]
         longest = [
             at for at in fitting if not any(split[at].is_short_for(split[o]) for o in fitting)
         ]
         if longer is not None and longer != place:
-            parent[place] = longer
+            _join(parent, place, longer)
         elif len(longest) == 1:
-            parent[place] = longest[0]
+            _join(parent, place, longest[0])
     groups: dict[int, list[int]] = {}
     for place in range(len(names)):
         groups.setdefault(_root(parent, place), []).append(place)
     return list(groups.values())
+
+
+def looks_like_name(text: str) -> bool:
+    """Whether a text can be a name: not a long one, the words that matter with capitals, no digits.
+
+    What a text introduces as a short form looks like one, too.
+    """
+    return _Name(text).is_name
 
 
 def definitions(texts: Sequence[str], names: Sequence[str]) -> dict[str, str]:
@@ -147,6 +152,22 @@ class _Name:
         )
 
 
+class _Index:
+    """Finds the names that another may be short for, by the words that these would share."""
+
+    def __init__(self, names: Sequence[_Name]) -> None:
+        self._by: dict[tuple[str, str], list[int]] = {}
+        for place, one in enumerate(names):
+            initials = "".join(word[0] for word in one.words)
+            for key in {("first", one.words[0]), ("last", one.words[-1]), ("all", initials)}:
+                self._by.setdefault(key, []).append(place)
+
+    def to(self, name: _Name) -> list[int]:
+        first, last = name.words[0], name.words[-1]
+        keys = ("first", first), ("last", last), ("all", first)
+        return sorted({at for key in keys for at in self._by.get(key, ())})
+
+
 def _initialled(mine: Sequence[str], theirs: Sequence[str]) -> bool:
     """Whether one has initials where the other has names: "J. Smith" for "John Smith"."""
     shorter = [a for a, b in zip(mine, theirs, strict=True) if a != b and len(a) == 1]
@@ -165,11 +186,14 @@ def _looks_like_one(text: str) -> bool:
 
 
 def _root(parent: Sequence[int], place: int) -> int:
-    seen: set[int] = set()
-    while parent[place] != place and place not in seen:
-        seen.add(place)
+    while parent[place] != place:
         place = parent[place]
-    return min(seen) if place in seen else place
+    return place
+
+
+def _join(parent: list[int], one: int, other: int) -> None:
+    roots = sorted((_root(parent, one), _root(parent, other)))
+    parent[roots[1]] = roots[0]
 
 
 def key_of(value: Any) -> Any:

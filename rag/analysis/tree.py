@@ -7,10 +7,11 @@ itself is still there when a choice has to be made.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rag.analysis.entities import definitions, folded, key_of, same_names
+from rag.analysis.entities import key_of
 from rag.analysis.reading import Place
 from rag.models.tasks import Field
 from rag.pointers import below
@@ -18,11 +19,13 @@ from rag.pointers import below
 Tree = dict[str, Any]
 """``object`` with trees by name, ``list`` of trees, or ``leaf`` with candidates, as JSON.
 
-A candidate is a value ``v``, its other spellings ``also``, places ``at``, the highest confidence
+"""
+Candidate = dict[str, Any]
+"""A value ``v``, its other spellings ``also``, places ``at`` in their order, the highest confidence
 ``c``, and of how many stretches ``n`` it was read.
 """
 
-_SHARED = 0.5
+_RICHER = ("leaf", "list", "object")
 _PER_STRETCH = 0.02
 
 
@@ -34,13 +37,16 @@ def tree_of(
 
 
 def merged(one: Tree | None, other: Tree | None) -> Tree | None:
-    """Both in one: equal values once, with the places of both."""
+    """Both in one: equal values once, with the places of both.
+
+    It comes to the same in whatever order, and grouped however, trees are merged.
+    """
     if one is None or other is None:
         return one or other
-    if one["is"] != other["is"]:  # what is not by the schema; the richer one is nearer to it
-        return max((one, other), key=lambda tree: sum(1 for _ in leaves(tree)))
+    if one["is"] != other["is"]:  # what is not by the schema; the richer shape is nearer to it
+        return max((one, other), key=lambda tree: _RICHER.index(tree["is"]))
     if one["is"] == "object":
-        names = dict.fromkeys([*one["of"], *other["of"]])
+        names = sorted({*one["of"], *other["of"]})
         both = {name: merged(one["of"].get(name), other["of"].get(name)) for name in names}
         return {"is": "object", "of": both}
     if one["is"] == "leaf":
@@ -48,31 +54,43 @@ def merged(one: Tree | None, other: Tree | None) -> Tree | None:
     return {"is": "list", "of": _items([*one["of"], *other["of"]])}
 
 
-def resolved(tree: Tree, around: Callable[[Place], str]) -> Tree:
-    """The tree with the names in each of its lists that are of one thing put together.
-
-    ``around`` reads the text near a place, where a short form may be introduced.
-    """
-    if tree["is"] == "object":
-        return {**tree, "of": {name: resolved(one, around) for name, one in tree["of"].items()}}
-    if tree["is"] == "leaf":
-        return tree
-    items = [resolved(one, around) for one in tree["of"]]
-    plain = [at for at, one in enumerate(items) if one["is"] == "leaf" and _is_text(one)]
-    if len(plain) < 2:
-        return {**tree, "of": items}
-    names = [items[at]["of"][0]["v"] for at in plain]
-    texts = {around(Place(*items[at]["of"][0]["at"][0])) for at in plain}
-    groups = same_names(names, definitions(sorted(texts), names))
-    kept = {min(plain[at] for at in group): _one_name([items[plain[at]] for at in group])
-            for group in groups}  # fmt: skip
-    gone = set(plain) - set(kept)
-    return {**tree, "of": [kept.get(at, one) for at, one in enumerate(items) if at not in gone]}
-
-
 def best(leaf: Tree) -> dict[str, Any]:
     """The candidate to choose: the surest, where several stretches agree a little surer."""
-    return max(leaf["of"], key=_worth)
+    return min(leaf["of"], key=lambda one: (-_worth(one), *_standing(one)))
+
+
+def said_by(tree: Tree) -> str:
+    """What a tree says, wherever it stands: the same for trees that say the same."""
+    if tree["is"] == "leaf":
+        said: Any = sorted(_key(one["v"]) for one in tree["of"])
+    elif tree["is"] == "list":
+        said = sorted(map(said_by, tree["of"]))
+    else:
+        said = {name: said_by(one) for name, one in sorted(tree["of"].items())}
+    return json.dumps([tree["is"], said], ensure_ascii=False)
+
+
+def first_place(tree: Tree) -> list[Any]:
+    """Where the first of its values stands."""
+    return min(list(one["at"][0][:3]) for _, leaf in leaves(tree) for one in leaf["of"])
+
+
+def joined(one: Candidate, other: Candidate) -> Candidate:
+    """Two candidates as one, under the spelling that stands first, with the places of both."""
+    places: dict[Any, Any] = {}
+    for place in sorted([*one["at"], *other["at"]], key=_doubtful):
+        places.setdefault(tuple(place[:3]), list(place))
+    first = min(one, other, key=_standing)
+    spelled = {json.dumps(each): each for of in (one, other) for each in (of["v"], *of["also"])}
+    spelled.pop(json.dumps(first["v"]))
+    sure = [each["c"] for each in (one, other) if each["c"] is not None]
+    return {
+        "v": first["v"],
+        "also": [spelled[each] for each in sorted(spelled)],
+        "at": [places[at] for at in sorted(places)],
+        "c": max(sure, default=None),
+        "n": one["n"] + other["n"],
+    }
 
 
 def leaves(tree: Tree, pointer: str = "") -> Iterator[tuple[str, Tree]]:
@@ -114,81 +132,50 @@ def _grown(
     at = located(field) if field is not None and value is not None else []
     if field is None or not at:
         return None
-    candidate = {"v": value, "also": [], "at": at, "c": field.confidence, "n": 1}
+    places = sorted(map(list, at), key=lambda place: place[:3])
+    candidate = {"v": value, "also": [], "at": places, "c": field.confidence, "n": 1}
     return {"is": "leaf", "of": [candidate]}
 
 
-def _candidates(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each value once; of several spellings the one that came first."""
-    by_key: dict[Any, dict[str, Any]] = {}
+def _candidates(found: Sequence[Candidate]) -> list[Candidate]:
+    """Each value once."""
+    by_key: dict[str, Candidate] = {}
     for one in found:
-        key = key_of(one["v"])
-        by_key[key] = _joined(by_key[key], one) if key in by_key else one
-    return list(by_key.values())
+        key = _key(one["v"])
+        by_key[key] = joined(by_key[key], one) if key in by_key else one
+    return sorted(by_key.values(), key=_standing)
 
 
-def _joined(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    places = {tuple(place[:3]): place for place in (*other["at"], *one["at"])}
-    spelled = dict.fromkeys([*one["also"], other["v"], *other["also"]])
-    sure = [each["c"] for each in (one, other) if each["c"] is not None]
-    return {
-        "v": one["v"],
-        "also": [each for each in spelled if each != one["v"]],
-        "at": sorted(places.values()),
-        "c": max(sure, default=None),
-        "n": one["n"] + other["n"],
-    }
+def _items(found: Sequence[Tree]) -> list[Tree]:
+    """Items of a list, those that say just the same as one.
+
+    Which of the others are of one thing is seen when all are known; see `rag.analysis.things`.
+    """
+    by_said: dict[str, Tree] = {}
+    for item in found:
+        said = said_by(item)
+        by_said[said] = (merged(by_said[said], item) or item) if said in by_said else item
+    return [by_said[said] for said in sorted(by_said)]
 
 
-def _worth(candidate: dict[str, Any]) -> float:
+def _worth(candidate: Candidate) -> float:
     sure = candidate["c"]
     return (0.5 if sure is None else float(sure)) + _PER_STRETCH * float(candidate["n"])
 
 
-def _items(found: Sequence[Tree]) -> list[Tree]:
-    """Items of a list, those that say the same as one, in the order in which they came.
-
-    Two records are one when nothing that they both say differs, and they share more than half of
-    what the shorter one says: that both name a payee does not make two payments one.
-    """
-    kept: list[Tree] = []
-    by_value: dict[Any, list[int]] = {}
-    for item in found:
-        said = _said(item)
-        near = dict.fromkeys(at for each in said.items() for at in by_value.get(each, ()))
-        same = next((at for at in near if _is_same(said, _said(kept[at]))), None)
-        if same is None:
-            same = len(kept)
-            kept.append(item)
-        else:
-            kept[same] = merged(kept[same], item) or item
-        for each in _said(kept[same]).items():
-            known = by_value.setdefault(each, [])
-            if same not in known:
-                known.append(same)
-    return kept
+def _standing(candidate: Candidate) -> tuple[list[Any], str]:
+    """Where a value stands first; of two at one place, the same is always before the other."""
+    return list(candidate["at"][0][:3]), json.dumps(candidate["v"])
 
 
-def _said(item: Tree) -> dict[str, Any]:
-    """The values of an item by pointer, as they are compared."""
-    return {pointer: key_of(best(leaf)["v"]) for pointer, leaf in leaves(item)}
+def _doubtful(place: Sequence[Any]) -> tuple[bool, float, str]:
+    """How surely a quote was found, and supports the value: the surest first."""
+    _, _, _, located, *support = place
+    known = support[0] if support else None
+    return located != "exact", -1.0 if known is None else -float(known), located
 
 
-def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    both = one.keys() & other.keys()
-    if any(one[name] != other[name] for name in both):
-        return False
-    return len(both) > _SHARED * min(len(one), len(other))
-
-
-def _is_text(leaf: Tree) -> bool:
-    return isinstance(leaf["of"][0]["v"], str)
-
-
-def _one_name(items: Sequence[Tree]) -> Tree:
-    """Spellings of one name as one candidate, under the longest of them."""
-    found = sorted((best(one) for one in items), key=lambda one: -len(folded(one["v"])))
-    whole, *others = found
-    for other in others:
-        whole = _joined(whole, other)
-    return {"is": "leaf", "of": [whole]}
+def _key(value: Any) -> str:
+    kind, said = key_of(value)
+    whole = isinstance(said, float) and said.is_integer()
+    return json.dumps([kind, int(said) if whole else said], ensure_ascii=False)

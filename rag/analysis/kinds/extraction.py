@@ -10,6 +10,7 @@ from rag.analysis import tree
 from rag.analysis.kinds.base import Body, Doubt, Finished, characters
 from rag.analysis.reading import Place, Reading
 from rag.analysis.requests import Request
+from rag.analysis.things import resolved
 from rag.models.tasks import ExtractTask
 from rag.pointers import below
 from rag.types import Passage
@@ -51,7 +52,7 @@ class Extracting:
             return Finished(
                 value=empty, evidence={}, confidence=None, not_mentioned=_missing(empty, schema)
             )
-        whole = tree.resolved(body["tree"], lambda place: reading.around(place, _AROUND))
+        whole = resolved(body["tree"], lambda place: reading.around(place, _AROUND))
         value = _with_nulls(tree.value_of(whole), schema)
         chosen = {pointer: tree.best(leaf) for pointer, leaf in tree.leaves(whole)}
         confidences = {at: one["c"] for at, one in chosen.items() if one["c"] is not None}
