@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 
 from api.engines import by_id
 from api.home import Home
@@ -16,8 +17,8 @@ from ingest.pipeline import Pipeline
 from rag.catalog import Catalog
 from rag.catalog.database import Database, is_server, open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
-from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
+from rag.embedding.several import Embedders
 from rag.errors import ConfigurationError
 from rag.guard import Detector, PatternDetector
 from rag.indexes import Indexes
@@ -120,12 +121,11 @@ def _build(
     open_vectors: OpenVectors,
     tracer: Tracer,
 ) -> Services:
-    embedder = open_embedder(
-        settings.embedder, cache=home.models, api_key=settings.embedder_api_key
-    )
+    embedders = _embedders(settings, home)
+    embedder = embedders.first
     catalog = Catalog(database, VectorStore(vectors))
     originals = Originals(home.originals)
-    indexes = Indexes(catalog, embedder, open_vectors)
+    indexes = Indexes(catalog, embedders, open_vectors)
     monitor = Monitor()
     reader = open_reader(settings.reader)
     models = Resources(
@@ -152,15 +152,15 @@ def _build(
         home=home,
         catalog=catalog,
         originals=originals,
-        embedder=embedder,
+        embedders=embedders,
         pipeline=Pipeline(
             catalog=catalog,
             originals=originals,
-            embedder=embedder,
+            embedders=embedders,
             ocr_languages=settings.ocr_languages,
         ),
         indexes=indexes,
-        retriever=_retriever(settings, catalog, indexes, embedder, reader),
+        retriever=_retriever(settings, catalog, indexes, reader),
         engine=next(iter(engines.values())),
         engines=engines,
         models=models,
@@ -180,11 +180,21 @@ def _build(
     )
 
 
+def _embedders(settings: Settings, home: Home) -> Embedders:
+    """That of the settings, and those that a collection may have besides."""
+    open_named = partial(open_embedder, cache=home.models, api_key=settings.embedder_api_key)
+    names = (*settings.embedders, "onnx", "onnx-fp32")
+    return Embedders(
+        open_named(settings.embedder),
+        name=settings.embedder,
+        others={name: partial(open_named, name) for name in names},
+    )
+
+
 def _retriever(
     settings: Settings,
     catalog: Catalog,
     indexes: Indexes,
-    embedder: Embedder,
     reader: Reader | None,
 ) -> Retriever:
     """What searches, and reranks by the reader where that was found to be better."""
@@ -194,7 +204,7 @@ def _retriever(
             "IBIDEM_RERANK is reader, and there is no reader that was found to rank better: name "
             "one in IBIDEM_READER, or set IBIDEM_RERANK to none."
         )
-    return Retriever(catalog, indexes, embedder, reranking)
+    return Retriever(catalog, indexes, reranking)
 
 
 def _detector(redact: str) -> Detector | None:

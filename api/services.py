@@ -17,7 +17,9 @@ from ingest.originals import Originals
 from ingest.pipeline import Pipeline
 from rag.catalog import Catalog
 from rag.catalog.database import is_server
+from rag.catalog.editions import as_edition
 from rag.embedding import Embedder
+from rag.embedding.several import Embedders
 from rag.errors import Conflict, NotFound
 from rag.indexes import Indexes
 from rag.models import prompts
@@ -44,7 +46,7 @@ class Services:
     home: Home
     catalog: Catalog
     originals: Originals
-    embedder: Embedder
+    embedders: Embedders
     pipeline: Pipeline
     indexes: Indexes
     retriever: Retriever
@@ -60,6 +62,11 @@ class Services:
     monitor: Monitor
     tracer: Tracer
     budgets: Budgets
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedding model of new collections."""
+        return self.embedders.first
 
     @property
     def job_store(self) -> Path | str:
@@ -115,15 +122,9 @@ class Services:
         """Refuse documents that this process would embed with another model than the others.
 
         Raises:
-            Conflict: the collection's model is not this process's.
+            Conflict: the collection's model is none of this process's.
         """
-        if collection.embedder != self.embedder.id:
-            raise Conflict(
-                f"Collection {collection.name!r} is embedded with {collection.embedder}, and this "
-                f"service uses {self.embedder.id}; set IBIDEM_EMBEDDER back, or use a new "
-                "collection.",
-                param="collection",
-            )
+        self.embedders.of(collection)
 
     def upload(
         self, collection: Collection, incoming: Incoming, parts: Iterable[bytes]
@@ -187,7 +188,8 @@ class Services:
                     with suppress(NotFound):
                         self.catalog.versions.delete(tenant, document.id)
         self.catalog.garbage.collect(self.originals.discard)
-        self.indexes.drop(collection)
+        for edition in self.catalog.editions.of(collection.id):
+            self.indexes.drop(as_edition(collection, edition))
         self.catalog.collections.delete(tenant, collection.id)
 
     @contextmanager

@@ -28,6 +28,7 @@ class Settings:
     database_url: str | None = None
     index: str = "faiss"
     embedder: str = "onnx"
+    embedders: tuple[str, ...] = ()
     embedder_api_key: str | None = None
     engine: str = "offline"
     engines: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class Settings:
     otlp_endpoint: str | None = None
     ocr_languages: str = "installed"
     max_upload_mb: int = 200
+    rollback_days: float = 7.0
     workers: int = 4
     calls: int = 96
 
@@ -79,7 +81,7 @@ class Settings:
             elif field.name == "index":
                 kind, colon, where = str(value).partition(":")
                 value = kind + colon + public_url(where.partition("?")[0])
-            elif field.name == "engines":
+            elif field.name in ("engines", "embedders"):
                 value = "; ".join(map(_public_names, value))
             elif field.name in ("embedder", "engine"):
                 value = _public_names(str(value))
@@ -119,7 +121,9 @@ def _parse(field: str, name: str, value: str) -> object:
         return int(value)
     if field.startswith("budget_"):
         return _amount(name, value)
-    if field == "engines":
+    if field == "rollback_days":
+        return _days(name, value)
+    if field in ("engines", "embedders"):
         return tuple(name.strip() for name in value.split(";") if name.strip())
     if field in ("home", "pricing"):
         return Path(value).expanduser().absolute()
@@ -146,6 +150,12 @@ def _check_words(field: str, name: str, value: str) -> None:
 def _amount(name: str, value: str) -> float:
     if not _AMOUNT.fullmatch(value):
         raise ConfigurationError(f"{name} must be US dollars, as in 2 or 0.50, not {value!r}.")
+    return float(value)
+
+
+def _days(name: str, value: str) -> float:
+    if not _AMOUNT.fullmatch(value):
+        raise ConfigurationError(f"{name} must be a number of days, as in 7 or 0.5, not {value!r}.")
     return float(value)
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from ingest.originals import file_parts
 from ingest.pipeline import Pipeline, missing_vectors
+from rag.catalog.editions import as_edition
 from rag.catalog.texts import ChunkText
 from rag.errors import StoreDamaged
 from rag.indexes import Indexes
-from rag.types import Collection, Ids
+from rag.types import Collection, EditionStatus, Ids
 
 _TRIES = 20
 
@@ -70,15 +71,17 @@ def _documents(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
                 subject=collection.id,
                 message=f"The commit log of {collection.name!r} lacks {gaps} changes.",
             )
-        for document in inspection.visible(collection.id):
-            broken = list(inspection.broken_spans(document))
-            current = pipeline.catalog.documents.find(document.id) if broken else None
-            if current is not None and current.generation == document.generation:
-                if repair:
-                    inspection.ingest_again(document.id)
-                yield Finding(
-                    kind="spans", subject=document.id, message="; ".join(broken), repaired=repair
-                )
+        for edition in _kept_editions(pipeline, collection):
+            yield from _spans(pipeline, edition, repair)
+    for document_id in inspection.unplaced():
+        if repair:
+            inspection.ingest_again(document_id)
+        yield Finding(
+            kind="placement",
+            subject=document_id,
+            message="The document has a text, and is not among those that are searched.",
+            repaired=repair,
+        )
     for document_id in inspection.stranded():
         if repair:
             inspection.ingest_again(document_id)
@@ -90,25 +93,31 @@ def _documents(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
         )
 
 
+def _kept_editions(pipeline: Pipeline, collection: Collection) -> Iterator[Collection]:
+    """The collection as each of its editions, but for those that are being removed."""
+    for edition in pipeline.catalog.editions.of(collection.id):
+        if edition.status is not EditionStatus.DROPPED:
+            yield as_edition(collection, edition)
+
+
+def _spans(pipeline: Pipeline, edition: Collection, repair: bool) -> Iterator[Finding]:
+    inspection = pipeline.catalog.inspection
+    for document in inspection.visible(edition.id, edition.edition):
+        broken = list(inspection.broken_spans(document))
+        current = pipeline.catalog.documents.find(document.id) if broken else None
+        if current is not None and current.generation == document.generation:
+            if repair:
+                inspection.ingest_again(document.id)
+            yield Finding(
+                kind="spans", subject=document.id, message="; ".join(broken), repaired=repair
+            )
+
+
 def _vectors(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
     catalog = pipeline.catalog
     for collection in catalog.collections.all(None):
-        for document in catalog.inspection.visible(collection.id):
-            chunks = catalog.inspection.chunks(document)
-            bad = _bad_vectors(pipeline, collection, list(chunks))
-            if not bad:
-                continue
-            mend = repair and collection.embedder == pipeline.embedder.id
-            if mend:
-                hashes = [chunk.text_sha256 for chunk in bad]
-                catalog.vectors.delete(collection.tenant, collection.embedder, hashes)
-                missing_vectors(pipeline, collection, bad)()
-            yield Finding(
-                kind="vectors",
-                subject=document.id,
-                message=f"{len(bad)} of its {document.chunk_count} vectors are missing or zero.",
-                repaired=mend,
-            )
+        for edition in _kept_editions(pipeline, collection):
+            yield from _missing_vectors(pipeline, edition, repair)
     unused = set(catalog.vectors.all_keys()) - catalog.inspection.used_vectors()
     if unused:
         if repair:
@@ -118,6 +127,25 @@ def _vectors(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
             subject="vectors",
             message=f"{len(unused)} vectors belong to no chunk.",
             repaired=repair,
+        )
+
+
+def _missing_vectors(pipeline: Pipeline, edition: Collection, repair: bool) -> Iterator[Finding]:
+    catalog = pipeline.catalog
+    for document in catalog.inspection.visible(edition.id, edition.edition):
+        bad = _bad_vectors(pipeline, edition, list(catalog.inspection.chunks(document)))
+        if not bad:
+            continue
+        mend = repair and pipeline.embedders.find(edition.embedder) is not None
+        if mend:
+            hashes = [chunk.text_sha256 for chunk in bad]
+            catalog.vectors.delete(edition.tenant, edition.embedder, hashes)
+            missing_vectors(pipeline, edition, bad)()
+        yield Finding(
+            kind="vectors",
+            subject=document.id,
+            message=f"{len(bad)} of its {document.chunk_count} vectors are missing or zero.",
+            repaired=mend,
         )
 
 
@@ -173,6 +201,15 @@ def _orphans(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
             message=f"Rows of version {generation} are neither visible nor being written.",
             repaired=repair,
         )
+    for document_id, edition in pipeline.catalog.inspection.loose_chunks():
+        if repair:
+            pipeline.catalog.inspection.remove_loose_chunks(document_id, edition)
+        yield Finding(
+            kind="orphan_rows",
+            subject=document_id,
+            message=f"Chunks for index {edition} are neither in it nor being written.",
+            repaired=repair,
+        )
 
 
 def _attachments(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
@@ -201,7 +238,7 @@ def _indexes(
 def _index_differences(
     pipeline: Pipeline, indexes: Indexes, collection: Collection
 ) -> Iterator[Finding]:
-    if collection.embedder != pipeline.embedder.id:
+    if pipeline.embedders.find(collection.embedder) is None:
         return  # its vectors are judged above; this process cannot search it
     try:
         sets = _settled_ids(pipeline, indexes, collection)
@@ -232,12 +269,13 @@ def _settled_ids(
     """Chunk ids as SQL and as each index has them, of one moment; ``None`` if there is none."""
     catalog = pipeline.catalog
     for _ in range(_TRIES):
-        opened = indexes.of(collection)
+        collection = catalog.collections.current(collection)
+        opened = indexes.of_edition(collection)
         before = opened.seq
         held = {"vector": opened.vectors.ids(), "text": opened.lexical.ids()}
         runs = [
             np.arange(document.first_chunk_id, document.first_chunk_id + document.chunk_count)
-            for document in catalog.inspection.visible(collection.id)
+            for document in catalog.inspection.visible(collection.id, collection.edition)
         ]
         if before == opened.seq == catalog.collections.seq(collection.id):
             return (np.concatenate(runs) if runs else np.empty(0, np.int64)), held

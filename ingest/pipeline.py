@@ -21,15 +21,15 @@ from ingest.parse.reading import assembled, packed, read, unpacked
 from ingest.passwords import Passwords
 from rag.catalog import Catalog
 from rag.catalog.texts import ChunkText, hashed
-from rag.embedding import Embedder
+from rag.embedding.several import Embedders
 from rag.errors import (
-    Conflict,
     DocumentError,
     EmptyDocument,
     EncryptedDocument,
     NotFound,
     OriginalMissing,
     ParserLimit,
+    Superseded,
 )
 from rag.types import Collection, Document, Job, ParsedDocument
 
@@ -49,7 +49,7 @@ class Pipeline:
 
     catalog: Catalog
     originals: Originals
-    embedder: Embedder
+    embedders: Embedders
     ocr_languages: str = INSTALLED
     submit: Callable[[str], None] = lambda _job_id: None
     passwords: Passwords = field(default_factory=Passwords)
@@ -63,6 +63,7 @@ class Prepared:
     """
 
     chunks: int
+    edition: int
 
 
 def begin(
@@ -90,20 +91,35 @@ def begin(
         raise OriginalMissing
     parsed, in_batches = _read(pipeline, document, job, between)
     parsed = adopt_attachments(pipeline, collection, document, job.number, parsed)
-    found = cut_apart(parsed, collection.chunking, pipeline.embedder)
+    while True:
+        try:
+            prepared = _stage(pipeline, collection, job, document.id, parsed)
+        except Superseded:
+            collection = catalog.collections.current(collection)
+            continue
+        if in_batches:
+            catalog.staging.drop_batches(document.id, job.number)
+        return prepared
+
+
+def _stage(
+    pipeline: Pipeline, collection: Collection, job: Job, document_id: str, parsed: ParsedDocument
+) -> Prepared | None:
+    """Cut and stage a document that was read; as for the rest, see ``begin``."""
+    found = cut_apart(parsed, collection.chunking, pipeline.embedders.of(collection))
     chunks = found.chunks
     if not chunks:
         raise EmptyDocument("No text was found in the document.")
-    catalog.staging.stage(document.id, job.number, parsed, chunks, found.likeness)
-    if in_batches:
-        catalog.staging.drop_batches(document.id, job.number)
-    prepared = Prepared(chunks=len(chunks))
+    pipeline.catalog.staging.stage(
+        document_id, job.number, parsed, chunks, found.likeness, edition=collection.edition
+    )
+    prepared = Prepared(chunks=len(chunks), edition=collection.edition)
     # Most of what is endless says the same again and again, and is embedded once.
     distinct = {chunk.text: chunk for chunk in chunks}
     if len(distinct) > EMBED_BATCH:
         return prepared
     store = missing_vectors(pipeline, collection, [hashed(one) for one in distinct.values()])
-    _publish(pipeline, document.id, job.number, prepared, store)
+    _publish(pipeline, document_id, job.number, prepared, store)
     return None
 
 
@@ -114,10 +130,14 @@ def embed(pipeline: Pipeline, job: Job, first: int, prepared: Prepared) -> None:
 
     Raises:
         NotFound: the document was deleted meanwhile.
+        Superseded: the collection has got another index since; it has to be read again.
         StoreDamaged: not everything that was prepared is there; it has to be read again.
     """
     document, collection = _subject(pipeline.catalog, job)
-    batch = pipeline.catalog.staging.chunks(document.id, job.number, first, EMBED_BATCH)
+    if collection.edition != prepared.edition:
+        raise Superseded
+    version = (document.id, job.number, prepared.edition)
+    batch = pipeline.catalog.staging.chunks(*version, first, EMBED_BATCH)
     store = missing_vectors(pipeline, collection, batch)
     done = first + EMBED_BATCH
     if done >= prepared.chunks:
@@ -136,18 +156,14 @@ def missing_vectors(
         Conflict: the collection is embedded with another model than this process has.
         EmbeddingFailed: the model could not encode them.
     """
-    if collection.embedder != pipeline.embedder.id:
-        raise Conflict(
-            f"Collection {collection.name!r} is embedded with {collection.embedder}, and this "
-            f"process uses {pipeline.embedder.id}; set IBIDEM_EMBEDDER back."
-        )
+    embedder = pipeline.embedders.of(collection)
     texts = {chunk.text_sha256: chunk.text for chunk in chunks}
     space = (collection.tenant, collection.embedder)
     present = pipeline.catalog.vectors.present(*space, list(texts))
     missing = [key for key in texts if key not in present]
     if not missing:
         return lambda: None
-    vectors = pipeline.embedder.embed_passages([texts[key] for key in missing])
+    vectors = embedder.embed_passages([texts[key] for key in missing])
     return lambda: pipeline.catalog.vectors.put(*space, missing, vectors)
 
 
@@ -223,7 +239,8 @@ def _publish(
     store: Callable[[], None],
 ) -> None:
     versions = pipeline.catalog.versions
-    versions.publish(document_id, generation, chunks=prepared.chunks, store=store)
+    staged = {"chunks": prepared.chunks, "edition": prepared.edition}
+    versions.publish(document_id, generation, **staged, store=store)
     pipeline.passwords.forget(document_id)
     pipeline.catalog.garbage.collect(pipeline.originals.discard)
 

@@ -6,6 +6,7 @@ IbidemError
 |   |   +-- InvalidFilter
 |   +-- NotFound
 |   +-- Conflict
+|   |   +-- Superseded
 |   +-- PayloadTooLarge
 |   +-- UnsupportedType
 +-- DocumentError             this document cannot be read; others are unharmed
@@ -89,6 +90,10 @@ class NotFound(RequestError):
 
 class Conflict(RequestError):
     """The request contradicts the present state."""
+
+
+class Superseded(Conflict):
+    """The collection got another index while the document was read; it is read again."""
 
 
 class PayloadTooLarge(RequestError):

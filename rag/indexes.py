@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from rag.catalog import Catalog
 from rag.catalog.indexed import DocumentTexts
 from rag.catalog.texts import ChunkText
 from rag.embedding import Embedder
-from rag.errors import Conflict, StoreDamaged
+from rag.embedding.several import Embedders
+from rag.errors import StoreDamaged
 from rag.lexical import LexicalIndex
 from rag.types import Collection, FloatMatrix, FloatVector, Ids
 from rag.vectors import OpenVectors, Place, VectorIndex
@@ -26,12 +28,18 @@ it is at its beginning: the parties, the company, the quarter. On contracts, qua
 and the samples together, 0.3 to 0.5 measured best."""
 
 _BATCH_DOCUMENTS = 64
+_Key: TypeAlias = tuple[str, int]
 
 
 @dataclass(slots=True, kw_only=True)
 class CollectionIndexes:
-    """Both indexes of one collection, and the last change of its log that they contain."""
+    """Both indexes of one edition of a collection, and the last change that they contain.
 
+    A search keeps to what it has opened: the model that embeds its query, the vectors and the
+    chunks are of one edition, also when another one comes to be searched meanwhile.
+    """
+
+    embedder: Embedder
     vectors: VectorIndex
     lexical: LexicalIndex
     seq: int = 0
@@ -41,57 +49,67 @@ class CollectionIndexes:
 class Indexes:
     """Opens a collection's indexes on first use and applies the log's tail before each search."""
 
-    def __init__(self, catalog: Catalog, embedder: Embedder, open_vectors: OpenVectors) -> None:
+    def __init__(self, catalog: Catalog, embedders: Embedders, open_vectors: OpenVectors) -> None:
         self._catalog = catalog
-        self._embedder = embedder
+        self._embedders = embedders
         self._open_vectors = open_vectors
-        self._open: dict[str, CollectionIndexes] = {}
-        self._building: dict[str, threading.Lock] = {}
+        self._open: dict[_Key, CollectionIndexes] = {}
+        self._building: dict[_Key, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def of(self, collection: Collection) -> CollectionIndexes:
-        """The collection's indexes, with every change committed before this call.
+        """The indexes of the edition that is searched, with every change committed before.
 
         Raises:
             Conflict: the collection was embedded with another model than this process has.
             StoreDamaged: a chunk of a visible document has no vector.
         """
-        if collection.embedder != self._embedder.id:
-            raise Conflict(
-                f"Collection {collection.name!r} was embedded with {collection.embedder}, and this "
-                f"process uses {self._embedder.id}; set IBIDEM_EMBEDDER back, or use a new "
-                "collection."
-            )
+        return self.of_edition(self._catalog.collections.current(collection))
+
+    def of_edition(self, collection: Collection) -> CollectionIndexes:
+        """The indexes of the edition that the collection was read or given with.
+
+        Raises:
+            Conflict: as for ``of``.
+            StoreDamaged: as for ``of``.
+        """
         indexes = self._opened(collection)
-        if indexes.seq != self._catalog.collections.seq(collection.id):
+        if indexes.seq < collection.seq:
             with indexes.lock:
                 self._catch_up(collection, indexes)
         return indexes
 
-    def forget(self, collection_id: str) -> None:
+    def forget(self, collection_id: str, *, edition: int | None = None) -> None:
         """Close a collection's indexes; the next search compares them with SQL and mends them."""
         with self._lock:
-            self._open.pop(collection_id, None)
+            for key in list(self._open):
+                if key[0] == collection_id and edition in (None, key[1]):
+                    self._open.pop(key)
 
     def drop(self, collection: Collection) -> None:
-        """Remove a collection's indexes for good, also what lies outside this process."""
+        """Remove the indexes of an edition for good, also what lies outside this process."""
         with self._lock:
-            opened = self._open.pop(collection.id, None)
-        vectors = opened.vectors if opened else self._open_vectors(self._place(collection))
+            opened = self._open.pop(_key(collection), None)
+        if opened is None:
+            embedder = self._embedders.find(collection.embedder)
+            # Of what nobody can search any more, the dimension does not matter.
+            place = self._place(collection, embedder.dimension if embedder else 1)
+        vectors = opened.vectors if opened else self._open_vectors(place)
         vectors.drop()
 
     def _opened(self, collection: Collection) -> CollectionIndexes:
+        key = _key(collection)
         with self._lock:
-            indexes = self._open.get(collection.id)
-            building = self._building.setdefault(collection.id, threading.Lock())
+            indexes = self._open.get(key)
+            building = self._building.setdefault(key, threading.Lock())
         if indexes is not None:
             return indexes
         with building:
-            indexes = self._open.get(collection.id)  # somebody else may have built them
+            indexes = self._open.get(key)  # somebody else may have built them
             if indexes is None:
                 indexes = self._build(collection)
                 with self._lock:
-                    self._open[collection.id] = indexes
+                    self._open[key] = indexes
         return indexes
 
     def _build(self, collection: Collection) -> CollectionIndexes:
@@ -99,10 +117,11 @@ class Indexes:
 
         Vectors that an earlier process left in an index of its own are not added again.
         """
-        vectors = self._open_vectors(self._place(collection))
-        indexes = CollectionIndexes(vectors=vectors, lexical=LexicalIndex())
+        embedder = self._embedders.of(collection)
+        vectors = self._open_vectors(self._place(collection, embedder.dimension))
+        indexes = CollectionIndexes(embedder=embedder, vectors=vectors, lexical=LexicalIndex())
         held, expected = vectors.ids(), [np.empty(0, np.int64)]
-        with self._catalog.indexed.visible(collection.id) as (seq, documents):
+        with self._catalog.indexed.visible(collection.id, collection.edition) as (seq, documents):
             while batch := list(islice(documents, _BATCH_DOCUMENTS)):
                 expected.append(self._add(collection, indexes, batch, held))
         surplus = np.setdiff1d(held, np.concatenate(expected))
@@ -111,16 +130,16 @@ class Indexes:
         indexes.seq = seq
         return indexes
 
-    def _place(self, collection: Collection) -> Place:
+    def _place(self, collection: Collection, dimension: int) -> Place:
         # What else goes into the vectors than texts and their ids: other vectors, another place.
-        made_by = f"{collection.embedder}\n{OPENING_WEIGHT}"
+        made_by = f"{collection.embedder}\n{OPENING_WEIGHT}\n{collection.edition}"
         return Place(
             name=f"{collection.id}_{hashlib.sha256(made_by.encode()).hexdigest()[:8]}",
-            dimension=self._embedder.dimension,
-            stored=partial(self._stored, collection),
+            dimension=dimension,
+            stored=partial(self._stored, collection, dimension),
         )
 
-    def _stored(self, collection: Collection, ids: Ids) -> tuple[Ids, FloatMatrix]:
+    def _stored(self, collection: Collection, dimension: int, ids: Ids) -> tuple[Ids, FloatMatrix]:
         """Those of some chunks that are visible, and their vectors from SQL."""
         rows = self._catalog.indexed.hashes(collection.id, ids)
         found = self._found(collection, [key for row in rows for key in row.needed])
@@ -129,8 +148,8 @@ class Indexes:
             still = self._catalog.indexed.hashes(collection.id, np.array(sorted(lacking)))
             _check(collection, lost=bool(still))
         rows = [row for row in rows if row.id not in lacking]
-        own = self._matrix([found[row.text_sha256] for row in rows])
-        first = self._matrix([found[row.first_sha256] for row in rows])
+        own = _matrix([found[row.text_sha256] for row in rows], dimension)
+        first = _matrix([found[row.first_sha256] for row in rows], dimension)
         return np.array([row.id for row in rows], np.int64), _drawn(own, first)
 
     def _catch_up(self, collection: Collection, indexes: CollectionIndexes) -> None:
@@ -138,11 +157,13 @@ class Indexes:
             ids = np.arange(
                 change.first_chunk_id, change.first_chunk_id + change.chunk_count, dtype=np.int64
             )
-            if change.op == "remove":
+            if change.edition != collection.edition:
+                pass
+            elif change.op == "remove":
                 indexes.vectors.remove(ids)
                 indexes.lexical.remove(ids)
             else:
-                found = self._catalog.indexed.published(change.document_id, change.generation)
+                found = self._catalog.indexed.placed(change)
                 self._add(collection, indexes, [found] if found else [], _NONE)
             indexes.seq = change.seq
 
@@ -174,7 +195,8 @@ class Indexes:
             indexes.lexical.add(ids, words)
         new = [one for one in lacking if one.id not in gone]
         if new:
-            parts = [self._matrix([found[key] for key in _keys([one])]) for one in new]
+            size = indexes.embedder.dimension
+            parts = [_matrix([found[key] for key in _keys([one])], size) for one in new]
             drawn = np.concatenate([with_opening(part) for part in parts])
             indexes.vectors.add(_ids([chunk for one in new for chunk in one.chunks]), drawn)
         return ids
@@ -182,11 +204,16 @@ class Indexes:
     def _found(self, collection: Collection, keys: Sequence[bytes]) -> Mapping[bytes, FloatVector]:
         return self._catalog.vectors.get(collection.tenant, collection.embedder, keys)
 
-    def _matrix(self, vectors: Sequence[FloatVector]) -> FloatMatrix:
-        return np.stack(vectors) if vectors else np.empty((0, self._embedder.dimension), np.float32)
-
 
 _NONE: Ids = np.empty(0, np.int64)
+
+
+def _key(collection: Collection) -> _Key:
+    return collection.id, collection.edition
+
+
+def _matrix(vectors: Sequence[FloatVector], dimension: int) -> FloatMatrix:
+    return np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)
 
 
 def _ids(chunks: Sequence[ChunkText]) -> Ids:

@@ -17,7 +17,7 @@ from rag.catalog import Catalog
 from rag.catalog.filters import document_condition
 from rag.embedding import Embedder
 from rag.errors import InvalidRequest
-from rag.fuse import Search, dense_weight, search_hybrid
+from rag.fuse import DENSE_WEIGHT, Search, dense_weight, search_hybrid
 from rag.indexes import CollectionIndexes, Indexes
 from rag.rerank import RERANKED, Rerank, reranked
 from rag.types import Collection, Ids, Passage
@@ -56,12 +56,10 @@ class Retriever:
         self,
         catalog: Catalog,
         indexes: Indexes,
-        embedder: Embedder,
         rerank: Rerank | None = None,
     ) -> None:
         self._catalog = catalog
         self._indexes = indexes
-        self._embedder = embedder
         self._rerank = rerank
 
     @property
@@ -84,7 +82,10 @@ class Retriever:
                 "(IBIDEM_READER).",
                 param="rerank",
             )
-        opened = [self._indexes.of(collection) for collection in request.collections]
+        # As they are now: all of a search is of one edition, even if another comes meanwhile.
+        current = tuple(map(self._catalog.collections.current, request.collections))
+        request = replace(request, collections=current)
+        opened = [self._indexes.of_edition(collection) for collection in current]
         allowed = self._allowed(request)
         if allowed is not None and not len(allowed):
             return []
@@ -119,13 +120,14 @@ class Retriever:
             hits = dense(depth, allowed)
             return hits, {"dense": hits}
         lexical = _lexical(opened, request.query)
-        weight = dense_weight(request.query, self._embedder)
+        weights = [dense_weight(request.query, one) for one in _models(opened).values()]
+        weight = min(weights, default=DENSE_WEIGHT)
         found = search_hybrid(dense, lexical, allowed, weight=weight)
         return found.fused, {"dense": found.dense, "lexical": found.lexical, "fused": found.fused}
 
     def _dense(self, opened: Sequence[CollectionIndexes], query: str) -> Search:
-        vector = self._embedder.embed_query(query)
-        return _together([partial(one.vectors.search, vector) for one in opened])
+        vectors = {key: one.embed_query(query) for key, one in _models(opened).items()}
+        return _together([partial(one.vectors.search, vectors[one.embedder.id]) for one in opened])
 
     def _passages(
         self, request: SearchRequest, ranking: Hits, scores: Mapping[str, Hits]
@@ -158,6 +160,11 @@ class Retriever:
             passages = self._catalog.texts.passages(collection.id, ids)
             found.update({i + (place << _SHIFT): passage for i, passage in passages.items()})
         return found
+
+
+def _models(opened: Sequence[CollectionIndexes]) -> Mapping[str, Embedder]:
+    """The embedding models of the collections, by id: nearly always one."""
+    return {one.embedder.id: one.embedder for one in opened}
 
 
 def _lexical(opened: Sequence[CollectionIndexes], query: str) -> Search:

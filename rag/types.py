@@ -312,9 +312,35 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class EditionStatus(StrEnum):
+    """Where an edition of a collection stands. The one that is searched is ``READY``.
+
+    Others that are ``READY`` were searched before, and can be again.
+    """
+
+    BUILDING = "building"
+    READY = "ready"
+    DROPPED = "dropped"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """A chunking and an embedding model of a collection; ``job_id`` is what builds it."""
+
+    collection_id: str
+    number: int
+    embedder: str
+    chunking: Mapping[str, Any]
+    status: EditionStatus
+    job_id: str | None
+    replaced_at: float | None
+    created_at: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """A named set of documents with one chunking and one embedding model.
+    """A named set of documents with one chunking and one embedding model: its edition.
 
     ``engine`` is what answers from it; ``None`` leaves that to whoever runs the service.
     """
@@ -322,6 +348,7 @@ class Collection:
     id: str
     tenant: str
     name: str
+    edition: int
     embedder: str
     engine: str | None
     chunking: Mapping[str, Any]
@@ -332,7 +359,10 @@ class Collection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A stored original and what is known of it. Times are Unix seconds."""
+    """A stored original and what is known of it. Times are Unix seconds.
+
+    Its chunks are those of the edition that is searched.
+    """
 
     id: str
     tenant: str

@@ -10,6 +10,7 @@ from rag.catalog.claims import Claims
 from rag.catalog.collections import Collections
 from rag.catalog.database import Database
 from rag.catalog.documents import Documents
+from rag.catalog.editions import Editions
 from rag.catalog.garbage import Garbage
 from rag.catalog.indexed import Indexed
 from rag.catalog.inspect import Inspection
@@ -47,6 +48,7 @@ class Catalog:
         self.garbage = Garbage(database, vectors)
         self.attachments = Attachments(database, self.versions)
         self.staging = Staging(database, self.versions)
+        self.editions = Editions(database)
         self.texts = Texts(database)
         self.sources = Sources(database, self.versions)
         self.indexed = Indexed(database)

@@ -123,7 +123,6 @@ def _row(new: NewDocument, job_id: str) -> dict[str, Any]:
         "status": DocumentStatus.QUEUED,
         "metadata": dict(new.metadata),
         "job_id": job_id,
-        "chunk_count": 0,
         "page_count": 0,
         "text_length": 0,
         "warnings": [],

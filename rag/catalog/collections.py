@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,10 +13,19 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.errors import Conflict, NotFound
-from rag.types import Collection, Document
+from rag.types import Collection, EditionStatus
 
-_COLUMNS = [c for c in t.collections.c if c.name not in ("owner", "next_chunk_id")]
-_BY_ID = sa.select(*_COLUMNS).where(
+_COLUMNS = (
+    *(c for c in t.collections.c if c.name not in ("owner", "next_chunk_id")),
+    t.editions.c.embedder,
+    t.editions.c.chunking,
+)
+_ALL = sa.select(*_COLUMNS).join(
+    t.editions,
+    (t.editions.c.collection_id == t.collections.c.id)
+    & (t.editions.c.number == t.collections.c.edition),
+)
+_BY_ID = _ALL.where(
     t.collections.c.tenant == sa.bindparam("tenant"),
     t.collections.c.id == sa.bindparam("collection"),
 )
@@ -37,6 +46,19 @@ class Change:
     seq: int
     op: str
     document_id: str
+    edition: int
+    generation: int
+    first_chunk_id: int
+    chunk_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A version of a document in an edition of its collection, and the ids of its chunks."""
+
+    collection_id: str
+    document_id: str
+    edition: int
     generation: int
     first_chunk_id: int
     chunk_count: int
@@ -68,17 +90,25 @@ class Collections:
             "tenant": tenant,
             "owner": tenant,
             "name": name,
-            "embedder": embedder,
             "engine": engine,
-            "chunking": dict(chunking),
             "metadata_schema": dict(metadata_schema or {}),
+            "edition": 1,
             "seq": 0,
             "next_chunk_id": 1,
             "created_at": time.time(),
         }
+        edition = {
+            "collection_id": row["id"],
+            "number": 1,
+            "embedder": embedder,
+            "chunking": dict(chunking),
+            "status": EditionStatus.READY,
+            "created_at": row["created_at"],
+        }
         try:
             with self._db.write() as connection:
                 connection.execute(sa.insert(t.collections).values(row))
+                connection.execute(sa.insert(t.editions).values(edition))
         except sa.exc.IntegrityError as error:
             raise Conflict(
                 f"There is already a collection named {name!r}.", param="name"
@@ -163,14 +193,21 @@ class Collections:
         collection = self.get(tenant, collection_id)
         try:
             with self._db.write() as connection:
-                connection.execute(
-                    sa.delete(t.changes).where(t.changes.c.collection_id == collection.id)
-                )
+                for table in (t.changes, t.editions):
+                    mine = table.c.collection_id == collection.id
+                    connection.execute(sa.delete(table).where(mine))
                 connection.execute(
                     sa.delete(t.collections).where(t.collections.c.id == collection.id)
                 )
         except sa.exc.IntegrityError as error:
             raise Conflict(f"Collection {collection.name!r} still holds documents.") from error
+
+    def current(self, collection: Collection) -> Collection:
+        """The collection as it is now; as it was given when it is gone."""
+        values = {"tenant": collection.tenant, "collection": collection.id}
+        with self._db.read() as connection:
+            row = connection.execute(_BY_ID, values).mappings().first()
+        return collection if row is None else Collection(**row)
 
     def seq(self, collection_id: str) -> int:
         """The number of the last committed change; -1 when the collection is gone."""
@@ -181,35 +218,26 @@ class Collections:
     def changes_after(self, collection_id: str, seq: int) -> Sequence[Change]:
         """The tail of the commit log, in order."""
         c = t.changes.c
+        columns = [column for column in c if column is not c.collection_id]
         query = (
-            sa.select(c.seq, c.op, c.document_id, c.generation, c.first_chunk_id, c.chunk_count)
-            .where(c.collection_id == collection_id, c.seq > seq)
-            .order_by(c.seq)
+            sa.select(*columns).where(c.collection_id == collection_id, c.seq > seq).order_by(c.seq)
         )
         with self._db.read() as connection:
             return [Change(**row) for row in connection.execute(query).mappings()]
 
     def _select(self, where: sa.ColumnElement[bool]) -> list[Collection]:
         c = t.collections.c
-        query = sa.select(*_COLUMNS).where(where).order_by(c.created_at, c.id)
+        query = _ALL.where(where).order_by(c.created_at, c.id)
         with self._db.read() as connection:
             return [Collection(**row) for row in connection.execute(query).mappings()]
 
 
-def log_change(connection: sa.Connection, op: str, document: Document) -> None:
+def log_change(connection: sa.Connection, op: str, document: Placed) -> None:
     """Append to the collection's commit log within the caller's write transaction.
 
     The transaction holds the collection's row (or the whole SQLite file) until it commits,
     so numbers are gap-free and become visible in order.
     """
     collection = {"collection": document.collection_id}
-    row = {
-        "collection_id": document.collection_id,
-        "seq": connection.execute(_NEXT_SEQ, collection).scalar_one(),
-        "op": op,
-        "document_id": document.id,
-        "generation": document.generation,
-        "first_chunk_id": document.first_chunk_id,
-        "chunk_count": document.chunk_count,
-    }
-    connection.execute(_INSERT_CHANGE, row)
+    seq = connection.execute(_NEXT_SEQ, collection).scalar_one()
+    connection.execute(_INSERT_CHANGE, {"seq": seq, "op": op, **asdict(document)})

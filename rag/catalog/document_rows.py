@@ -12,7 +12,21 @@ from rag.errors import NotFound
 from rag.types import Document, DocumentStatus
 
 _HIDDEN = frozenset(("owner", "uploaded", "locked"))
-_COLUMNS = [column for column in t.documents.c if column.name not in _HIDDEN]
+
+
+def _searched(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
+    """Of the document's placement in the edition that is searched."""
+    p, c = t.placements.c, t.collections.c
+    mine = (p.document_id == t.documents.c.id) & (c.id == p.collection_id)
+    query = sa.select(column).where(mine, p.edition == c.edition)
+    return query.correlate(t.documents).scalar_subquery()
+
+
+_COLUMNS = (
+    *(column for column in t.documents.c if column.name not in _HIDDEN),
+    _searched(t.placements.c.first_chunk_id).label("first_chunk_id"),
+    sa.func.coalesce(_searched(t.placements.c.chunk_count), 0).label("chunk_count"),
+)
 _IS = t.documents.c.id == sa.bindparam("document")
 _BY_ID = sa.select(*_COLUMNS).where(_IS)
 

@@ -15,6 +15,7 @@ from rag.catalog.database import Database
 from rag.catalog.document_rows import document_by_id, find_document, select_documents
 from rag.catalog.filters import document_condition
 from rag.catalog.links import batches
+from rag.catalog.placing import placements
 from rag.duplicates import Sketched
 from rag.minhash import Likeness, unpack
 from rag.types import Collection, Document, DocumentStatus
@@ -108,16 +109,18 @@ class Documents:
 
     def counts(self, collection_id: str) -> Mapping[str, int]:
         """Number of documents by status, and of visible chunks."""
-        c = t.documents.c
+        c, p = t.documents.c, t.placements.c
         query = (
-            sa.select(c.status, sa.func.count(), sa.func.sum(c.chunk_count))
+            sa.select(c.status, sa.func.count())
             .where(c.collection_id == collection_id)
             .group_by(c.status)
         )
+        searched = sa.select(t.collections.c.edition).where(t.collections.c.id == collection_id)
+        mine = (p.collection_id == collection_id) & (p.edition == searched.scalar_subquery())
         with self._db.read() as connection:
             rows = connection.execute(query).all()
-        chunks = sum(int(row[2]) for row in rows)
-        return {**{row[0]: int(row[1]) for row in rows}, "chunks": chunks}
+            chunks = connection.execute(sa.select(sa.func.sum(p.chunk_count)).where(mine)).scalar()
+        return {**{row[0]: int(row[1]) for row in rows}, "chunks": int(chunks or 0)}
 
     def names(self, document_ids: Sequence[str]) -> dict[str | None, str]:
         """Names of those of the documents that are there, by id."""
@@ -170,8 +173,9 @@ class Documents:
         with self._db.write() as connection:
             where = _is(tenant, document_id)
             before = document_by_id(connection, document_id, tenant)
-            if name not in (None, before.name) and before.generation is not None:
-                log_change(connection, "add", before)
+            if name not in (None, before.name):
+                for placed in placements(connection, document_id):
+                    log_change(connection, "add", placed)
             connection.execute(sa.update(t.documents).where(where).values(values))
             return document_by_id(connection, document_id, tenant)
 

@@ -94,12 +94,12 @@ def _unused(
     connection: sa.Connection, tenant: str, embedder: str, keys: Sequence[bytes]
 ) -> list[bytes]:
     """Which of these texts no chunk of the same tenant and embedder has any more."""
-    c = t.collections.c
+    c, d, e = t.chunks.c, t.documents.c, t.editions.c
     used = (
-        sa.select(t.chunks.c.text_sha256)
-        .join(t.documents, t.documents.c.id == t.chunks.c.document_id)
-        .join(t.collections, c.id == t.documents.c.collection_id)
-        .where(c.tenant == tenant, c.embedder == embedder, t.chunks.c.text_sha256.in_(keys))
+        sa.select(c.text_sha256)
+        .join(t.documents, d.id == c.document_id)
+        .join(t.editions, (e.collection_id == d.collection_id) & (e.number == c.edition))
+        .where(d.tenant == tenant, e.embedder == embedder, c.text_sha256.in_(keys))
     )
     return list(set(keys) - set(connection.execute(used).scalars()))
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
+from rag.catalog.collections import Change
 from rag.catalog.database import Database
-from rag.catalog.texts import ChunkText, chunk_texts, read_text
+from rag.catalog.texts import ChunkText, chunk_texts, of_placement, read_text
 from rag.headings import LONGEST, Heading, heading_paths
 from rag.types import BlockKind, Ids
 
@@ -20,19 +21,21 @@ _DOCUMENTS = sa.select(
     t.documents.c.id,
     t.documents.c.name,
     t.documents.c.title,
-    t.documents.c.generation,
-    t.documents.c.first_chunk_id,
-)
+    t.placements.c.edition,
+    t.placements.c.generation,
+    t.placements.c.first_chunk_id,
+).join(t.placements, t.placements.c.document_id == t.documents.c.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentTexts:
-    """A visible document's chunks, and for each the names of what it stands in, one a line.
+    """A document's chunks in an edition, and for each the names of what it stands in, one a line.
 
     These are the document's title and file name and the headings above the chunk.
     """
 
     id: str
+    edition: int
     generation: int
     chunks: Sequence[ChunkText]
     contexts: Sequence[str]
@@ -52,37 +55,38 @@ class ChunkHashes(NamedTuple):
 
 
 class Indexed:
-    """Reads what belongs into the indexes of a collection."""
+    """Reads what belongs into the indexes of an edition of a collection."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     @contextmanager
-    def visible(self, collection_id: str) -> Iterator[tuple[int, Iterator[DocumentTexts]]]:
+    def visible(
+        self, collection_id: str, edition: int
+    ) -> Iterator[tuple[int, Iterator[DocumentTexts]]]:
         """A snapshot: the committed seq, and every visible document, read as it is asked for."""
-        c = t.documents.c
-        mine = (c.collection_id == collection_id) & c.generation.is_not(None)
+        p = t.placements.c
+        mine = (p.collection_id == collection_id) & (p.edition == edition)
         with self._db.read() as connection:
             seq = connection.execute(
                 sa.select(t.collections.c.seq).where(t.collections.c.id == collection_id)
             ).scalar()
-            rows = connection.execute(_DOCUMENTS.where(mine).order_by(c.first_chunk_id)).all()
+            rows = connection.execute(_DOCUMENTS.where(mine).order_by(p.first_chunk_id)).all()
             yield int(seq or 0), (_read(connection, row) for row in rows)
 
-    def published(self, document_id: str, generation: int) -> DocumentTexts | None:
-        """One document; ``None`` when this generation of it is gone meanwhile."""
-        c = t.documents.c
-        mine = (c.id == document_id) & (c.generation == generation)
+    def placed(self, change: Change) -> DocumentTexts | None:
+        """The document that a change brought; ``None`` when it is gone meanwhile."""
+        mine = _is_placed(change.document_id, change.edition, change.generation)
         with self._db.read() as connection:
             row = connection.execute(_DOCUMENTS.where(mine)).first()
             return None if row is None else _read(connection, row)
 
     def is_visible(self, document: DocumentTexts) -> bool:
         """Whether that version of a document can still be searched."""
-        c = t.documents.c
-        mine = (c.id == document.id) & (c.generation == document.generation)
+        mine = _is_placed(document.id, document.edition, document.generation)
+        query = sa.select(t.placements.c.document_id).where(mine)
         with self._db.read() as connection:
-            return connection.execute(sa.select(c.id).where(mine)).first() is not None
+            return connection.execute(query).first() is not None
 
     def hashes(self, collection_id: str, ids: Ids) -> Sequence[ChunkHashes]:
         """Those of some chunks that are visible, in order of their ids."""
@@ -91,23 +95,25 @@ class Indexed:
             return [ChunkHashes(*row) for row in connection.execute(_HASHES, values)]
 
 
+def _is_placed(document_id: str, edition: int, generation: int) -> sa.ColumnElement[bool]:
+    p = t.placements.c
+    return (p.document_id == document_id) & (p.edition == edition) & (p.generation == generation)
+
+
 def _hashes_query() -> sa.Select[Any]:
-    d, c, first = t.documents.c, t.chunks.c, t.chunks.alias("first").c
+    p, c, first = t.placements.c, t.chunks.c, t.chunks.alias("first").c
     wanted = t.json_integers(sa.bindparam("chunks")).table_valued(sa.column("value", sa.BigInteger))
     source = (
-        sa.join(wanted, t.documents, d.first_chunk_id == t.owner_of(wanted.c.value))
-        .join(t.chunks, (c.document_id == d.id) & (c.generation == d.generation))
-        .join(
-            first.document_id.table,
-            (first.document_id == d.id) & (first.generation == d.generation),
-        )
+        sa.join(wanted, t.placements, p.first_chunk_id == t.owner_of(wanted.c.value))
+        .join(t.chunks, of_placement(c))
+        .join(first.document_id.table, of_placement(first))
     )
     return (
         sa.select(wanted.c.value, c.text_sha256, first.text_sha256)
         .select_from(source)
         .where(
-            d.collection_id == sa.bindparam("collection"),
-            c.position == wanted.c.value - d.first_chunk_id,
+            p.collection_id == sa.bindparam("collection"),
+            c.position == wanted.c.value - p.first_chunk_id,
             first.position == 0,
         )
         .order_by(wanted.c.value)
@@ -120,14 +126,24 @@ _HASHES = _hashes_query()
 def _read(connection: sa.Connection, document: Any) -> DocumentTexts:
     """The texts of a row of ``_DOCUMENTS``."""
     chunks = list(
-        chunk_texts(connection, document.id, document.generation, None, document.first_chunk_id)
+        chunk_texts(
+            connection,
+            document.id,
+            document.generation,
+            t.chunks.c.edition == document.edition,
+            document.first_chunk_id,
+        )
     )
     starts = [chunk.start for chunk in chunks]
     paths = heading_paths(_headings(connection, document), starts)
     names = (document.title or "", document.name)
     contexts = ["\n".join(filter(None, (*names, *path))) for path in paths]
     return DocumentTexts(
-        id=document.id, generation=document.generation, chunks=chunks, contexts=contexts
+        id=document.id,
+        edition=document.edition,
+        generation=document.generation,
+        chunks=chunks,
+        contexts=contexts,
     )
 
 

@@ -14,15 +14,16 @@ from rag.catalog.jobs import UNFINISHED, cancel_job, insert_job
 from rag.catalog.links import orphans
 from rag.catalog.texts import ChunkText, chunk_texts, read_text
 from rag.catalog.versions import STAGED, delete_rows
-from rag.types import DocumentStatus
+from rag.types import DocumentStatus, EditionStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisibleDocument:
-    """The visible version of one document as it stands in SQL."""
+    """The visible version of one document in an edition, as it stands in SQL."""
 
     id: str
     collection_id: str
+    edition: int
     generation: int
     first_chunk_id: int
     chunk_count: int
@@ -36,21 +37,23 @@ class Inspection:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def visible(self, collection_id: str) -> Sequence[VisibleDocument]:
-        """The collection's searchable documents, in order of chunk id."""
-        c = t.documents.c
+    def visible(self, collection_id: str, edition: int) -> Sequence[VisibleDocument]:
+        """The documents of an edition of a collection, in order of chunk id."""
+        c, p = t.documents.c, t.placements.c
         query = (
             sa.select(
                 c.id,
                 c.collection_id,
-                c.generation,
-                c.first_chunk_id,
-                c.chunk_count,
+                p.edition,
+                p.generation,
+                p.first_chunk_id,
+                p.chunk_count,
                 c.page_count,
                 c.text_length,
             )
-            .where(c.collection_id == collection_id, c.generation.is_not(None))
-            .order_by(c.first_chunk_id)
+            .join(t.placements, p.document_id == c.id)
+            .where(c.collection_id == collection_id, p.edition == edition)
+            .order_by(p.first_chunk_id)
         )
         with self._db.read() as connection:
             return [VisibleDocument(**row) for row in connection.execute(query).mappings()]
@@ -60,7 +63,11 @@ class Inspection:
         with self._db.read() as connection:
             return list(
                 chunk_texts(
-                    connection, document.id, document.generation, None, document.first_chunk_id
+                    connection,
+                    document.id,
+                    document.generation,
+                    t.chunks.c.edition == document.edition,
+                    document.first_chunk_id,
                 )
             )
 
@@ -71,7 +78,8 @@ class Inspection:
             text = read_text(connection, *version, 0, document.text_length)
             if len(text) != document.text_length:
                 yield f"{len(text)} of {document.text_length} characters of its text are there"
-            chunks = list(chunk_texts(connection, *version, None, 0))
+            mine = t.chunks.c.edition == document.edition
+            chunks = list(chunk_texts(connection, *version, mine, 0))
             if [chunk.id for chunk in chunks] != list(range(document.chunk_count)):
                 yield f"{len(chunks)} of {document.chunk_count} chunks are there"
             for chunk in chunks:
@@ -115,6 +123,48 @@ class Inspection:
                 )
                 found.update((row[0], row[1]) for row in connection.execute(query))
         return sorted(found)
+
+    def unplaced(self) -> Sequence[str]:
+        """Documents that have a text and are not in the edition that is searched, or as another."""
+        c, p, own = t.documents.c, t.placements.c, t.collections.c
+        placed = sa.exists().where(
+            p.document_id == c.id, p.edition == own.edition, p.generation == c.generation
+        )
+        query = (
+            sa.select(c.id)
+            .join(t.collections, own.id == c.collection_id)
+            .where(c.generation.is_not(None), ~placed)
+        )
+        with self._db.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def loose_chunks(self) -> Sequence[tuple[str, int]]:
+        """Chunks that are in no edition and that nobody is at: (document id, edition)."""
+        c, d, e, p = t.chunks.c, t.documents.c, t.editions.c, t.placements.c
+        placed = sa.exists().where(
+            p.document_id == c.document_id, p.edition == c.edition, p.generation == c.generation
+        )
+        written = sa.exists().where(
+            t.jobs.c.number == c.generation, t.jobs.c.status.in_(UNFINISHED)
+        )
+        changing = (EditionStatus.BUILDING, EditionStatus.DROPPED)
+        query = (
+            sa.select(c.document_id, c.edition)
+            .join(t.documents, d.id == c.document_id)
+            .join(t.editions, (e.collection_id == d.collection_id) & (e.number == c.edition))
+            .where(c.generation == d.generation, e.status.not_in(changing), ~placed, ~written)
+            .distinct()
+        )
+        with self._db.read() as connection:
+            return [(row[0], row[1]) for row in connection.execute(query)]
+
+    def remove_loose_chunks(self, document_id: str, edition: int) -> None:
+        """Delete chunks that are in no edition, unless they came to be meanwhile."""
+        c, p = t.chunks.c, t.placements.c
+        mine = (c.document_id == document_id) & (c.edition == edition)
+        placed = sa.exists().where(p.document_id == document_id, p.edition == edition)
+        with self._db.write() as connection:
+            connection.execute(sa.delete(t.chunks).where(mine, ~placed))
 
     def remove_orphan(self, document_id: str, generation: int) -> None:
         """Delete the rows of a version that nobody will make visible."""
@@ -181,11 +231,14 @@ class Inspection:
 
     def used_vectors(self) -> set[tuple[str, str, bytes]]:
         """The key of every vector that a chunk, staged or visible, stands on."""
-        c = t.collections.c
+        d, e = t.documents.c, t.editions.c
         query = (
-            sa.select(c.tenant, c.embedder, t.chunks.c.text_sha256)
-            .join(t.documents, t.documents.c.id == t.chunks.c.document_id)
-            .join(t.collections, c.id == t.documents.c.collection_id)
+            sa.select(d.tenant, e.embedder, t.chunks.c.text_sha256)
+            .join(t.documents, d.id == t.chunks.c.document_id)
+            .join(
+                t.editions,
+                (e.collection_id == d.collection_id) & (e.number == t.chunks.c.edition),
+            )
             .distinct()
         )
         with self._db.read() as connection:

@@ -2,8 +2,10 @@
 
 Rows that belong to one version of a document carry its ``generation`` (the number of the
 job that wrote them) and are invisible until ``documents.generation`` names it.
-A chunk's id is ``documents.first_chunk_id + chunks.position``: contiguous per document,
-given out when the document becomes visible, never used again.
+Chunks and their vectors also belong to one ``edition`` of the collection: a chunking and an
+embedding model. ``collections.edition`` names the one that is searched; others are being built
+or kept. A chunk's id is ``placements.first_chunk_id + chunks.position``: contiguous per document
+and edition, given out when the document becomes visible in it, never used again.
 """
 
 from __future__ import annotations
@@ -47,14 +49,28 @@ collections = sa.Table(
     sa.Column("tenant", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
-    sa.Column("embedder", sa.Text, nullable=False),
     sa.Column("engine", sa.Text),
-    sa.Column("chunking", Json, nullable=False),
     sa.Column("metadata_schema", Json, nullable=False),
+    sa.Column("edition", sa.Integer, nullable=False, comment="The one that is searched."),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("next_chunk_id", sa.BigInteger, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.UniqueConstraint("tenant", "name", name="collections_tenant_name"),
+)
+
+editions = sa.Table(
+    "editions",
+    metadata,
+    sa.Column("collection_id", sa.ForeignKey("collections.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("embedder", sa.Text, nullable=False),
+    sa.Column("chunking", Json, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("job_id", sa.Text, comment="What builds it."),
+    sa.Column("replaced_at", sa.Double, comment="When another one came to be searched."),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("editions_status", "status"),
+    comment="How a collection is or was cut and embedded; a number is never used again.",
 )
 
 documents = sa.Table(
@@ -75,8 +91,6 @@ documents = sa.Table(
     sa.Column("job_id", sa.Text, nullable=False),
     sa.Column("uploaded", sa.Boolean, nullable=False, comment="Not only inside another file."),
     sa.Column("generation", sa.BigInteger),
-    sa.Column("first_chunk_id", sa.BigInteger),
-    sa.Column("chunk_count", sa.Integer, nullable=False),
     sa.Column("page_count", sa.Integer, nullable=False),
     sa.Column("text_length", sa.Integer, nullable=False),
     sa.Column("warnings", Json, nullable=False),
@@ -84,8 +98,22 @@ documents = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.UniqueConstraint("tenant", "collection_id", "sha256", name="documents_content"),
-    sa.Index("documents_chunk_ids", "collection_id", "first_chunk_id"),
+    sa.Index("documents_collection_id", "collection_id"),
     sa.Index("documents_sha256", "sha256"),
+)
+
+placements = sa.Table(
+    "placements",
+    metadata,
+    sa.Column("document_id", sa.Text, primary_key=True),
+    sa.Column("edition", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("collection_id", sa.Text, nullable=False),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("first_chunk_id", sa.BigInteger, nullable=False),
+    sa.Column("chunk_count", sa.Integer, nullable=False),
+    sa.Index("placements_chunk_ids", "collection_id", "first_chunk_id"),
+    sa.Index("placements_edition", "collection_id", "edition"),
+    comment="The documents of an edition, and the ids of their chunks in it.",
 )
 
 attachments = sa.Table(
@@ -161,6 +189,7 @@ chunks = sa.Table(
     metadata,
     sa.Column("document_id", sa.Text, primary_key=True),
     sa.Column("generation", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("edition", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("start", sa.Integer, nullable=False),
     sa.Column("end", sa.Integer, nullable=False),
@@ -189,6 +218,7 @@ changes = sa.Table(
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("op", sa.Text, nullable=False),
     sa.Column("document_id", sa.Text, nullable=False),
+    sa.Column("edition", sa.Integer, nullable=False),
     sa.Column("generation", sa.BigInteger, nullable=False),
     sa.Column("first_chunk_id", sa.BigInteger, nullable=False),
     sa.Column("chunk_count", sa.Integer, nullable=False),
@@ -451,8 +481,8 @@ answer_documents = sa.Table(
 
 
 def owner_of(chunk_id: sa.ColumnElement[int]) -> sa.ScalarSelect[Any]:
-    """The ``first_chunk_id`` of the document of a ``:collection`` that a chunk would be of."""
-    before = documents.alias("before").c
+    """The ``first_chunk_id`` of the placement in a ``:collection`` that a chunk would be of."""
+    before = placements.alias("before").c
     mine = before.collection_id == sa.bindparam("collection")
     last = sa.select(sa.func.max(before.first_chunk_id))
     return last.where(mine, before.first_chunk_id <= chunk_id).scalar_subquery()

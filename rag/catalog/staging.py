@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.jobs import count_beginning, update_job
+from rag.catalog.placing import discard_vectors
 from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts, hashed
 from rag.catalog.versions import VERSIONED, Versions, delete_rows
 from rag.minhash import Likeness, pack
@@ -39,18 +40,26 @@ class Staging:
         parsed: ParsedDocument,
         chunks: Sequence[Chunk],
         likeness: Likeness,
+        *,
+        edition: int,
     ) -> None:
         """Write the text and what is derived from it, replacing what an earlier attempt left.
+
+        The chunks are those of an edition of the collection.
 
         Raises:
             NotFound: the document was deleted, or another job has taken it over.
         """
         key = {"document_id": document_id, "generation": generation}
-        rows = chain(_text_rows(key, parsed, likeness), _chunk_rows(key, chunks))
+        rows = chain(_text_rows(key, parsed, likeness), chunk_rows(key, edition, chunks))
         first = True
         while (batch := list(islice(rows, _BATCH))) or first:
             with self._versions.writing(document_id, generation) as connection:
                 if first:
+                    c = t.chunks.c
+                    left = (c.document_id == document_id) & (c.generation == generation)
+                    # Embedded by another model, maybe.
+                    discard_vectors(connection, left & (c.edition != edition))
                     delete_rows(connection, document_id, only=generation, tables=VERSIONED)
                     # Read to its end: what ends the process from here on is not the document.
                     count_beginning(connection, generation, -1)
@@ -112,12 +121,11 @@ class Staging:
             delete_rows(connection, document_id, only=generation, tables=(t.batches,))
 
     def chunks(
-        self, document_id: str, generation: int, first: int, count: int
+        self, document_id: str, generation: int, edition: int, first: int, count: int
     ) -> Sequence[ChunkText]:
         """Text and hash of staged chunks ``first`` to ``first + count``; id is the position."""
         c = t.chunks.c
-        where = (c.document_id == document_id) & (c.generation == generation)
-        where &= (c.position >= first) & (c.position < first + count)
+        where = (c.edition == edition) & (c.position >= first) & (c.position < first + count)
         with self._db.read() as connection:
             return list(chunk_texts(connection, document_id, generation, where, 0))
 
@@ -168,9 +176,11 @@ def _text_rows(
         yield t.blocks, {**key, **row}
 
 
-def _chunk_rows(key: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[_Row]:
+def chunk_rows(key: Mapping[str, Any], edition: int, chunks: Sequence[Chunk]) -> Iterator[_Row]:
+    """Rows of chunks of one version of a document, cut for an edition."""
     for chunk in chunks:
         row = {
+            "edition": edition,
             "position": chunk.position,
             "start": chunk.start,
             "end": chunk.end,

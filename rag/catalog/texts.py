@@ -106,9 +106,15 @@ class Texts:
         """The visible chunks from position ``first`` on, with their text."""
         with self._db.read() as connection:
             generation = _generation(connection, document_id)
-            where = _version(t.chunks, document_id, generation) & (t.chunks.c.position >= first)
-            query = sa.select(t.chunks).where(where).order_by(t.chunks.c.position).limit(limit)
-            rows = connection.execute(query).mappings().all()
+            p, c = t.placements.c, t.chunks.c
+            query = (
+                sa.select(t.chunks)
+                .join(t.placements, of_placement(c))
+                .join(t.collections, p.collection_id == t.collections.c.id)
+                .where(p.document_id == document_id, p.edition == t.collections.c.edition)
+                .where(c.position >= first)
+            )
+            rows = connection.execute(query.order_by(c.position).limit(limit)).mappings().all()
             if not rows:
                 return []
             origin = rows[0]["start"]
@@ -126,7 +132,7 @@ class Texts:
             ]
 
     def passages(self, collection_id: str, ids: Ids) -> Mapping[int, Passage]:
-        """Visible chunks by id, with text and pages; ids that are gone are left out."""
+        """Chunks of any edition by id, with text and pages; ids that are gone are left out."""
         values = {"collection": collection_id, "chunks": json.dumps(ids.tolist())}
         found: dict[int, Passage] = {}
         with self._db.read() as connection:
@@ -147,15 +153,16 @@ class Texts:
         """
         if not filter:
             return None
-        c = t.documents.c
+        p = t.placements.c
         query = (
-            sa.select(c.first_chunk_id, c.chunk_count)
+            sa.select(p.first_chunk_id, p.chunk_count)
+            .join(t.documents, t.documents.c.id == p.document_id)
             .where(
-                c.collection_id == collection.id,
-                c.generation.is_not(None),
+                p.collection_id == collection.id,
+                p.edition == collection.edition,
                 document_condition(filter, collection.metadata_schema),
             )
-            .order_by(c.first_chunk_id)
+            .order_by(p.first_chunk_id)
         )
         with self._db.read() as connection:
             runs = [
@@ -163,6 +170,16 @@ class Texts:
                 for first, count in connection.execute(query)
             ]
         return np.concatenate(runs) if runs else np.empty(0, dtype=np.int64)
+
+
+def of_placement(chunk: Any) -> sa.ColumnElement[bool]:
+    """Whether a chunk (columns of the table, or of an alias of it) is one of a placement's."""
+    p = t.placements.c
+    return sa.and_(
+        chunk.document_id == p.document_id,
+        chunk.generation == p.generation,
+        chunk.edition == p.edition,
+    )
 
 
 def _version(table: sa.Table, document_id: str, generation: int) -> sa.ColumnElement[bool]:
@@ -205,12 +222,12 @@ def chunk_texts(
     connection: sa.Connection,
     document_id: str,
     generation: int,
-    where: sa.ColumnElement[bool] | None,
+    where: sa.ColumnElement[bool],
     first_id: int,
 ) -> Iterator[ChunkText]:
-    """One version's chunks, all or those that ``where`` selects, with ids from ``first_id`` on."""
+    """Those of one version's chunks that ``where`` selects, with ids from ``first_id`` on."""
     c = t.chunks.c
-    condition = _version(t.chunks, document_id, generation) if where is None else where
+    condition = _version(t.chunks, document_id, generation) & where
     rows = connection.execute(
         sa.select(c.position, c.start, c.end, c.text_sha256).where(condition).order_by(c.position)
     ).all()
@@ -253,27 +270,27 @@ def _passage(row: sa.Row[Any], text: str) -> Passage:
 
 def _passages_query() -> sa.Select[Any]:
     """Chunks by id with document, pages and text. Built once: a search takes milliseconds."""
-    d, c, p, s = t.documents.c, t.chunks.c, t.pages.c, t.segments.c
+    d, c, p, s, at = t.documents.c, t.chunks.c, t.pages.c, t.segments.c, t.placements.c
     wanted = t.json_integers(sa.bindparam("chunks")).table_valued(sa.column("value", sa.BigInteger))
     chunk_id = wanted.c.value
 
     def page(value: sa.ColumnElement[Any]) -> Any:
-        mine = (p.document_id == d.id) & (p.generation == d.generation)
+        mine = (p.document_id == c.document_id) & (p.generation == c.generation)
         overlap = (p.start < c.end) & (p.end > c.start)
         chunk_pages = sa.select(value).where(mine, overlap)
-        return chunk_pages.correlate(t.documents, t.chunks).scalar_subquery()
+        return chunk_pages.correlate(t.chunks).scalar_subquery()
 
-    in_document = (c.document_id == d.id) & (c.generation == d.generation)
     in_version = (s.document_id == c.document_id) & (s.generation == c.generation)
     in_reach = (s.start > c.start - SEGMENT) & (s.start < c.end) & (s.end > c.start)
     source = (
         sa.join(
             wanted,
-            t.documents,
-            (d.collection_id == sa.bindparam("collection"))
-            & (d.first_chunk_id == t.owner_of(chunk_id)),
+            t.placements,
+            (at.collection_id == sa.bindparam("collection"))
+            & (at.first_chunk_id == t.owner_of(chunk_id)),
         )
-        .join(t.chunks, in_document & (c.position == chunk_id - d.first_chunk_id))
+        .join(t.documents, d.id == at.document_id)
+        .join(t.chunks, of_placement(c) & (c.position == chunk_id - at.first_chunk_id))
         .join(t.segments, in_version & in_reach)
     )
     return (

@@ -11,24 +11,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
-from rag.catalog.collections import log_change
 from rag.catalog.database import Database
 from rag.catalog.document_rows import document_by_id
 from rag.catalog.garbage import ORIGINAL, discard
 from rag.catalog.jobs import UNFINISHED, cancel_job, count_beginning, update_job
 from rag.catalog.links import children, orphans, remove_links
+from rag.catalog.placing import discard_vectors, place, searched_edition, take_out
 from rag.catalog.records import forget_answers
 from rag.catalog.replies import forget_replies
 from rag.catalog.rounds import forget_work
 from rag.catalog.statements import changing
-from rag.errors import NotFound, StoreDamaged
+from rag.errors import NotFound, StoreDamaged, Superseded
 from rag.types import Document, DocumentStatus, JobStatus
 
 VERSIONED = (t.readings, t.segments, t.pages, t.blocks, t.chunks, t.likenesses)
@@ -98,40 +97,45 @@ class Versions:
         document_id: str,
         generation: int,
         *,
+        edition: int,
         chunks: int,
         store: Callable[[], None] = lambda: None,
     ) -> None:
         """Make a staged generation the visible one, in one small transaction.
 
-        ``store`` keeps its last vectors while nobody can delete the document.
+        ``store`` keeps its last vectors while nobody can delete the document. Other editions
+        than that which is searched get it from whoever builds them.
 
         Raises:
             NotFound: the document is no longer this job's.
+            Superseded: it is staged for an edition that is not searched any more.
             StoreDamaged: not all ``chunks`` are staged, as after a power failure.
         """
         with self.writing(document_id, generation, durable=True) as connection:
             store()
             before = document_by_id(connection, document_id)
-            counts = _counts(connection, document_id, generation)
-            if counts["chunk_count"] != chunks:
+            if searched_edition(connection, before.collection_id) != edition:
+                raise Superseded
+            counts = _counts(connection, document_id, generation, edition)
+            staged = counts.pop("chunk_count")
+            if staged != chunks:
                 raise StoreDamaged(
-                    f"Only {counts['chunk_count']} of {chunks} chunks were staged; "
+                    f"Only {staged} of {chunks} chunks were staged; "
                     "the document has to be read again."
                 )
-            if before.generation is not None:
-                log_change(connection, "remove", before)
+            if take_out(connection, document_id):
                 _drop(connection, before, keep=generation)
-            first_id = _take_ids(connection, before.collection_id, chunks)
-            place: dict[str, Any] = {"generation": generation, "first_chunk_id": first_id, **counts}
             _set(
                 connection,
                 document_id,
                 status=DocumentStatus.READY,
                 error=None,
+                generation=generation,
                 **_reading(connection, document_id, generation),
-                **place,
+                **counts,
             )
-            log_change(connection, "add", replace(before, **place))
+            version = {"edition": edition, "generation": generation}
+            place(connection, before.collection_id, document_id, chunks=chunks, **version)
             ended = {"status": JobStatus.COMPLETED, "error": None}
             update_job(connection, generation, done=chunks, **ended)
 
@@ -238,8 +242,7 @@ def _delete_some(connection: sa.Connection, candidates: Collection[str]) -> set[
 def _delete(connection: sa.Connection, document: Document) -> set[str]:
     """Remove one document alone; returns the ids of those inside it."""
     inside = children(connection, [document.id])
-    if document.generation is not None:
-        log_change(connection, "remove", document)
+    take_out(connection, document.id)
     _drop(connection, document, keep=None)
     forget_answers(connection, document.id)
     forget_replies(connection, document.id)
@@ -257,12 +260,8 @@ def _drop(connection: sa.Connection, document: Document, *, keep: int | None) ->
     where = c.document_id == document.id
     if keep is not None:
         where &= c.generation != keep
-    keys = connection.execute(sa.select(c.text_sha256).where(where).distinct()).scalars().all()
+    discard_vectors(connection, where)
     delete_rows(connection, document.id, keep=keep)
-    embedder = connection.execute(
-        sa.select(t.collections.c.embedder).where(t.collections.c.id == document.collection_id)
-    ).scalar_one()
-    discard(connection, document.tenant, embedder, keys)
 
 
 def _set(connection: sa.Connection, document_id: str, **values: Any) -> None:
@@ -270,8 +269,10 @@ def _set(connection: sa.Connection, document_id: str, **values: Any) -> None:
     connection.execute(statement, {"key_": document_id, "updated_at": time.time(), **values})
 
 
-def _counts(connection: sa.Connection, document_id: str, generation: int) -> dict[str, int]:
-    version = {"document": document_id, "generation_": generation}
+def _counts(
+    connection: sa.Connection, document_id: str, generation: int, edition: int
+) -> dict[str, int]:
+    version = {"document": document_id, "generation_": generation, "edition_": edition}
     return dict(connection.execute(_COUNTS, version).one()._mapping)
 
 
@@ -283,6 +284,8 @@ def _reading(connection: sa.Connection, document_id: str, generation: int) -> di
 def _of_version(table: sa.Table, value: sa.ColumnElement[Any]) -> Any:
     mine = table.c.document_id == sa.bindparam("document")
     mine &= table.c.generation == sa.bindparam("generation_")
+    if table is t.chunks:
+        mine &= table.c.edition == sa.bindparam("edition_")
     return sa.select(sa.func.coalesce(value, 0)).where(mine).scalar_subquery()
 
 
@@ -296,18 +299,4 @@ _COUNTS = sa.select(
 _READING = sa.select(t.readings.c.title, t.readings.c.warnings, t.readings.c.locked).where(
     t.readings.c.document_id == sa.bindparam("document"),
     t.readings.c.generation == sa.bindparam("generation_"),
-)
-
-
-def _take_ids(connection: sa.Connection, collection_id: str, count: int) -> int:
-    """The first of as many chunk ids, never given out before."""
-    values = {"collection": collection_id, "count": count}
-    return int(connection.execute(_TAKE_IDS, values).scalar_one()) - count
-
-
-_TAKE_IDS = (
-    sa.update(t.collections)
-    .where(t.collections.c.id == sa.bindparam("collection"))
-    .values(next_chunk_id=t.collections.c.next_chunk_id + sa.bindparam("count"))
-    .returning(t.collections.c.next_chunk_id)
 )

@@ -21,7 +21,7 @@ from rag.catalog.vectors import VectorStore
 from rag.errors import NotFound, StoreDamaged
 from rag.lexical import LexicalIndex
 from rag.retrieve import Mode, SearchRequest
-from rag.vectors import VectorIndex
+from rag.vectors import Place, VectorIndex
 from tests.stores import SETTINGS
 
 TENANT = "default"
@@ -66,6 +66,10 @@ def index_of(services: Services) -> VectorIndex:
     return services.indexes.of(services.collection(TENANT, None)).vectors
 
 
+def place_of(services: Services) -> Place:
+    return services.indexes._place(services.collection(TENANT, None), services.embedder.dimension)
+
+
 def test_what_is_ingested_is_found_until_it_is_deleted(start: Callable[[], Opened]) -> None:
     with start() as services:
         ids = {name: upload(services, name) for name in TEXTS}
@@ -100,7 +104,7 @@ def test_a_deleted_collection_leaves_no_vectors(start: Callable[[], Opened]) -> 
     with start() as services:
         upload(services, "pump.txt")
         collection = services.collection(TENANT, None)
-        place = services.indexes._place(collection)
+        place = place_of(services)
         assert found(services, "brine") == ["pump.txt"]
         services.delete_collection(TENANT, collection)
         with pytest.raises(NotFound):
@@ -155,9 +159,9 @@ def test_other_vectors_of_a_collection_are_another_index(
 ) -> None:
     with start() as services:
         upload(services, "pump.txt")
-        before = services.indexes._place(services.collection(TENANT, None)).name
+        before = place_of(services).name
         index_of(services).drop()
     monkeypatch.setattr(rag.indexes, "OPENING_WEIGHT", 0.1)
     with start() as services:
-        assert services.indexes._place(services.collection(TENANT, None)).name != before
+        assert place_of(services).name != before
         assert found(services, "brine") == ["pump.txt"]

@@ -107,7 +107,7 @@ def test_the_same_text_is_embedded_once(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedded: list[str] = []
-    real = services.pipeline.embedder.embed_passages
+    real = services.embedder.embed_passages
     monkeypatch.setattr(
         type(services.embedder),
         "embed_passages",

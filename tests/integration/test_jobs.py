@@ -28,6 +28,7 @@ from ingest.parse.reading import Batch
 from ingest.pipeline import Pipeline
 from rag.catalog.jobs import Jobs
 from rag.catalog.texts import ChunkText
+from rag.embedding.several import Embedders
 from rag.errors import (
     Conflict,
     CorruptDocument,
@@ -303,7 +304,7 @@ def test_what_a_document_repeats_is_embedded_once(services: Services) -> None:
             return real(texts)
 
     document = upload(services, "lol " * 60_000)
-    pipeline = replace(services.pipeline, embedder=Counting())  # type: ignore[arg-type]
+    pipeline = replace(services.pipeline, embedders=Embedders(Counting()))  # type: ignore[arg-type]
     job = services.catalog.jobs.find(document.job_id)
     assert job is not None
     assert line.begin(pipeline, job) is None
@@ -459,7 +460,7 @@ def test_another_model_embeds_nothing_into_a_collection(
     services: Services, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     document = upload(services)
-    other = replace(services.pipeline, embedder=OtherModel(services.embedder))
+    other = replace(services.pipeline, embedders=Embedders(OtherModel(services.embedder)))
     store = JobStore(tmp_path / "other.db", other, workers=1)
     store.start()
     try:
@@ -471,7 +472,7 @@ def test_another_model_embeds_nothing_into_a_collection(
         wait_until_idle(services)
     assert status(services, document) is DocumentStatus.READY
     with pytest.raises(Conflict, match="IBIDEM_EMBEDDER"):
-        replace(services, embedder=OtherModel(services.embedder)).upload(
+        replace(services, embedders=Embedders(OtherModel(services.embedder))).upload(
             services.collection(TENANT, None), Incoming(name="b.txt", metadata={}), [b"text"]
         )
 

@@ -68,7 +68,7 @@ def chunked(text: str, size: int = 1000) -> list[Chunk]:
 def stage(
     catalog: Catalog, document_id: str, number: int, parsed: ParsedDocument, chunks: list[Chunk]
 ) -> None:
-    catalog.staging.stage(document_id, number, parsed, chunks, likeness(parsed.text))
+    catalog.staging.stage(document_id, number, parsed, chunks, likeness(parsed.text), edition=1)
 
 
 def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
@@ -81,7 +81,7 @@ def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
     )
     catalog.versions.start(document.id, job.number)
     stage(catalog, document.id, job.number, parsed, chunked(text))
-    hashes = [c.text_sha256 for c in catalog.staging.chunks(document.id, job.number, 0, 10**6)]
+    hashes = [c.text_sha256 for c in catalog.staging.chunks(document.id, job.number, 1, 0, 10**6)]
     vectors = np.ones((len(hashes), 2), np.float32)
     catalog.versions.advance(
         document.id,
@@ -90,7 +90,7 @@ def make_visible(catalog: Catalog, document: Document, text: str) -> Document:
         total=1,
         store=lambda: catalog.vectors.put(TENANT, "test", hashes, vectors),
     )
-    catalog.versions.publish(document.id, job.number, chunks=len(chunked(text)))
+    catalog.versions.publish(document.id, job.number, edition=1, chunks=len(chunked(text)))
     return catalog.documents.get(TENANT, document.id)
 
 
@@ -185,7 +185,7 @@ def test_nothing_is_visible_before_it_is_published(catalog: Catalog) -> None:
     stage(catalog, document.id, job.number, parsed, chunked("hello"))
     with pytest.raises(NotFound, match="no text yet"):
         catalog.texts.read(document.id, 0, 5)
-    with catalog.indexed.visible(collection.id) as (seq, documents):
+    with catalog.indexed.visible(collection.id, 1) as (seq, documents):
         assert (seq, list(documents)) == (0, [])
 
 
@@ -264,7 +264,7 @@ def test_a_deletion_leaves_nothing(catalog: Catalog) -> None:
     assert discarded == [gone.sha256]
     assert set(catalog.vectors.all_keys()) == catalog.inspection.used_vectors()
     assert catalog.inspection.orphans() == []
-    assert [d.id for d in catalog.inspection.visible(collection.id)] == [kept.id]
+    assert [d.id for d in catalog.inspection.visible(collection.id, 1)] == [kept.id]
     with pytest.raises(NotFound):
         catalog.documents.get(TENANT, gone.id)
 
@@ -289,7 +289,7 @@ def test_a_worker_whose_document_is_gone_cannot_write(catalog: Catalog) -> None:
     with pytest.raises(NotFound, match="deleted"):
         stage(catalog, document.id, number, parsed, chunked("text"))
     with pytest.raises(NotFound, match="deleted"):
-        catalog.versions.publish(document.id, number, chunks=1)
+        catalog.versions.publish(document.id, number, edition=1, chunks=1)
     assert catalog.jobs.get(TENANT, document.job_id).status is JobStatus.CANCELLED
 
 
@@ -304,7 +304,7 @@ def test_what_a_second_reading_finds_out_is_shown_with_its_text(catalog: Catalog
     stage(catalog, document.id, job.number, parsed, chunked("other"))
     staged = catalog.documents.get(TENANT, document.id)
     assert (staged.title, staged.warnings, staged.text_length) == (None, (), 4)
-    catalog.versions.publish(document.id, job.number, chunks=1)
+    catalog.versions.publish(document.id, job.number, edition=1, chunks=1)
     after = catalog.documents.get(TENANT, document.id)
     assert (after.title, after.warnings, after.text_length) == ("New", parsed.warnings, 5)
 
@@ -322,7 +322,7 @@ def test_an_incomplete_version_is_not_published(catalog: Catalog) -> None:
     parsed = ParsedDocument(text="text", media_type="text/plain")
     stage(catalog, document.id, number, parsed, chunked("text"))
     with pytest.raises(StoreDamaged, match="1 of 2 chunks"):
-        catalog.versions.publish(document.id, number, chunks=2)
+        catalog.versions.publish(document.id, number, edition=1, chunks=2)
     assert catalog.documents.get(TENANT, document.id).generation is None
 
 
@@ -346,7 +346,7 @@ def test_reading_while_writing_sees_one_moment(catalog: Catalog) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            with catalog.indexed.visible(collection.id) as (seq, documents):
+            with catalog.indexed.visible(collection.id, 1) as (seq, documents):
                 count = len(list(documents))
             if seq != count:
                 torn.append((seq, count))

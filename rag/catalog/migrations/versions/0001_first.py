@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("op", sa.Text(), nullable=False),
         sa.Column("document_id", sa.Text(), nullable=False),
+        sa.Column("edition", sa.Integer(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("first_chunk_id", sa.BigInteger(), nullable=False),
         sa.Column("chunk_count", sa.Integer(), nullable=False),
@@ -73,12 +74,13 @@ def upgrade() -> None:
         "chunks",
         sa.Column("document_id", sa.Text(), nullable=False),
         sa.Column("generation", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("edition", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("start", sa.Integer(), nullable=False),
         sa.Column("end", sa.Integer(), nullable=False),
         sa.Column("tokens", sa.Integer(), nullable=False),
         sa.Column("text_sha256", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("document_id", "generation", "position"),
+        sa.PrimaryKeyConstraint("document_id", "generation", "edition", "position"),
     )
     op.create_index("chunks_text_sha256", "chunks", ["text_sha256"], unique=False)
     op.create_table(
@@ -87,16 +89,50 @@ def upgrade() -> None:
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("embedder", sa.Text(), nullable=False),
         sa.Column("engine", sa.Text(), nullable=True),
-        sa.Column("chunking", Json, nullable=False),
         sa.Column("metadata_schema", Json, nullable=False),
+        sa.Column("edition", sa.Integer(), nullable=False, comment="The one that is searched."),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("next_chunk_id", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("tenant", "name", name="collections_tenant_name"),
     )
+    op.create_table(
+        "editions",
+        sa.Column("collection_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("embedder", sa.Text(), nullable=False),
+        sa.Column("chunking", Json, nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=True, comment="What builds it."),
+        sa.Column(
+            "replaced_at",
+            sa.Double(),
+            nullable=True,
+            comment="When another one came to be searched.",
+        ),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["collection_id"], ["collections.id"]),
+        sa.PrimaryKeyConstraint("collection_id", "number"),
+        comment="How a collection is or was cut and embedded; a number is never used again.",
+    )
+    op.create_index("editions_status", "editions", ["status"], unique=False)
+    op.create_table(
+        "placements",
+        sa.Column("document_id", sa.Text(), nullable=False),
+        sa.Column("edition", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("collection_id", sa.Text(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("first_chunk_id", sa.BigInteger(), nullable=False),
+        sa.Column("chunk_count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("document_id", "edition"),
+        comment="The documents of an edition, and the ids of their chunks in it.",
+    )
+    op.create_index(
+        "placements_chunk_ids", "placements", ["collection_id", "first_chunk_id"], unique=False
+    )
+    op.create_index("placements_edition", "placements", ["collection_id", "edition"], unique=False)
     op.create_table(
         "garbage",
         sa.Column("tenant", sa.Text(), nullable=False),
@@ -300,8 +336,6 @@ def upgrade() -> None:
             "uploaded", sa.Boolean(), nullable=False, comment="Not only inside another file."
         ),
         sa.Column("generation", sa.BigInteger(), nullable=True),
-        sa.Column("first_chunk_id", sa.BigInteger(), nullable=True),
-        sa.Column("chunk_count", sa.Integer(), nullable=False),
         sa.Column("page_count", sa.Integer(), nullable=False),
         sa.Column("text_length", sa.Integer(), nullable=False),
         sa.Column("warnings", Json, nullable=False),
@@ -317,9 +351,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("tenant", "collection_id", "sha256", name="documents_content"),
     )
-    op.create_index(
-        "documents_chunk_ids", "documents", ["collection_id", "first_chunk_id"], unique=False
-    )
+    op.create_index("documents_collection_id", "documents", ["collection_id"], unique=False)
     op.create_index("documents_sha256", "documents", ["sha256"], unique=False)
     op.create_table(
         "attachments",
