@@ -22,6 +22,7 @@ from rag.embedding.several import Embedders
 from rag.errors import ConfigurationError
 from rag.guard import Detector, PatternDetector
 from rag.indexes import Indexes
+from rag.lexical_store import LexicalStore
 from rag.models.budget import BudgetLimits, Budgets
 from rag.models.limits import read_limits
 from rag.models.monitor import Monitor
@@ -62,12 +63,14 @@ def open_services(
         vector_indexes(settings.index, folder=home.indexes) as open_vectors,
         open_tracer(settings.otlp_endpoint) as tracer,
     ):
-        services = _build(settings, home, *databases, open_vectors, tracer)
+        lexical = LexicalStore(None if shared else home.indexes / "lexical")
+        services = _build(settings, home, *databases, open_vectors, lexical, tracer)
         if not shared:
             _tidy(services)
         try:
             yield services
         finally:
+            services.indexes.close()
             services.catalog.close()
 
 
@@ -119,13 +122,14 @@ def _build(
     database: Database,
     vectors: Database,
     open_vectors: OpenVectors,
+    lexical: LexicalStore,
     tracer: Tracer,
 ) -> Services:
     embedders = _embedders(settings, home)
     embedder = embedders.first
     catalog = Catalog(database, VectorStore(vectors))
     originals = Originals(home.originals)
-    indexes = Indexes(catalog, embedders, open_vectors)
+    indexes = Indexes(catalog, embedders, open_vectors, lexical)
     monitor = Monitor()
     reader = open_reader(settings.reader)
     models = Resources(

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
 
 from rag.catalog import Catalog
+from rag.catalog.collections import Change
 from rag.catalog.indexed import DocumentTexts
 from rag.catalog.texts import ChunkText
 from rag.embedding import Embedder
 from rag.embedding.several import Embedders
 from rag.errors import StoreDamaged
+from rag.indexing import add_words, alike, batches, ids_of
+from rag.later import Later
 from rag.lexical import LexicalIndex
+from rag.lexical_store import LexicalStore, StoredLexical
 from rag.types import Collection, FloatMatrix, FloatVector, Ids
 from rag.vectors import OpenVectors, Place, VectorIndex
 
@@ -27,8 +31,10 @@ OPENING_WEIGHT = 0.4
 it is at its beginning: the parties, the company, the quarter. On contracts, quarterly reports
 and the samples together, 0.3 to 0.5 measured best."""
 
-_BATCH_DOCUMENTS = 64
 _Key: TypeAlias = tuple[str, int]
+_RENEWED_AFTER_S = 60.0
+_REST = 20
+"""Making an index anew takes at most one part in so many of the time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,20 +47,43 @@ class CollectionIndexes:
 
     embedder: Embedder
     vectors: VectorIndex
-    lexical: LexicalIndex
+    words: StoredLexical
     seq: int = 0
+    took_s: float = 0.0
+    """How long it took to make the index of words anew, when that was last done."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def lexical(self) -> LexicalIndex:
+        """The index of words, as it is kept now."""
+        return self.words.index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Missing:
+    """Documents that an index lacks, by what it lacks."""
+
+    vectors: set[str]
+    words: set[str]
 
 
 class Indexes:
     """Opens a collection's indexes on first use and applies the log's tail before each search."""
 
-    def __init__(self, catalog: Catalog, embedders: Embedders, open_vectors: OpenVectors) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        embedders: Embedders,
+        open_vectors: OpenVectors,
+        lexical: LexicalStore,
+    ) -> None:
         self._catalog = catalog
         self._embedders = embedders
         self._open_vectors = open_vectors
         self._open: dict[_Key, CollectionIndexes] = {}
         self._building: dict[_Key, threading.Lock] = {}
+        self._lexical = lexical
+        self._later = Later()
         self._lock = threading.Lock()
 
     def of(self, collection: Collection) -> CollectionIndexes:
@@ -90,12 +119,16 @@ class Indexes:
         """Remove the indexes of an edition for good, also what lies outside this process."""
         with self._lock:
             opened = self._open.pop(_key(collection), None)
-        if opened is None:
-            embedder = self._embedders.find(collection.embedder)
-            # Of what nobody can search any more, the dimension does not matter.
-            place = self._place(collection, embedder.dimension if embedder else 1)
+        embedder = self._embedders.find(collection.embedder)
+        # Of what nobody can search any more, the dimension does not matter.
+        place = self._place(collection, embedder.dimension if embedder else 1)
         vectors = opened.vectors if opened else self._open_vectors(place)
         vectors.drop()
+        self._lexical.drop(place.name)
+
+    def close(self) -> None:
+        """End what goes on in the background."""
+        self._later.close()
 
     def _opened(self, collection: Collection) -> CollectionIndexes:
         key = _key(collection)
@@ -115,20 +148,37 @@ class Indexes:
     def _build(self, collection: Collection) -> CollectionIndexes:
         """Indexes as SQL says, in batches, seen by nobody before they are complete.
 
-        Vectors that an earlier process left in an index of its own are not added again.
+        What an earlier process left in indexes of its own is not added again.
         """
         embedder = self._embedders.of(collection)
-        vectors = self._open_vectors(self._place(collection, embedder.dimension))
-        indexes = CollectionIndexes(embedder=embedder, vectors=vectors, lexical=LexicalIndex())
-        held, expected = vectors.ids(), [np.empty(0, np.int64)]
-        with self._catalog.indexed.visible(collection.id, collection.edition) as (seq, documents):
-            while batch := list(islice(documents, _BATCH_DOCUMENTS)):
-                expected.append(self._add(collection, indexes, batch, held))
-        surplus = np.setdiff1d(held, np.concatenate(expected))
-        if len(surplus):
-            vectors.remove(surplus)
-        indexes.seq = seq
+        place = self._place(collection, embedder.dimension)
+        vectors, words = self._open_vectors(place), self._lexical.open(place.name)
+        with self._catalog.indexed.visible(collection.id, collection.edition) as visible:
+            if words.seq > visible.seq:  # SQL was set back
+                self._lexical.drop(place.name)
+                words = self._lexical.open(place.name)
+            indexes = CollectionIndexes(embedder=embedder, vectors=vectors, words=words)
+            held_vectors, held_words = vectors.ids(), words.index.ids()
+            missing = _Missing(
+                vectors=visible.lacking(held_vectors),
+                words=visible.lacking(held_words) | self._renamed(collection, words.seq),
+            )
+            for documents in batches(visible.read(missing.vectors | missing.words)):
+                self._add(collection, indexes, documents, missing)
+            expected = visible.chunks()
+        vectors.remove(np.setdiff1d(held_vectors, expected))
+        words.index.remove(np.setdiff1d(held_words, expected))
+        words.note(visible.seq)
+        indexes.seq = visible.seq
+        self._renew_later(collection, indexes)
         return indexes
+
+    def _renamed(self, collection: Collection, seq: int) -> set[str]:
+        """Documents whose words may be others since a change, although their ids are the same."""
+        if not seq:  # nothing is held
+            return set()
+        changes = self._catalog.collections.changes_after(collection.id, seq)
+        return {change.document_id for change in changes if change.op != "remove"}
 
     def _place(self, collection: Collection, dimension: int) -> Place:
         # What else goes into the vectors than texts and their ids: other vectors, another place.
@@ -153,59 +203,95 @@ class Indexes:
         return np.array([row.id for row in rows], np.int64), _drawn(own, first)
 
     def _catch_up(self, collection: Collection, indexes: CollectionIndexes) -> None:
-        for change in self._catalog.collections.changes_after(collection.id, indexes.seq):
-            ids = np.arange(
-                change.first_chunk_id, change.first_chunk_id + change.chunk_count, dtype=np.int64
-            )
-            if change.edition != collection.edition:
-                pass
-            elif change.op == "remove":
+        changes = self._catalog.collections.changes_after(collection.id, indexes.seq)
+        for removed, batch in alike(changes, collection.edition):
+            if removed:
+                ids = ids_of(batch)
                 indexes.vectors.remove(ids)
                 indexes.lexical.remove(ids)
             else:
-                found = self._catalog.indexed.placed(change)
-                self._add(collection, indexes, [found] if found else [], _NONE)
-            indexes.seq = change.seq
+                documents = self._published(batch)
+                all_of_them = {document.id for document in documents}
+                missing = _Missing(vectors=all_of_them, words=all_of_them)
+                self._add(collection, indexes, documents, missing)
+            indexes.seq = batch[-1].seq
+        if changes:
+            indexes.seq = changes[-1].seq
+            indexes.words.note(indexes.seq)
+            self._renew_later(collection, indexes)
+
+    def _published(self, changes: Iterable[Change]) -> list[DocumentTexts]:
+        """What changes brought, as far as it is still there."""
+        latest = {change.document_id: change for change in changes}.values()
+        versions = [(one.document_id, one.edition, one.generation) for one in latest]
+        found = (self._catalog.indexed.placed(*version) for version in versions)
+        return [document for document in found if document is not None]
 
     def _add(
         self,
         collection: Collection,
         indexes: CollectionIndexes,
         documents: Sequence[DocumentTexts],
-        held: Ids,
-    ) -> Ids:
-        """Add documents to both indexes; returns their chunks' ids.
+        missing: _Missing,
+    ) -> None:
+        """Add documents to the indexes that lack them.
 
-        Those all of whose chunks are among ``held`` have their vectors there already. Those
-        that were deleted since they were read from SQL are left out: the log will say so.
+        Those that were deleted since they were read from SQL are left out: the log will say so.
         """
         documents = [document for document in documents if document.chunks]
-        lacking = [one for one in documents if not np.isin(_ids(one.chunks), held).all()]
+        lacking = [one for one in documents if one.id in missing.vectors]
         found = self._found(collection, _keys(lacking))
         gone = {one.id for one in lacking if not found.keys() >= set(_keys([one]))}
         for one in lacking:  # deleted since, with its vectors?
             lost = one.id in gone and self._catalog.indexed.is_visible(one)
             _check(collection, lost=lost)
-        documents = [one for one in documents if one.id not in gone]
-        chunks = [chunk for document in documents for chunk in document.chunks]
-        contexts = [context for document in documents for context in document.contexts]
-        ids = _ids(chunks)
-        if len(ids):
-            words = [with_context(c, one.text) for c, one in zip(contexts, chunks, strict=True)]
-            indexes.lexical.add(ids, words)
+        add_words(
+            indexes.lexical,
+            [one for one in documents if one.id in missing.words and one.id not in gone],
+        )
         new = [one for one in lacking if one.id not in gone]
         if new:
             size = indexes.embedder.dimension
             parts = [_matrix([found[key] for key in _keys([one])], size) for one in new]
             drawn = np.concatenate([with_opening(part) for part in parts])
             indexes.vectors.add(_ids([chunk for one in new for chunk in one.chunks]), drawn)
-        return ids
+
+    def _renew_later(self, collection: Collection, indexes: CollectionIndexes) -> None:
+        """Have words that were deleted disappear from the files too, in a while."""
+        if indexes.words.has_residue:
+            self._later.ask(
+                self._place(collection, indexes.embedder.dimension).name,
+                max(_RENEWED_AFTER_S, _REST * indexes.took_s),
+                partial(self._renew, collection, indexes),
+            )
+
+    def _renew(self, collection: Collection, indexes: CollectionIndexes) -> None:
+        """Make the index of words anew from SQL, while the old one is searched."""
+        began = time.perf_counter()
+        with self._catalog.indexed.visible(collection.id, collection.edition) as visible:
+            versions = visible.versions()
+        fresh = indexes.words.anew()
+        read = (self._catalog.indexed.placed(*version) for version in versions)
+        for documents in batches(document for document in read if document is not None):
+            if self._later.closing:
+                return
+            add_words(fresh.index, documents)
+        with indexes.lock:
+            changes = self._catalog.collections.changes_after(collection.id, visible.seq)
+            due = [change for change in changes if change.seq <= indexes.seq]
+            for removed, batch in alike(due, collection.edition):
+                if removed:
+                    fresh.index.remove(ids_of(batch))
+                else:
+                    add_words(fresh.index, self._published(batch))
+            fresh.note(indexes.seq)
+            old, indexes.words = indexes.words, fresh
+            indexes.took_s = time.perf_counter() - began
+            old.discard()
+        self._renew_later(collection, indexes)
 
     def _found(self, collection: Collection, keys: Sequence[bytes]) -> Mapping[bytes, FloatVector]:
         return self._catalog.vectors.get(collection.tenant, collection.embedder, keys)
-
-
-_NONE: Ids = np.empty(0, np.int64)
 
 
 def _key(collection: Collection) -> _Key:
@@ -230,11 +316,6 @@ def _check(collection: Collection, *, lost: bool) -> None:
             f"Chunks of collection {collection.name!r} have lost their vectors; "
             "run `ibidem audit --repair`."
         )
-
-
-def with_context(context: str, text: str) -> str:
-    """The words by which a chunk is found: its own, and those of what it stands in."""
-    return f"{context}\n{text}" if context else text
 
 
 def with_opening(vectors: FloatMatrix) -> FloatMatrix:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
-from rag.catalog.collections import Change
 from rag.catalog.database import Database
 from rag.catalog.texts import ChunkText, chunk_texts, of_placement, read_text
 from rag.headings import LONGEST, Heading, heading_paths
@@ -24,6 +24,7 @@ _DOCUMENTS = sa.select(
     t.placements.c.edition,
     t.placements.c.generation,
     t.placements.c.first_chunk_id,
+    t.placements.c.chunk_count,
 ).join(t.placements, t.placements.c.document_id == t.documents.c.id)
 
 
@@ -54,6 +55,36 @@ class ChunkHashes(NamedTuple):
         return {self.text_sha256, self.first_sha256}
 
 
+class Visible:
+    """The visible documents of one moment; what they say is read when it is asked for."""
+
+    def __init__(self, seq: int, connection: sa.Connection, rows: Sequence[Any]) -> None:
+        self.seq = seq
+        self._connection = connection
+        self._rows = [row for row in rows if row.chunk_count]
+        self._first = np.array([row.first_chunk_id for row in self._rows], np.int64)
+        self._end = self._first + np.array([row.chunk_count for row in self._rows], np.int64)
+
+    def chunks(self) -> Ids:
+        """The ids of all chunks, sorted."""
+        runs = [np.arange(*run) for run in zip(self._first, self._end, strict=True)]
+        return np.concatenate([np.empty(0, np.int64), *runs])
+
+    def versions(self) -> Sequence[tuple[str, int, int]]:
+        """Each document with its edition and generation."""
+        return [(row.id, row.edition, row.generation) for row in self._rows]
+
+    def lacking(self, held: Ids) -> set[str]:
+        """Documents that have chunks which are not among these sorted ids."""
+        here = np.searchsorted(held, self._end) - np.searchsorted(held, self._first)
+        lacking = here < self._end - self._first
+        return {row.id for row, lacks in zip(self._rows, lacking, strict=True) if lacks}
+
+    def read(self, ids: Container[str]) -> Iterator[DocumentTexts]:
+        """Those of some documents that there are, one after the other."""
+        return (_read(self._connection, row) for row in self._rows if row.id in ids)
+
+
 class Indexed:
     """Reads what belongs into the indexes of an edition of a collection."""
 
@@ -61,10 +92,8 @@ class Indexed:
         self._db = database
 
     @contextmanager
-    def visible(
-        self, collection_id: str, edition: int
-    ) -> Iterator[tuple[int, Iterator[DocumentTexts]]]:
-        """A snapshot: the committed seq, and every visible document, read as it is asked for."""
+    def visible(self, collection_id: str, edition: int) -> Iterator[Visible]:
+        """A snapshot: the committed seq, and every visible document."""
         p = t.placements.c
         mine = (p.collection_id == collection_id) & (p.edition == edition)
         with self._db.read() as connection:
@@ -72,11 +101,11 @@ class Indexed:
                 sa.select(t.collections.c.seq).where(t.collections.c.id == collection_id)
             ).scalar()
             rows = connection.execute(_DOCUMENTS.where(mine).order_by(p.first_chunk_id)).all()
-            yield int(seq or 0), (_read(connection, row) for row in rows)
+            yield Visible(int(seq or 0), connection, rows)
 
-    def placed(self, change: Change) -> DocumentTexts | None:
-        """The document that a change brought; ``None`` when it is gone meanwhile."""
-        mine = _is_placed(change.document_id, change.edition, change.generation)
+    def placed(self, document_id: str, edition: int, generation: int) -> DocumentTexts | None:
+        """One document of an edition; ``None`` when this generation is gone meanwhile."""
+        mine = _is_placed(document_id, edition, generation)
         with self._db.read() as connection:
             row = connection.execute(_DOCUMENTS.where(mine)).first()
             return None if row is None else _read(connection, row)

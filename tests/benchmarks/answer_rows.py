@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from rag.answer import OPENING
 from rag.fuse import search_hybrid
-from rag.indexes import with_context, with_opening
+from rag.indexes import with_opening
+from rag.indexing import with_context
 from rag.lexical import LexicalIndex
 from rag.models.offline import scoring
 from rag.models.offline.answering import compare, embedded_text, shortlist

@@ -23,7 +23,8 @@ from rag import evaluate
 from rag.embedding import Embedder
 from rag.evaluate import Place
 from rag.fuse import DEPTH, dense_weight, fuse_rrf, search_hybrid
-from rag.indexes import with_context, with_opening
+from rag.indexes import with_opening
+from rag.indexing import with_context
 from rag.lexical import LexicalIndex
 from rag.types import Ids, ParsedDocument
 from rag.vectors.faiss import FaissIndex

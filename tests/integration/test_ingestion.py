@@ -278,7 +278,7 @@ def test_indexes_that_could_not_be_built_leave_nothing_half_done(
             raise StoreDamaged
         return read(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("rag.indexes._BATCH_DOCUMENTS", 1)
+    monkeypatch.setattr("rag.indexing._BATCH_CHUNKS", 1)
     monkeypatch.setattr(services.catalog.vectors, "get", failing)
     with pytest.raises(StoreDamaged):
         search(services, "pump")

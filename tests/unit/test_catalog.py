@@ -185,8 +185,8 @@ def test_nothing_is_visible_before_it_is_published(catalog: Catalog) -> None:
     stage(catalog, document.id, job.number, parsed, chunked("hello"))
     with pytest.raises(NotFound, match="no text yet"):
         catalog.texts.read(document.id, 0, 5)
-    with catalog.indexed.visible(collection.id, 1) as (seq, documents):
-        assert (seq, list(documents)) == (0, [])
+    with catalog.indexed.visible(collection.id, 1) as visible:
+        assert (visible.seq, visible.versions()) == (0, [])
 
 
 def test_text_reads_the_same_across_segments(catalog: Catalog) -> None:
@@ -346,10 +346,11 @@ def test_reading_while_writing_sees_one_moment(catalog: Catalog) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            with catalog.indexed.visible(collection.id, 1) as (seq, documents):
-                count = len(list(documents))
-            if seq != count:
-                torn.append((seq, count))
+            with catalog.indexed.visible(collection.id, 1) as visible:
+                ids = {document for document, *_ in visible.versions()}
+                count = len(list(visible.read(ids)))
+            if visible.seq != count:
+                torn.append((visible.seq, count))
 
     reader = threading.Thread(target=read)
     reader.start()
