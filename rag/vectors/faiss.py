@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from rag.locks import ReadWriteLock
 from rag.types import FloatMatrix, FloatVector, Ids
@@ -22,6 +23,7 @@ EXACT_UP_TO = 40_000
 
 _COMPACT_FROM = 1_000
 """Fewer dead rows than this are never worth moving the others for."""
+_SPREAD = 4
 _KEEP_EVERY = 0.2
 """A snapshot is renewed when so large a share of the rows is not in it."""
 
@@ -102,7 +104,10 @@ class FaissIndex:
         query = np.ascontiguousarray(vector, np.float32).reshape(1, self._dimension)
         with self._lock.reading():
             searchable = self._searchable(allowed)
-            k = min(k, len(self._sorted_ids) if searchable is None else int(searchable.sum()))
+            found = (
+                len(self._sorted_ids) if searchable is None else int(np.count_nonzero(searchable))
+            )
+            k = min(k, found)
             if k <= 0:
                 return nothing()
             scores, rows = self._rows.search(query, k, searchable)
@@ -136,9 +141,19 @@ class FaissIndex:
         """Which rows a search may return, shape (rows,); ``None`` when all."""
         if allowed is None:
             return None if len(self._sorted_ids) == len(self._row_ids) else self._alive
-        mask = np.zeros(len(self._row_ids), np.bool_)
-        mask[self._places(np.asarray(allowed, np.int64))] = True
-        return mask
+        allowed = np.asarray(allowed, np.int64)
+        if self._slots is None:
+            mask = np.zeros(len(self._row_ids), np.bool_)
+            mask[self._places(allowed)] = True
+            return mask
+        # Faster than looking many ids up, and as fast as looking up some thousand of them.
+        first, last = self._sorted_ids[0], self._sorted_ids[-1]
+        start, end = np.searchsorted(allowed, (first, last + 1))
+        may = np.zeros(last - first + 1, np.bool_)
+        may[allowed[start:end] - first] = True
+        chosen: Mask = may[self._slots]
+        chosen &= self._alive
+        return chosen
 
     def _places(self, ids: Ids) -> Ids:
         """Rows of those of ``ids`` that are held."""
@@ -150,7 +165,7 @@ class FaissIndex:
 
     def _settle(self) -> None:
         """After a change: renew what is derived, and see whether another form is due."""
-        dead = len(self._alive) - int(self._alive.sum())
+        dead = len(self._alive) - int(np.count_nonzero(self._alive))
         many_dead = dead >= _COMPACT_FROM and 4 * dead >= len(self._alive)
         if many_dead and isinstance(self._rows, FlatRows) and self._building is None:
             self._rows.remove(~self._alive)
@@ -225,3 +240,12 @@ class FaissIndex:
         self._sorted_ids: Ids = ids
         self._sorted_ids.flags.writeable = False
         self._sorted_rows: Ids = rows
+        self._slots = self._by_row()
+
+    def _by_row(self) -> NDArray[np.int32] | None:
+        """How far the id of each row is from the lowest; ``None`` where they lie far apart."""
+        ids = self._sorted_ids
+        if not len(ids) or ids[-1] - ids[0] > _SPREAD * len(self._row_ids):
+            return None
+        slots: NDArray[np.int32] = np.where(self._alive, self._row_ids - ids[0], 0).astype(np.int32)
+        return slots

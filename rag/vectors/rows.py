@@ -22,10 +22,11 @@ Mask: TypeAlias = NDArray[np.bool_]
 FEW = 2_000
 """So many rows are compared one by one rather than looked for in lists."""
 
-_PROBED = 16
-"""One of so many lists is searched. At a million rows of 384: recall@10 and time in the README."""
+_COMPARED, _PROBED = 64_000, 32
+"""So many lists are searched that about so many rows are compared, at least one list of so many.
+Two milliseconds at 384 dimensions; recall@10 is in the README of the benchmarks."""
 _DEEPER = 4
-_LEAST_DEPTH = 100
+_LEAST_DEPTH = 200
 _GROWN = 2.5
 
 
@@ -106,12 +107,16 @@ class ListedRows:
     """Only the lists nearest to a query are searched; more of them the fewer are searchable."""
 
     def __init__(self, lists: faiss.IndexIVFRaBitQ, halves: Halves) -> None:
-        """Take lists made by ``listed`` and the vectors of their rows, in half precision."""
+        """Take lists made by ``listed`` and the vectors of their rows, in half precision.
+
+        These may lie in a file: of a million vectors a service needs some at a time.
+        """
         if lists.ntotal != len(halves) or lists.d != halves.shape[1]:
             raise ValueError(f"{lists.ntotal} rows in lists came with {halves.shape} vectors")
         self._lists = lists
         self._built_for = len(halves)
         self._halves = halves
+        self._added: Halves = np.empty((0, lists.d), np.float16)
 
     @property
     def form(self) -> str:
@@ -129,34 +134,41 @@ class ListedRows:
 
     def add(self, vectors: FloatMatrix) -> None:
         """Append, shape (n, dimension)."""
-        count = len(self)
-        if count + len(vectors) > len(self._halves):
-            room = np.empty((max(count * 5 // 4, count + len(vectors)), self._lists.d), np.float16)
-            room[:count] = self._halves[:count]
-            self._halves = room
-        self._halves[count : count + len(vectors)] = vectors
+        held = len(self) - self._built_for
+        if held + len(vectors) > len(self._added):
+            room = np.empty((max(held * 5 // 4, held + len(vectors)), self._lists.d), np.float16)
+            room[:held] = self._added[:held]
+            self._added = room
+        self._added[held : held + len(vectors)] = vectors
         self._lists.add(vectors)
 
     def halves(self, rows: Ids) -> Halves:
         """A copy of some rows in half precision, shape (len(rows), dimension)."""
-        return self._halves[rows]
+        if len(self) == self._built_for:
+            return self._halves[rows]
+        later = rows >= self._built_for
+        copied: Halves = np.empty((len(rows), self._lists.d), np.float16)
+        copied[~later] = self._halves[rows[~later]]
+        copied[later] = self._added[rows[later] - self._built_for]
+        return copied
 
     def search(
         self, query: FloatMatrix, k: int, searchable: Mask | None
     ) -> tuple[FloatVector, Ids]:
         """Similarities and rows of the k best of those that are searchable, nearly exact."""
-        count = len(self) if searchable is None else int(searchable.sum())
+        count = len(self) if searchable is None else int(np.count_nonzero(searchable))
         if count <= FEW:
             rows = np.arange(count) if searchable is None else np.flatnonzero(searchable)
         else:
             rows = self._nearest(query, k, count, searchable)
-        scores: FloatVector = self._halves[rows].astype(np.float32) @ query[0]
+        scores: FloatVector = self.halves(rows).astype(np.float32) @ query[0]
         order = np.argsort(-scores, kind="stable")[:k]
         return scores[order], rows[order]
 
     def copy(self) -> ListedRows:
         """The rows as they are now, which others may write while these change."""
-        return ListedRows(_lists(faiss.clone_index(self._lists)), self._halves[: len(self)].copy())
+        lists = _lists(faiss.clone_index(self._lists))
+        return ListedRows(lists, self.halves(np.arange(len(self))))
 
     def save(self, path: Path) -> None:
         """Write the lists."""
@@ -167,7 +179,10 @@ class ListedRows:
         if searchable is not None:
             parameters.sel = _selector(searchable)
         lists = self._lists.nlist
-        wanted = -(-lists * len(self) // (_PROBED * count))
+        compared = max(_COMPARED, len(self) // _PROBED)
+        wanted = -(
+            -lists * compared // count
+        )  # fewer rows of a list can be searched, so more lists
         depth = min(count, max(_DEEPER * k, _LEAST_DEPTH))
         for probed in (min(lists, wanted), lists):
             parameters.nprobe = probed

@@ -49,7 +49,7 @@ class Snapshots:
         with self._written(ids) as place:
             np.save(place / HALVES, halves)
             list_apart(place)
-            return ListedRows(read_lists(place / LISTS), halves)
+            return ListedRows(read_lists(place / LISTS), _mapped(place / HALVES))
 
     def keep(self, ids: Ids, rows: ListedRows) -> None:
         """Keep rows that are in lists already; the ids of dead ones are negative.
@@ -73,7 +73,7 @@ class Snapshots:
         try:
             _check(place)
             ids: Ids = np.load(place / _IDS, allow_pickle=False)
-            halves = np.load(place / HALVES, allow_pickle=False)
+            halves = _mapped(place / HALVES)
             rows = ListedRows(read_lists(place / LISTS), halves)
             if len(ids) != len(rows) or halves.shape[1] != dimension:
                 raise ValueError("its parts do not fit each other")
@@ -114,6 +114,12 @@ class Snapshots:
             with suppress(OSError):
                 if time.time() - left.stat().st_mtime > _ABANDONED_S:
                     shutil.rmtree(left, ignore_errors=True)
+
+
+def _mapped(path: Path) -> Halves:
+    """Vectors that stay in their file, also when it is renamed or removed."""
+    halves: Halves = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    return halves
 
 
 def _seal(place: Path) -> None:
