@@ -20,6 +20,8 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 _log = logging.getLogger(__name__)
 _QUEUE = "ingest"
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+_POLL_S = 0.05
+"""Closing waits for its listener for messages, which looks so often; we send none."""
 _LOOKED_UP_AT_ONCE = 500
 _SWEPT_AT_ONCE = 10_000
 T = TypeVar("T")
@@ -120,6 +122,7 @@ class Workflows:
             serializer=DBOSPortableJSONSerializer(),
             log_level="ERROR",
             run_migrations=True,
+            notification_listener_polling_interval_sec=_POLL_S,
         )
         DBOS(config=config)
         self._workflow = DBOS.workflow(name="ingest")(self._named())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from rag.catalog import Catalog
 from rag.catalog.database import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from tests import postgres
+from tests.thorough import THOROUGH
 
 # The models of tests are tiny: more threads would only wait for one another, and spin meanwhile.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,10 +27,18 @@ pytest_plugins = ("tests.stores",)
 # How long an example takes says something of the machine, not of what is tested.
 # Where CI is set, Hypothesis would try the same examples each time.
 settings.register_profile("tests", settings.get_profile("default"), deadline=None)
-settings.load_profile("tests")
+settings.register_profile("thorough", settings.get_profile("tests"), max_examples=1_000)
+settings.load_profile("thorough" if THOROUGH else "tests")
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 _TEMPLATE = f"ibidem_template{_WORKER}"
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: going through it for garbage takes half a second each time."""
+    gc.collect()
+    gc.freeze()
+
 
 FreshDatabase: TypeAlias = Callable[[ExitStack], str | None]
 """Gives the IBIDEM_DATABASE_URL of a new empty catalog; ``None`` for SQLite in the home."""

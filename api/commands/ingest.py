@@ -112,11 +112,11 @@ def ingest(
 def _finish_what_was_left(client: Client) -> None:
     """Without a service, read what an earlier command was stopped from reading."""
     from api.client import IN_PROCESS
-    from api.commands.patience import Patience
+    from api.commands.patience import Patience, pauses
 
     if client.address != IN_PROCESS:
         return
-    told, patience = False, Patience()
+    told, patience, looks = False, Patience(), pauses(_LOOK_S)
     while left := client.listed("/v1/jobs", 100, status="queued") + client.listed(
         "/v1/jobs", 100, status="in_progress"
     ):
@@ -129,7 +129,7 @@ def _finish_what_was_left(client: Client) -> None:
                 name, why = job["document_name"] or job["id"], job["error"]["message"]
                 note(f"{plain(name)}: {plain(why)}")
             return
-        time.sleep(_LOOK_S)
+        time.sleep(next(looks))
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
@@ -233,6 +233,8 @@ def _pin(client: Client, collection: str, engine: str) -> None:
 def _drive(
     intake: Intake, files: Iterable[tuple[Path, Mapping[str, Any] | None]], display: Display
 ) -> None:
+    from api.commands.patience import pauses
+
     looked = time.monotonic()
     for file, source in files:
         outcome = intake.send(file, source)
@@ -241,9 +243,10 @@ def _drive(
         if time.monotonic() - looked >= _LOOK_S:
             _look(intake, display)
             looked = time.monotonic()
+    looks = pauses(_LOOK_S)
     while intake.waiting:
         if not _look(intake, display) and intake.waiting:
-            time.sleep(_LOOK_S)
+            time.sleep(next(looks))
 
 
 def _look(intake: Intake, display: Display) -> bool:

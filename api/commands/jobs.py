@@ -161,15 +161,17 @@ def _inside(client: Client, job: Json) -> list[Json]:
 
 def _ended(client: Client, job: Json) -> Json:
     from api.client import IN_PROCESS
-    from api.commands.patience import Patience
+    from api.commands.patience import Patience, pauses
 
     if job["work"] is not None:
         return watch(client, job)
     patience = Patience()
-    while job["status"] in AT_WORK:
+    for pause_s in pauses(_LOOK_S):
+        if job["status"] not in AT_WORK:
+            break
         if client.address == IN_PROCESS and patience.is_over([job]):
             break
-        time.sleep(_LOOK_S)
+        time.sleep(pause_s)
         job = client.get(f"/v1/jobs/{job['id']}")
     return job
 

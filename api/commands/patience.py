@@ -1,13 +1,22 @@
-"""When to wait no longer for work that only pauses and is tried again."""
+"""How long to wait from look to look, and when no longer for work that is only tried again."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _PATIENCE_S = 15.0
 """Some attempts, with the pauses between them."""
+_FIRST_S = 0.02
+
+
+def pauses(longest_s: float) -> Iterator[float]:
+    """Seconds between looks at work: short ones first, since most of it ends soon."""
+    pause_s = min(_FIRST_S, longest_s)
+    while True:
+        yield pause_s
+        pause_s = min(1.5 * pause_s, longest_s)
 
 
 class Patience:

@@ -50,11 +50,14 @@ def watch(client: Client, job: Json, *, later: str = "") -> Json:
     Raises:
         KeyboardInterrupt: somebody has seen enough, and was told how to come back.
     """
+    from api.commands.patience import pauses
+
+    looks = pauses(_LOOK_S)
     try:
         with _display() as show:
             show(job)
             while job["status"] in AT_WORK:
-                _pause(_LOOK_S)
+                _pause(next(looks))
                 job = client.get(f"/v1/jobs/{job['id']}")
                 show(job)
     except KeyboardInterrupt:

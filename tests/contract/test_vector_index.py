@@ -15,6 +15,7 @@ from rag.types import FloatMatrix, FloatVector, Ids
 from rag.vectors import Hits, OpenVectors, Place, VectorIndex
 from rag.vectors.registry import vector_indexes
 from tests.stores import SETTINGS
+from tests.thorough import THOROUGH
 
 DIMENSION = 24
 
@@ -114,6 +115,21 @@ def check(
 
 @pytest.fixture
 def filled(index: VectorIndex) -> tuple[VectorIndex, Exact]:
+    """An index of this test's own, to be changed."""
+    return fill(index)
+
+
+@pytest.fixture(scope="module")
+def searched(open_vectors: OpenVectors) -> Iterator[tuple[VectorIndex, Exact]]:
+    """The same for all tests that only search: some stores take their time to be filled."""
+    kept = Kept()
+    place = Place(name="col_searched", dimension=DIMENSION, stored=kept.stored)
+    index = open_vectors(place)
+    yield fill(Recorded(index, kept))
+    index.drop()
+
+
+def fill(index: VectorIndex) -> tuple[VectorIndex, Exact]:
     exact = Exact()
     ids, vectors = scattered_ids(2_000), unit_vectors(2_000)
     for start in range(0, 2_000, 700):
@@ -131,15 +147,15 @@ def test_an_empty_index_finds_nothing(index: VectorIndex) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 10, 100, 2_000, 5_000])
-def test_finds_what_exact_search_finds(filled: tuple[VectorIndex, Exact], k: int) -> None:
-    index, exact = filled
+def test_finds_what_exact_search_finds(searched: tuple[VectorIndex, Exact], k: int) -> None:
+    index, exact = searched
     for vector in unit_vectors(5, seed=1):
         check(index, exact, vector, k)
 
 
 @pytest.mark.parametrize("share", [0, 0.0005, 0.01, 0.5, 1])
-def test_filters_before_it_ranks(filled: tuple[VectorIndex, Exact], share: float) -> None:
-    index, exact = filled
+def test_filters_before_it_ranks(searched: tuple[VectorIndex, Exact], share: float) -> None:
+    index, exact = searched
     random = np.random.default_rng(2)
     chosen = random.choice(index.ids(), round(share * 2_000), replace=False)
     for vector in unit_vectors(5, seed=3):
@@ -147,17 +163,17 @@ def test_filters_before_it_ranks(filled: tuple[VectorIndex, Exact], share: float
 
 
 def test_a_filter_that_excludes_the_best_hits_still_fills_k(
-    filled: tuple[VectorIndex, Exact],
+    searched: tuple[VectorIndex, Exact],
 ) -> None:
-    index, exact = filled
+    index, exact = searched
     vector = unit_vectors(1, seed=4)[0]
     best = index.search(vector, 1_900).ids
     hits = check(index, exact, vector, 10, np.setdiff1d(index.ids(), best))
     assert len(hits.ids) == 10
 
 
-def test_allowed_ids_that_are_not_held_are_ignored(filled: tuple[VectorIndex, Exact]) -> None:
-    index, exact = filled
+def test_allowed_ids_that_are_not_held_are_ignored(searched: tuple[VectorIndex, Exact]) -> None:
+    index, exact = searched
     held = index.ids()[:3]
     allowed = np.sort(np.concatenate([held, [10**12, 10**12 + 1]]))
     check(index, exact, unit_vectors(1, seed=5)[0], 10, allowed)
@@ -166,7 +182,7 @@ def test_allowed_ids_that_are_not_held_are_ignored(filled: tuple[VectorIndex, Ex
 
 def test_removed_ids_are_gone_from_the_next_search(filled: tuple[VectorIndex, Exact]) -> None:
     index, exact = filled
-    for vector in unit_vectors(30, seed=6):
+    for vector in unit_vectors(10, seed=6):
         gone = index.search(vector, 60).ids
         index.remove(gone)
         exact.remove(gone)
@@ -240,7 +256,7 @@ def test_vectors_of_another_shape_are_refused(index: VectorIndex, shape: tuple[i
 
 def test_random_changes_leave_what_the_reference_has(index: VectorIndex) -> None:
     random, exact = np.random.default_rng(15), Exact()
-    for step in range(60):
+    for step in range(600 if THOROUGH else 30):
         ids = random.choice(3_000, 200, replace=False)
         if step % 3:
             vectors = unit_vectors(200, seed=step)

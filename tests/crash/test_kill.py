@@ -15,11 +15,12 @@ import pytest
 from ingest.pipeline import EMBED_BATCH
 from tests.conftest import on_postgresql, on_sqlite
 from tests.crash.service import Service
+from tests.thorough import THOROUGH
 
-DOCUMENTS = 50
-LONG = (7, 23, 41)
+DOCUMENTS = 50 if THOROUGH else 24
+LONG = (7, 15, 41)
 """These are embedded in several steps."""
-KILLS = 20
+KILLS = 20 if THOROUGH else 7
 GIVE_UP_S = 240
 
 
@@ -147,7 +148,7 @@ def settle(service: Service, wanted: set[str]) -> dict[str, str]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("lose_job_store", [False, True], ids=["kill", "kill-and-lose-job-store"])
-def test_twenty_kills(service: Service, lose_job_store: bool) -> None:
+def test_kills_at_seeded_moments(service: Service, lose_job_store: bool) -> None:
     rng = random.Random(7 if lose_job_store else 8)
     service.spawn()
     service.wait_ready()

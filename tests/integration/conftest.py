@@ -19,6 +19,8 @@ from api.settings import Settings
 from api.worker import Worker
 from tests.conftest import FreshDatabase, make_home
 from tests.pdfs import pdf, prose
+from tests.terminal import LEASE as SHORT_LEASE
+from tests.terminal import Terminal
 
 LOOPBACK = "http://127.0.0.1:8000"
 
@@ -116,3 +118,21 @@ def lease(rest: Rest) -> str:
 def pump(rest: Rest) -> str:
     """A PDF of two pages, ready."""
     return rest.ready("pump.pdf", PUMP, metadata={"kind": "manual", "year": 2021})
+
+
+@pytest.fixture
+def terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> Terminal:
+    """The command line on this home; a module whose tests share one says so."""
+    monkeypatch.setenv("IBIDEM_HOME", str(home))
+    return Terminal(capsys)
+
+
+@pytest.fixture(scope="module")
+def home_with_lease(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
+    """A home that the tests of a module share, with one text in it."""
+    home = tmp_path_factory.mktemp("leased") / "home"
+    with _open(home, models, work=True) as rest:
+        rest.ready("lease.txt", SHORT_LEASE.encode())
+    return home

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from api import cli
 from api.commands import patience
 from api.composition import open_services
 from api.settings import Settings
@@ -24,33 +22,13 @@ from rag.types import Collection
 from tests.bombs import zipped
 from tests.conftest import make_home
 from tests.pdfs import pdf, prose
+from tests.terminal import LEASE, Terminal
 
-LEASE = (
-    "Lease of the boat house.\n\nThe monthly rent is 1,250 euros, due on the third working day.\n\n"
-    "Either party may end the lease with a notice of ninety days in writing.\n"
-)
 PUMP = pdf(
     prose(72, 720, ["The Linnet pump moves forty litres of brine a minute."]),
     prose(72, 720, ["Its casing is of cast bronze.", "The seal is replaced every 8,000 hours."]),
     title="Linnet manual",
 )
-
-
-class Terminal:
-    """Runs commands within this process; ``out`` and ``err`` are what the last one printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def run(self, *arguments: str) -> int:
-        code = cli.invoke(arguments)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        assert self.run(*arguments, "--json") == code, self.err
-        return json.loads(self.out)
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +48,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     """One home for all."""
     return make_home(tmp_path_factory.mktemp("cli") / "home", models)
-
-
-@pytest.fixture
-def terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
-) -> Terminal:
-    monkeypatch.setenv("IBIDEM_HOME", str(home))
-    return Terminal(capsys)
 
 
 @pytest.fixture

@@ -7,24 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_home
-from tests.integration.test_cli import LEASE, PUMP, Terminal
+from tests.integration.test_cli import PUMP
+from tests.terminal import LEASE, Terminal
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
-    return make_home(tmp_path_factory.mktemp("analyze") / "home", models)
-
-
-@pytest.fixture
-def terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
-) -> Terminal:
-    monkeypatch.setenv("IBIDEM_HOME", str(home))
-    terminal = Terminal(capsys)
-    (tmp_path / "lease.txt").write_text(LEASE)
-    terminal.run("ingest", str(tmp_path / "lease.txt"))
-    return terminal
+def home(home_with_lease: Path) -> Path:
+    """One home for all."""
+    return home_with_lease
 
 
 def test_fields_are_extracted_reviewed_and_corrected(terminal: Terminal, tmp_path: Path) -> None:
@@ -124,6 +114,7 @@ def test_an_analysis_left_behind_goes_on_when_it_is_resumed(terminal: Terminal) 
 
 
 def test_documents_that_could_not_be_read_are_said(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "lease.txt").write_text(LEASE)
     (tmp_path / "torn.pdf").write_bytes(PUMP[:300])
     terminal.run("ingest", str(tmp_path), "--collection", "torn")
     assert terminal.run("analyze", "run", "summary", "--collection", "torn") == 1

@@ -8,24 +8,13 @@ from pathlib import Path
 import pytest
 
 from api.commands import working
-from tests.conftest import make_home
-from tests.integration.test_cli import LEASE, Terminal
+from tests.terminal import Terminal
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
-    return make_home(tmp_path_factory.mktemp("batch") / "home", models)
-
-
-@pytest.fixture
-def terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
-) -> Terminal:
-    monkeypatch.setenv("IBIDEM_HOME", str(home))
-    terminal = Terminal(capsys)
-    (tmp_path / "lease.txt").write_text(LEASE)
-    terminal.run("ingest", str(tmp_path / "lease.txt"))
-    return terminal
+def home(home_with_lease: Path) -> Path:
+    """One home for all."""
+    return home_with_lease
 
 
 @pytest.fixture

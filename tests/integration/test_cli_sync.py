@@ -19,8 +19,8 @@ from api.commands import watch
 from rag.catalog.sources import Sources
 from rag.errors import StorageFull
 from tests.conftest import make_home
-from tests.integration.test_cli import Terminal
 from tests.integration.test_cli_service import read_until, running
+from tests.terminal import Terminal
 
 HERON = "The heron nests at the weir.\n"
 LINNET = "The linnet sings on the gorse.\n"
@@ -30,14 +30,6 @@ LINNET = "The linnet sings on the gorse.\n"
 def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     """One home for all."""
     return make_home(tmp_path_factory.mktemp("cli") / "home", models)
-
-
-@pytest.fixture
-def terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
-) -> Terminal:
-    monkeypatch.setenv("IBIDEM_HOME", str(home))
-    return Terminal(capsys)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import httpx2
 import pytest
 
 from tests.conftest import make_home
-from tests.integration.test_cli import Terminal
 from tests.integration.test_cli_service import serving
 from tests.marks import highlight
 from tests.scans import needs_tesseract
+from tests.terminal import Terminal
 
 _DATA = Path(__file__).resolve().parents[2] / "data"
 _QUESTIONS: dict[str, dict[str, Any]] = {

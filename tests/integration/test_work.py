@@ -78,6 +78,7 @@ class Books:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.runner, "_LOOK_S", 0.02)
+    monkeypatch.setattr(api.runner, "_GATHER_S", 0.005)
     monkeypatch.setattr(api.runner, "_FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr(api.runner, "_BEAT_S", 0.05)
 
@@ -214,19 +215,22 @@ def test_work_that_cannot_be_listed_fails_and_says_why(catalog: Catalog) -> None
     }
 
 
-def test_a_listing_that_died_goes_on_where_it_stood(catalog: Catalog) -> None:
+def test_a_listing_that_died_goes_on_where_it_stood(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The listing fails behind two batches; what was written is neither lost nor written twice."""
+    monkeypatch.setattr(api.runner, "_BATCH", 100)
     fails = iter([True])
 
     def die(position: int) -> None:
-        if position == 1_200 and next(fails, False):
+        if position == 240 and next(fails, False):
             raise ConnectionError("as if the process had died")
 
     work = Sums(list_one=die)
-    job_id = order(catalog, 1_300)
+    job_id = order(catalog, 260)
     with working(catalog, work, threads={Lane.CALLS: 16}):
         ended(catalog, job_id)
-    assert result(catalog, job_id)["sum"] == sum(range(1_300))
+    assert result(catalog, job_id)["sum"] == sum(range(260))
     assert set(work.runs.values()) == {1}
 
 

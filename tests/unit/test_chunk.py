@@ -167,10 +167,10 @@ def test_time_grows_with_the_text_and_not_faster(unit: str, strategy: str) -> No
         assert chunks
         return spent
 
-    seconds(10_000)  # warm up
-    # The better of two: one may have the garbage of earlier tests to collect.
-    longer = min(seconds(200_000), seconds(200_000))
-    assert longer < 40 * max(seconds(25_000), 0.01)
+    seconds(5_000)  # warm up
+    most = 40 * max(seconds(10_000), 0.005)
+    # Once more if need be: it may have had the garbage of earlier tests to collect.
+    assert any(seconds(80_000) < most for _ in range(2))
 
 
 def test_windows_do_not_show() -> None:

@@ -61,7 +61,7 @@ def test_batches_make_the_same_document(tmp_path: Path, pages: int) -> None:
 @needs_tesseract
 @pytest.mark.parametrize("form", ["pdf", "tif"])
 def test_scans_go_on_where_they_stopped(tmp_path: Path, form: str) -> None:
-    texts = ["on page one", "on page two", "on page three", "on page four", "on page five"]
+    texts = ["on page one", "on page two", "on page three"]
     pages = [scan([f"This stands {text}."], turn=180) for text in texts]
     path = tmp_path / f"scan.{form}"
     if form == "pdf":
@@ -73,7 +73,7 @@ def test_scans_go_on_where_they_stopped(tmp_path: Path, form: str) -> None:
     whole = parse(path, media_type, limits=AT_ONCE)
     assert parse(path, media_type, limits=BY_BATCH) == whole
     assert all(text in whole.text for text in texts)
-    assert any("pages 1-5" in warning for warning in whole.warnings)
+    assert any("pages 1-3" in warning for warning in whole.warnings)
 
 
 def test_the_limit_of_a_documents_text_holds_across_its_batches(tmp_path: Path) -> None:
