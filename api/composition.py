@@ -24,7 +24,7 @@ from rag.guard import Detector, PatternDetector
 from rag.indexes import Indexes
 from rag.lexical_store import LexicalStore
 from rag.models.budget import BudgetLimits, Budgets
-from rag.models.limits import read_limits
+from rag.models.limits import ProviderLimits, read_limits
 from rag.models.monitor import Monitor
 from rag.models.observe import Observers
 from rag.models.offline.reader import Reader, open_reader
@@ -143,7 +143,9 @@ def _build(
         meter=Observers([monitor, catalog.usage]),
         pricing=load_pricing(settings.pricing) if settings.pricing else Pricing(),
         tracer=tracer,
-        limits=read_limits(settings.limits) if settings.limits else {},
+        limits=ProviderLimits(
+            read_limits(settings.limits) if settings.limits else {}, catalog.places
+        ),
         detector=_detector(settings.redact),
         look=_look(settings.page_images, catalog, originals),
     )

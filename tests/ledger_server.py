@@ -1,20 +1,30 @@
-"""A provider on loopback that keeps a ledger: it says what valves open at, and bills each call."""
+"""A provider on loopback that keeps a ledger: it says what valves open at, and bills each call.
+
+It answers questions, summarizes by quoting, and fills records of all valves that it is shown.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import accumulate
 from typing import Any
 
+from rag.models.chat import ChatRequest, Role, Turn
+from tests.analyses import output_of
 from tests.providers import compatible_reply
 
 _VALVE = re.compile(r"At how many bar does valve (\d+) open")
+_SENTENCE = re.compile(r"Valve (\d+) opens at (\d+) bar\.")
+_EXCERPT = re.compile(r"\[\w+ (P\d+)\]\n[^\n]*\n\n(.*?)\n\[\w+ end", re.DOTALL)
+_MARKER = re.compile(r"\[[0-9a-f]{16} ")
 
 
 def text_of(valves: int) -> str:
@@ -39,8 +49,18 @@ def question(valve: int) -> str:
     return f"At how many bar does valve {valve} open?"
 
 
+@dataclass(slots=True)
+class Call:
+    """A call as the provider knows it; ``asked`` is the same for the same text, ``by`` a key."""
+
+    asked: str
+    by: str
+    began: float
+    replied: float | None = None
+
+
 class LedgerServer(ThreadingHTTPServer):
-    """Counts what it was asked, and knows what was under way when."""
+    """Writes down what it was asked by whom, and knows what was under way when."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -48,9 +68,7 @@ class LedgerServer(ThreadingHTTPServer):
     def __init__(self, delay_s: float) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.delay_s = delay_s
-        self.calls: Counter[int] = Counter()
-        self._active = 0
-        self._replied: list[float] = []
+        self._ledger: list[Call] = []
         self._lock = threading.Lock()
 
     @property
@@ -59,23 +77,36 @@ class LedgerServer(ThreadingHTTPServer):
 
     @property
     def total(self) -> int:
-        return sum(self.calls.values())
+        """How many calls there were."""
+        return len(self._ledger)
 
-    def in_flight(self, *, settled_s: float = 0.0) -> int:
-        """Calls being answered, and those whose reply was sent so shortly ago."""
-        now = time.monotonic()
+    @property
+    def ledger(self) -> list[Call]:
+        """The calls, in the order in which they came."""
         with self._lock:
-            return self._active + sum(now - at < settled_s for at in self._replied)
+            return list(self._ledger)
 
-    def begin(self, valve: int) -> None:
-        with self._lock:
-            self.calls[valve] += 1
-            self._active += 1
+    def answered(self) -> int:
+        """How many different calls were replied to."""
+        return len({one.asked for one in self.ledger if one.replied is not None})
 
-    def end(self) -> None:
+    def in_flight(self, by: str | None = None) -> list[Call]:
+        """The calls of a key, or all, that were not replied to yet."""
+        return [one for one in self.ledger if one.replied is None and by in (None, one.by)]
+
+    def most_in_flight(self) -> int:
+        """Of how many calls replies were waited for at a time."""
+        begun = [(one.began, 1) for one in self.ledger]
+        ended = [(one.replied, -1) for one in self.ledger if one.replied is not None]
+        return max(accumulate(change for _, change in sorted([*begun, *ended])))
+
+    def begin(self, messages: Any, by: str) -> Call:
+        """Write a call down. What marks excerpts differs from home to home."""
+        text = _MARKER.sub("[", json.dumps(messages))
+        call = Call(hashlib.sha256(text.encode()).hexdigest(), by, time.monotonic())
         with self._lock:
-            self._active -= 1
-            self._replied = [*self._replied[-999:], time.monotonic()]
+            self._ledger.append(call)
+        return call
 
     def handle_error(self, *_: Any) -> None:
         """Who asked was killed."""
@@ -87,37 +118,60 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        prompt = body["messages"][-1]["content"]
-        valve = int(_VALVE.findall(prompt)[-1])
-        self.server.begin(valve)
-        try:
-            time.sleep(self.server.delay_s)
-            said = json.dumps(compatible_reply(json.dumps(_said(prompt, valve)))).encode()
-            with suppress(OSError):
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(said)))
-                self.end_headers()
-                self.wfile.write(said)
-        finally:
-            self.server.end()
+        by = self.headers.get("authorization", "").removeprefix("Bearer ")
+        call = self.server.begin(body["messages"], by)
+        time.sleep(self.server.delay_s)
+        said = json.dumps(compatible_reply(json.dumps(_reply(body)))).encode()
+        call.replied = time.monotonic()
+        with suppress(OSError):
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
 
 
+def _reply(body: Mapping[str, Any]) -> Any:
+    """What is said to a request: to a question, for a record, or as a summary."""
+    prompt = body["messages"][-1]["content"]
+    if asked := _VALVE.findall(prompt):
+        return _said(prompt, int(asked[-1]))
+    schema = body["response_format"]["json_schema"]["schema"]
+    if {"value", "fields"} <= schema["properties"].keys():
+        return _record(prompt)
+    turn = Turn(role=Role.USER, text=prompt)
+    request = ChatRequest(
+        system="", turns=(turn,), schema=schema, max_output_tokens=1, temperature=None
+    )
+    return json.loads(output_of(request))
+
+
 def _said(prompt: str, valve: int) -> Any:
     """The sentence on the valve, quoted from the excerpt that has it."""
     sentence = _sentence(valve)
-    passage = None
-    for line in prompt.splitlines():
-        if begun := re.fullmatch(r"\[\w+ (P\d+)\]", line):
-            passage = begun[1]
-        if sentence in line:
+    for passage, text in _EXCERPT.findall(prompt):
+        if sentence in text:
             evidence = [{"passage": passage, "quote": sentence}]
             statements = [{"text": sentence, "evidence": evidence}]
             return {"reasoning": "It says so.", "statements": statements, "confidence": 0.9}
     return {"reasoning": "It is not there.", "statements": [], "confidence": 0.9}
+
+
+def _record(prompt: str) -> Any:
+    """A record of all valves in the excerpts."""
+    valves, fields = [], []
+    for passage, text in _EXCERPT.findall(prompt):
+        for found in _SENTENCE.finditer(text):
+            evidence = [{"passage": passage, "quote": found[0]}]
+            fields += [
+                {"pointer": f"/valves/{len(valves)}/{name}", "evidence": evidence, "confidence": 1}
+                for name in ("number", "bar")
+            ]
+            valves.append({"number": int(found[1]), "bar": int(found[2])})
+    return {"reasoning": "All of them.", "value": {"valves": valves}, "fields": fields}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from rag.catalog.indexed import Indexed
 from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
 from rag.catalog.migrating import migrate
+from rag.catalog.places import SharedPlaces
 from rag.catalog.prompts import Prompts
 from rag.catalog.records import Answers, Requests
 from rag.catalog.replies import Replies
@@ -30,6 +31,8 @@ from rag.catalog.work import WorkStore
 from rag.types import Page, Span
 
 __all__ = ["Catalog"]
+
+_PLACES_LOCK = 3
 
 
 class Catalog:
@@ -63,6 +66,7 @@ class Catalog:
         self.reviews = Reviews(database)
         self.claims = Claims(database)
         self.inspection = Inspection(database)
+        self.places = _places(database)
 
     def read(self, document_id: str, start: int, end: int) -> str:
         """The visible text of a document between two offsets."""
@@ -74,5 +78,12 @@ class Catalog:
 
     def close(self) -> None:
         """Close the databases' connections."""
+        if self.places is not None:
+            self.places.close()
         self._database.close()
         self.vectors.close()
+
+
+def _places(database: Database) -> SharedPlaces | None:
+    """Where calls of several processes are counted; a database with one owner needs none."""
+    return SharedPlaces(database.beside(_PLACES_LOCK)) if database.is_shared else None

@@ -64,6 +64,10 @@ class Database:
         """Whether other processes may write, too: a SQLite file is its owner's alone."""
         return not self._is_sqlite
 
+    def beside(self, writers_lock: int) -> Database:
+        """The same database with another lock for writers, who wait only for one another."""
+        return Database(self.engine, writers_lock=writers_lock)
+
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Be the only process that works on this database, wherever it runs.

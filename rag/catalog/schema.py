@@ -325,6 +325,28 @@ workers = sa.Table(
     comment="Who may be at work on items, unless no sign of life comes before the time.",
 )
 
+model_places = sa.Table(
+    "model_places",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("process", sa.Text, nullable=False),
+    sa.Column("until", sa.Double, nullable=False, comment="By the database's clock."),
+    sa.Index("model_places_provider", "provider"),
+    sa.Index("model_places_process", "process"),
+    comment="Calls of language models under way, where several processes share the limits.",
+)
+
+model_rates = sa.Table(
+    "model_rates",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("calls", sa.Double, nullable=False, comment="Spent of a minute's, as of `at`."),
+    sa.Column("tokens", sa.Double, nullable=False, comment="Spent of a minute's, as of `at`."),
+    sa.Column("at", sa.Double, nullable=False, comment="By the database's clock."),
+    comment="What providers were asked for lately, where several processes share the limits.",
+)
+
 source_files = sa.Table(
     "source_files",
     metadata,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rag.errors import InvalidOutput, ModelError, ModelRefused, ModelRejected, OutputTruncated
-from rag.models.calls import Calls, Keep
+from rag.models.calls import Calls, Keep, Known
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Turn
 from rag.models.drafts import Drafts
 from rag.models.engine import Context
@@ -191,11 +191,11 @@ class Asking:
         documents = documents_of(self.passages)
         purpose = replace(purpose, reply_key=key, documents=documents)
 
+        def known() -> ChatReply | None:
+            return self.replies.get(tenant, key)
+
         def bought() -> ChatReply:
-            known = self.replies.get(tenant, key)
-            if known is not None:
-                return known
-            return self._bought(request, purpose, keep)
+            return known() or self._bought(request, purpose, keep, known)
 
         def keep(reply: ChatReply, told: Callable[[], None]) -> None:
             self.replies.put(tenant, key, reply, documents=documents, also=told)
@@ -204,7 +204,9 @@ class Asking:
         self.spent.revision = reply.model
         return reply
 
-    def _bought(self, request: ChatRequest, purpose: Purpose, keep: Keep) -> ChatReply:
+    def _bought(
+        self, request: ChatRequest, purpose: Purpose, keep: Keep, known: Known
+    ) -> ChatReply:
         spent, drafts = self.spent, self.drafts
         if drafts is not None:
             drafts.begin()
@@ -214,6 +216,7 @@ class Asking:
                 budgets=self.context.budgets,
                 purpose=purpose,
                 keep=keep,
+                known=known,
                 tell=drafts.piece if drafts else None,
             )
         except ModelError as error:

@@ -40,6 +40,9 @@ _LONGEST_PAUSE_S = 20.0
 # A provider that asks for more patience than this is told no: the caller may have another.
 _LONGEST_RETRY_AFTER_S = 30.0
 _SHORTEST_CALL_S = 0.05
+# Who waited longer for a place looks whether somebody else has the reply by now: a process that
+# was stopped meanwhile may have been taken for dead, and another does its work.
+_LOOK_AGAIN_S = 5.0
 # What answers with nothing of sense may do so every time, and be paid for it every time.
 _MOST_MALFORMED = 1
 # They have the schema constrain what is written, and do not show it to the model.
@@ -48,6 +51,8 @@ _CONSTRAINED = ("compatible:", "local:")
 _MOST_UNREACHABLE = 4
 
 
+Known: TypeAlias = Callable[[], ChatReply | None]
+"""Looks up whether there is a recorded reply to a call by now."""
 Keep: TypeAlias = Callable[[ChatReply, Callable[[], None]], None]
 """Keeps a reply; the function it is handed writes down what the reply took."""
 
@@ -124,6 +129,7 @@ class _Wanted:
     budgets: Sequence[Budget]
     purpose: Purpose
     keep: Keep
+    known: Known
     heard: _Heard | None
 
 
@@ -161,11 +167,13 @@ class Calls:
         budgets: Sequence[Budget] = (),
         purpose: Purpose | None = None,
         keep: Keep = lambda _, count: count(),
+        known: Known = lambda: None,
         tell: Tell | None = None,
     ) -> Called:
         """The reply, after as many attempts as fit into the deadline.
 
-        ``keep`` keeps it, and writes down with it what it took. ``tell`` is handed its text as
+        ``keep`` keeps it, and writes down with it what it took; ``known`` is asked after a long
+        wait whether somebody else has kept one. ``tell`` is handed its text as
         it comes, where the backend streams; once it was, nothing is tried again.
 
         Raises:
@@ -177,6 +185,7 @@ class Calls:
             budgets=budgets,
             purpose=purpose or Purpose(),
             keep=keep,
+            known=known,
             heard=_Heard(tell) if tell else None,
         )
         with span(self._tracer, "call", model=self.backend.id, **_told(wanted.purpose)) as one:
@@ -230,7 +239,10 @@ class Calls:
         most = Tokens(input=self.tokens.tokens(request), output=request.max_output_tokens)
         estimate = self._pricing.cost(self.backend.id, most) if budgets else 0.0
         tokens = most.input + most.output
+        asked = time.monotonic()
         with reserved(budgets, estimate) as cost, self._limits.place(tokens, deadline=deadline):
+            if time.monotonic() - asked > _LOOK_AGAIN_S and (found := wanted.known()) is not None:
+                return found, Usage()
             said, attempt = self._once(wanted, deadline)
             cost.usd = attempt.cost_usd
             cost.write = partial(self.meter.tell, attempt)

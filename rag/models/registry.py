@@ -20,7 +20,7 @@ from rag.models.chat import ChatBackend, ChatReply, Tokens
 from rag.models.engine import Engine
 from rag.models.fallback import FallbackEngine
 from rag.models.flights import Flights
-from rag.models.limits import Limits
+from rag.models.limits import ProviderLimits
 from rag.models.observe import Observer
 from rag.models.offline.engine import OfflineEngine
 from rag.models.offline.reader import Reader
@@ -67,8 +67,7 @@ class Resources:
     """Finds what is hidden from models on other machines; nothing is without one."""
     look: Look | None = None
     """Shows pages to models that take images; none are shown without it."""
-    limits: dict[str, Limits] = field(default_factory=dict)
-    """By provider; filled as models are opened."""
+    limits: ProviderLimits = field(default_factory=ProviderLimits)
     flights: Flights[ChatReply] = field(default_factory=Flights)
     """Calls under way, whose replies all who ask the same are given."""
 
@@ -147,7 +146,7 @@ class _Models:
         backend = open_backend(spec, known)
         calls = Calls(
             backend,
-            limits=known.limits.setdefault(backend.provider, Limits()),
+            limits=known.limits.of(backend.provider),
             meter=known.meter,
             pricing=known.pricing,
             tracer=known.tracer,

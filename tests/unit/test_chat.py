@@ -41,7 +41,7 @@ from rag.models.chat import ChatReply, ChatRequest, Finish, Image, Role, Tokens,
 from rag.models.chat.compatible import CompatibleChat
 from rag.models.chat.failures import translate
 from rag.models.chat.openai import OpenAIChat
-from rag.models.limits import Limits
+from rag.models.limits import Allowance, Limits
 from rag.models.pricing import Price, Pricing
 from rag.models.tokens import TokenEstimate
 from rag.types import Usage
@@ -491,12 +491,35 @@ def test_money_stays_aside_for_what_may_have_to_be_paid(pauses: list[float]) -> 
 
 def test_our_own_limit_is_no_call() -> None:
     backend, ledger = answering(PROVIDERS[0], says(PROVIDERS[0], "a"))
-    calls, meter = calling(backend, limits=Limits(calls_per_minute=1), deadline_s=0.5)
+    calls, meter = calling(backend, limits=Limits(Allowance(calls_per_minute=1)), deadline_s=0.5)
     calls.call(REQUEST)
     started = time.monotonic()
     with pytest.raises(RateLimited, match="a minute"):
         calls.call(REQUEST)
     assert time.monotonic() - started < 0.4
+    assert len(ledger.requests) == meter.read()[backend.id].calls == 1
+
+
+def test_who_waited_long_for_a_place_asks_whether_another_has_the_reply(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calls_module, "_LOOK_AGAIN_S", 0.05)
+    backend, ledger = answering(PROVIDERS[0], says(PROVIDERS[0], "a"))
+    limits = Limits(Allowance(concurrent=1))
+    calls, meter = calling(backend, limits=limits)
+    theirs = ChatReply(text="theirs", finish=Finish.COMPLETE, model="m")
+    said: list[str] = []
+
+    def call() -> None:
+        said.append(calls.call(REQUEST, known=lambda: theirs).reply.text)
+
+    thread = threading.Thread(target=call)
+    with limits.place(1, deadline=time.monotonic() + 5):
+        thread.start()
+        time.sleep(0.2)
+    thread.join()
+    call()
+    assert said == ["theirs", "a"]
     assert len(ledger.requests) == meter.read()[backend.id].calls == 1
 
 
@@ -548,7 +571,7 @@ def test_many_calls_run_at_once() -> None:
             time.sleep(0.5)
             return ChatReply(text="", finish=Finish.COMPLETE, model="slow")
 
-    calls, _ = calling(Slow(), limits=Limits(concurrent=50))
+    calls, _ = calling(Slow(), limits=Limits(Allowance(concurrent=50)))
     started = time.monotonic()
     threads = [threading.Thread(target=calls.call, args=(REQUEST,)) for _ in range(100)]
     for thread in threads:

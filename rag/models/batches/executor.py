@@ -19,7 +19,7 @@ from rag.errors import ModelError, ModelRejected, ModelUnavailable
 from rag.models.batches import CANCELLED, EXPIRED, LOST, BatchBackend
 from rag.models.batches.collecting import Collecting
 from rag.models.budget import Budget, reserved
-from rag.models.calls import Called, Calls, Keep
+from rag.models.calls import Called, Calls, Keep, Known
 from rag.models.chat import ChatBackend, ChatRequest, Tell, Tokens
 from rag.models.engine import Context, Engine
 from rag.models.limits import Limits
@@ -72,6 +72,7 @@ class DeferredCalls(Calls):
         budgets: Sequence[Budget] = (),
         purpose: Purpose | None = None,
         keep: Keep | None = None,
+        known: Known | None = None,
         tell: Tell | None = None,
     ) -> Called:
         """No reply yet; or the error that a batch brought instead of one."""

@@ -457,3 +457,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         comment="Who may be at work on items, unless no sign of life comes before the time.",
     )
+    op.create_table(
+        "model_places",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("process", sa.Text(), nullable=False),
+        sa.Column("until", sa.Double(), nullable=False, comment="By the database's clock."),
+        sa.PrimaryKeyConstraint("id"),
+        comment="Calls of language models under way, where several processes share the limits.",
+    )
+    op.create_index("model_places_provider", "model_places", ["provider"], unique=False)
+    op.create_index("model_places_process", "model_places", ["process"], unique=False)
+    op.create_table(
+        "model_rates",
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("calls", sa.Double(), nullable=False, comment="Spent of a minute's, as of `at`."),
+        sa.Column(
+            "tokens", sa.Double(), nullable=False, comment="Spent of a minute's, as of `at`."
+        ),
+        sa.Column("at", sa.Double(), nullable=False, comment="By the database's clock."),
+        sa.PrimaryKeyConstraint("provider"),
+        comment="What providers were asked for lately, where several processes share the limits.",
+    )
