@@ -9,6 +9,7 @@ from typing import Annotated, Protocol, TypeAlias
 from fastapi import Depends, Request
 
 from api.admission import Admission
+from api.errors import NotAllowed
 from api.events import JobWatcher
 from api.metrics import Metrics
 from api.schemas.jobs import ResumeBody
@@ -71,6 +72,21 @@ class Door:
             )
             raise Conflict(f"Document {document_id} has no text: {reason}")
         return document
+
+    def check_priority(self, key: str, priority: int) -> None:
+        """Let nobody overtake all others who was not given leave to.
+
+        Raises:
+            NotAllowed: the key may not ask for this priority.
+        """
+        settings = self.services.settings
+        if priority > 0 and settings.api_keys and key not in settings.priority_keys:
+            raise NotAllowed(
+                f"This API key may not ask for a priority above 0: it would go before the work of "
+                f"all others. Whoever runs the service can name it, {key}, in "
+                "IBIDEM_PRIORITY_KEYS.",
+                param="priority",
+            )
 
     def collection(self, tenant: str, collection_id: str) -> Collection:
         """The collection with this id.

@@ -4,6 +4,7 @@ RequestError                (rag.errors)
 +-- MalformedJson           400
 +-- Unauthorized            401
 +-- ForeignOrigin           403
++-- NotAllowed              403
 +-- UnknownRoute            404
 +-- MethodNotAllowed        405
 +-- RequestTimeout          408
@@ -39,6 +40,10 @@ class Unauthorized(e.RequestError):
 
 class ForeignOrigin(e.RequestError):
     """Requests from other web sites are refused while no API key is set."""
+
+
+class NotAllowed(e.RequestError):
+    """This API key may not do this."""
 
 
 class UnknownRoute(e.RequestError):
@@ -96,6 +101,7 @@ STATUS: Mapping[type[e.IbidemError], tuple[int, str]] = {
     MalformedJson: (400, "invalid_request_error"),
     Unauthorized: (401, "authentication_error"),
     ForeignOrigin: (403, "permission_error"),
+    NotAllowed: (403, "permission_error"),
     UnknownRoute: (404, "not_found_error"),
     MethodNotAllowed: (405, "invalid_request_error"),
     RequestTimeout: (408, "invalid_request_error"),

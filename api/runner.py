@@ -36,6 +36,7 @@ _LOOK_S = 0.5
 _GATHER_S = 0.05
 """Items that end at nearly the same time are replaced by one claim."""
 _BEAT_S = 4.0
+_SWEEP_S = 3600.0
 _STOP_S = 10.0
 _BATCH = 500
 _TOGETHER = 500
@@ -70,6 +71,7 @@ class Runner:
         *,
         threads: Mapping[Lane, int],
         alone: bool,
+        kept_s: float | None = None,
     ) -> None:
         """Carry out these kinds of work.
 
@@ -79,6 +81,7 @@ class Runner:
             budgets: What may be spent.
             threads: How many items of each lane are under way at once.
             alone: Nobody else works on this catalog: what is begun in it, nobody is at.
+            kept_s: Seconds after which work that has ended is removed; for ever when not given.
         """
         self._catalog = catalog
         self._claims = catalog.claims
@@ -86,6 +89,8 @@ class Runner:
         self._budgets = budgets
         self._alone = alone
         self._threads = threads
+        self._kept_s = kept_s
+        self._sweep_at = 0.0
         self._pools = {
             lane: ThreadPoolExecutor(count, f"work-{lane}", initializer=give_way)
             for lane, count in threads.items()
@@ -142,6 +147,9 @@ class Runner:
             _log.warning("this worker was taken for dead; what it was at went to others")
             self._worker = self._claims.sign_on()
         self._claims.bury_dead()
+        if self._kept_s is not None and time.monotonic() >= self._sweep_at:
+            self._catalog.work.sweep(self._kept_s)
+            self._sweep_at = time.monotonic() + _SWEEP_S
 
     def _claim_all(self) -> None:
         self._news.clear()

@@ -13,6 +13,7 @@ from rag.redact import masked_url, public_url
 
 PREFIX = "IBIDEM_"
 _LANGUAGES = re.compile(r"\w+(\+\w+)*", re.ASCII)
+_KEY_NAME = re.compile(r"key_[0-9a-f]{12}", re.ASCII)
 _AMOUNT = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -25,6 +26,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     api_keys: tuple[str, ...] = ()
+    priority_keys: tuple[str, ...] = ()
     database_url: str | None = None
     index: str = "faiss"
     embedder: str = "onnx"
@@ -51,6 +53,7 @@ class Settings:
     rollback_days: float = 7.0
     workers: int = 4
     calls: int = 96
+    keep_days: float = 365.0
 
     @property
     def max_upload_bytes(self) -> int:
@@ -121,18 +124,14 @@ def _parse(field: str, name: str, value: str) -> object:
         return int(value)
     if field.startswith("budget_"):
         return _amount(name, value)
-    if field == "rollback_days":
+    if field.endswith("_days"):
         return _days(name, value)
     if field in ("engines", "embedders"):
         return tuple(name.strip() for name in value.split(";") if name.strip())
     if field in ("home", "pricing"):
         return Path(value).expanduser().absolute()
-    if field == "api_keys":
-        text = _key_file(name, value) or value
-        keys = tuple(key.strip() for key in text.replace("\n", ",").split(",") if key.strip())
-        if any(len(key) < 16 for key in keys):
-            raise ConfigurationError(f"{name}: a key has at least 16 characters.")
-        return keys
+    if field in _KEYS:
+        return _KEYS[field](name, value)
     _check_words(field, name, value)
     return value
 
@@ -157,6 +156,27 @@ def _days(name: str, value: str) -> float:
     if not _AMOUNT.fullmatch(value):
         raise ConfigurationError(f"{name} must be a number of days, as in 7 or 0.5, not {value!r}.")
     return float(value)
+
+
+def _keys(name: str, value: str) -> tuple[str, ...]:
+    text = _key_file(name, value) or value
+    keys = tuple(key.strip() for key in text.replace("\n", ",").split(",") if key.strip())
+    if any(len(key) < 16 for key in keys):
+        raise ConfigurationError(f"{name}: a key has at least 16 characters.")
+    return keys
+
+
+def _key_names(name: str, value: str) -> tuple[str, ...]:
+    names = tuple(one.strip() for one in value.split(",") if one.strip())
+    if not all(map(_KEY_NAME.fullmatch, names)):  # it may be keys themselves: they are not told
+        raise ConfigurationError(
+            f"{name} takes public names of keys, parted by commas, such as key_0a1b2c3d4e5f; "
+            "a key is told its own where its priority is refused, and `ibidem usage` lists them."
+        )
+    return names
+
+
+_KEYS = {"api_keys": _keys, "priority_keys": _key_names}
 
 
 def _public_names(models: str) -> str:

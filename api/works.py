@@ -40,6 +40,7 @@ def open_runner(services: Services, *, alone: bool) -> Runner:
             Lane.PROVIDER: 1,
         },
         alone=alone,
+        kept_s=settings.keep_days * 86_400.0,
     )
 
 

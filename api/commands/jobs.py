@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api.commands.common import connected, note, plain, show_fields, show_json, show_table, target
-from api.commands.working import AT_WORK, watch
+from api.commands.working import AT_WORK, resume, watch
 from rag.errors import NotFound
 
 if TYPE_CHECKING:
@@ -109,12 +109,22 @@ def cancel_job(job_id: str, url: str | None, as_json: bool) -> None:
 @target
 def resume_job(
     job_id: str, budget_usd: float | None, retry_failed: bool, url: str | None, as_json: bool
-) -> None:
-    """Go on with a batch or an analysis that was paused or cancelled, or that failed."""
+) -> int:
+    """Go on with a batch or an analysis that was paused or cancelled, or that failed.
+
+    A service goes on with it by itself; without one, the work is done here, until its end or
+    Ctrl-C. The exit code is 1 when it failed or paused again.
+    """
+    from api.client import IN_PROCESS
+
     how = {"budget_usd": budget_usd, "retry_failed": retry_failed}
-    with connected(url) as client:
-        job = client.post(f"/v1/jobs/{_job_id(job_id)}/resume", how)
+    with connected(url, work=True) as client:
+        job = resume(client, f"/v1/jobs/{_job_id(job_id)}", how)
+        if client.address == IN_PROCESS:
+            note("No service runs: the work is done here.")
+            job = watch(client, job)
     show_json(job) if as_json else click.echo(f"{job['id']} is {job['status']}.")
+    return 1 if job["status"] in ("failed", "paused") else 0
 
 
 def _job_id(given: str) -> str:

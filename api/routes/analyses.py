@@ -40,7 +40,7 @@ router = APIRouter(prefix="/analyses", tags=["Analyses"])
     response_model=AnalysisOut,
     responses={
         200: {"model": DryRunOut, "description": "With `dry_run`: what it would take."},
-        **failures(404, 409, 413, 503, 507),
+        **failures(403, 404, 409, 413, 503, 507),
     },
 )
 def create_analysis(
@@ -56,6 +56,7 @@ def create_analysis(
     crashes and restarts; `GET /analyses/{id}` has its result, and says what was read for it.
     """
     services, request = door.services, body.request()
+    door.check_priority(asker, body.priority)
     if body.dry_run:
         context = Context(tenant=tenant, key=asker)
         with door.searches.place():

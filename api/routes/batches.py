@@ -71,7 +71,12 @@ def create_batch(
         str | None, Query(max_length=200, description="For lines that name none.")
     ] = None,
     priority: Annotated[
-        int, Query(ge=-100, le=100, description="Jobs of a higher one go first.")
+        int,
+        Query(
+            ge=-100,
+            le=100,
+            description="Jobs of a higher one go first; above 0 only for keys that may.",
+        ),
     ] = 0,
     budget_usd: Annotated[
         float | None,
@@ -91,6 +96,7 @@ def create_batch(
     the results, and the others go on. The reply comes when all lines are safely stored.
     """
     services = door.services
+    door.check_priority(asker, priority)
     collections = door.collections(tenant, collection, None)
     defaults = {"collection": collection, "engine": engine}
     chosen = choose_engine(services.engines, engine, collections)

@@ -61,7 +61,12 @@ class AnalysisBody(Strict):
     budget_usd: float | None = Field(
         None, gt=0, le=1_000_000, description="What it may cost; then it pauses."
     )
-    priority: int = Field(0, ge=-100, le=100, description="Jobs of a higher one go first.")
+    priority: int = Field(
+        0,
+        ge=-100,
+        le=100,
+        description="Jobs of a higher one go first; above 0 only for keys that may.",
+    )
     dry_run: bool = Field(
         False, description="Do nothing; say which calls, tokens and costs it would take."
     )

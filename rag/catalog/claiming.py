@@ -54,6 +54,7 @@ class OpenJob:
 
     job_id: str
     tenant: str
+    key: str
     priority: int
     number: int
     running: int
@@ -77,7 +78,7 @@ def _counting() -> sa.Select[Any]:
         .correlate(t.work)
         .scalar_subquery()
     )
-    columns = (w.job_id, w.tenant, w.priority, j.number)
+    columns = (w.job_id, w.tenant, w.key, w.priority, j.number)
     return (
         sa.select(*columns, running.label("running"), waiting.label("waiting"))
         .join(t.jobs, j.id == w.job_id)
@@ -145,18 +146,27 @@ def shares(jobs: Sequence[OpenJob], room: int) -> Mapping[str, int]:
     left = {job.job_id: job.waiting for job in jobs}
     by_job = Counter({job.job_id: job.running for job in jobs})
     by_tenant: Counter[str] = Counter()
+    by_key: Counter[tuple[str, str]] = Counter()
     for job in jobs:
         by_tenant[job.tenant] += job.running
+        by_key[job.tenant, job.key] += job.running
     shares: Counter[str] = Counter()
     candidates = [job for job in jobs if job.waiting]
     while candidates and room:
         job = min(
             candidates,
-            key=lambda one: (-one.priority, by_tenant[one.tenant], by_job[one.job_id], one.number),
+            key=lambda one: (
+                -one.priority,
+                by_tenant[one.tenant],
+                by_key[one.tenant, one.key],
+                by_job[one.job_id],
+                one.number,
+            ),
         )
         shares[job.job_id] += 1
         by_job[job.job_id] += 1
         by_tenant[job.tenant] += 1
+        by_key[job.tenant, job.key] += 1
         left[job.job_id] -= 1
         room -= 1
         if not left[job.job_id]:

@@ -113,8 +113,8 @@ class Claims:
 
         Where some are ``expected`` nobody looks first whether there are any.
 
-        The highest priority goes first; among equals, the tenant and then the job with the
-        fewest items under way.
+        The highest priority goes first; among equals, the tenant, then the key and then the job
+        with the fewest items under way.
         """
         if not (expected or self._any_waiting(lane)):
             return []

@@ -6,17 +6,18 @@ Who is at work on which item is for `rag.catalog.claims`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.jobs import new_job_id
+from rag.catalog.kept import KeptItems, as_done, as_failed
 from rag.catalog.rounds import (
     DONE,
     FAILED,
@@ -32,8 +33,7 @@ from rag.types import Job, JobStatus
 from rag.work import Done, Failed, NewItem
 
 _BATCH = 500
-_PAGE = 100
-_Kept = TypeVar("_Kept")
+_ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
 class Lane(StrEnum):
@@ -172,11 +172,11 @@ class WorkStore:
 
     def done(self, job_id: str, *, round: int | None = None) -> Iterable[Done]:
         """What its items, or those of one round, came to, by position; read anew each time."""
-        return _Each(self._db, job_id, DONE, _done, round)
+        return KeptItems(self._db, job_id, DONE, as_done, round)
 
     def failed(self, job_id: str) -> Iterable[Failed]:
         """What its items failed of, by round and position, read anew each time."""
-        return _Each(self._db, job_id, FAILED, _failed)
+        return KeptItems(self._db, job_id, FAILED, as_failed)
 
     def cancel(self, job_id: str) -> None:
         """Begin nothing more of it; items under way come to their end and are kept.
@@ -186,7 +186,7 @@ class WorkStore:
         """
         with self._db.write() as connection:
             status = _status(connection, job_id)
-            if status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED):
+            if status in _ENDED:
                 raise Conflict(f"Job {job_id} is {status}; there is nothing left to cancel.")
             set_job(connection, job_id, status=JobStatus.CANCELLING)
             close_round(connection, job_id)
@@ -224,6 +224,24 @@ class WorkStore:
                 set_job(connection, job_id, status=JobStatus.QUEUED, error=None)
             close_round(connection, job_id)
 
+    def sweep(self, kept_s: float) -> int:
+        """Remove what ended longer ago, with its items and results; returns how many jobs.
+
+        What rests, and may be resumed with what it has bought, stays: paused work is not ended.
+        """
+        j = t.jobs.c
+        old = (j.status.in_(_ENDED)) & (j.updated_at < self._clock() - kept_s)
+        query = sa.select(j.id).join(t.work, t.work.c.job_id == j.id).where(old)
+        with self._db.read() as connection:
+            found = connection.execute(query).scalars().all()
+        for job_id in found:
+            with self._db.write() as connection:
+                if connection.execute(query.where(j.id == job_id)).first():  # not resumed since
+                    self._remove([job_id])
+                    connection.execute(sa.delete(t.reviews).where(t.reviews.c.job_id == job_id))
+                    connection.execute(sa.delete(t.jobs).where(j.id == job_id))
+        return len(found)
+
     def forget_unfinished_orders(self) -> None:
         """Remove what a process that died was taking in: nobody was told of it."""
         jobs = sa.select(t.jobs.c.id).where(t.jobs.c.id == t.work.c.job_id)
@@ -237,52 +255,6 @@ class WorkStore:
         with self._db.write() as connection:
             for table in (t.work_items, t.work_documents, t.work):
                 connection.execute(sa.delete(table).where(table.c.job_id.in_(job_ids)))
-
-
-class _Each(Iterable[_Kept]):
-    """Items in a state, a page at a time: however many, only a few are in memory."""
-
-    def __init__(
-        self,
-        database: Database,
-        job_id: str,
-        status: str,
-        read: Callable[[Any], _Kept],
-        round: int | None = None,
-    ) -> None:
-        c = t.work_items.c
-        self._db = database
-        self._mine = (c.job_id == job_id) & (c.status == status)
-        if round is not None:
-            self._mine &= c.round == round
-        self._read = read
-
-    def __iter__(self) -> Iterator[_Kept]:
-        c = t.work_items.c
-        place = (-1, STEP)
-        query = (
-            sa.select(c.round, c.position, c.payload, c.result, c.error)
-            .where(self._mine)
-            .order_by(c.round, c.position)
-            .limit(_PAGE)
-        )
-        while True:
-            behind = sa.tuple_(c.round, c.position) > sa.tuple_(*map(sa.literal, place))
-            with self._db.read() as connection:
-                rows = connection.execute(query.where(behind)).all()
-            for row in rows:
-                yield self._read(row)
-            if len(rows) < _PAGE:
-                return
-            place = (rows[-1].round, rows[-1].position)
-
-
-def _done(row: Any) -> Done:
-    return Done(round=row.round, position=row.position, payload=row.payload, value=row.result)
-
-
-def _failed(row: Any) -> Failed:
-    return Failed(round=row.round, position=row.position, payload=row.payload, error=row.error)
 
 
 def _status(connection: sa.Connection, job_id: str) -> str:

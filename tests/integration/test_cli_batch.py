@@ -62,6 +62,18 @@ def test_the_display_can_be_left_and_come_back_to(
     assert "1,250 euros" in report.read_text()
 
 
+def test_a_job_is_resumed_where_no_service_runs(terminal: Terminal, questions: Path) -> None:
+    assert terminal.run("batch", "run", str(questions), "--detach") == 0
+    batch = terminal.out.strip()
+    assert terminal.run("batch", "cancel", batch) == 0
+    assert terminal.run("jobs", "resume", batch) == 0
+    assert "No service runs" in terminal.err
+    assert "is completed." in terminal.out
+    assert terminal.run("jobs", "resume", batch) == 0
+    assert "come to its end" in terminal.err
+    assert terminal.json("jobs", "resume", batch, "--retry-failed")["status"] == "completed"
+
+
 @pytest.mark.parametrize("how", [[], ["--budget-usd", "3"], ["--retry-failed"]])
 def test_a_batch_left_behind_goes_on_when_it_is_resumed(
     terminal: Terminal, questions: Path, how: list[str]

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api.security import public_name
 from rag.models.tasks import TASKS
+from tests.conftest import on_sqlite
 from tests.integration.conftest import Opened, Rest
 
 KEYS = ("first-key-of-sixteen", "second-key-of-sixteen")
@@ -185,3 +187,28 @@ def test_nothing_is_left_open_after_the_service(open_rest: Callable[..., Opened]
         app: Any = rest.client.app
     with TestClient(app, base_url="http://127.0.0.1") as again:
         assert again.get("/health").status_code == 200
+
+
+@on_sqlite
+def test_only_keys_that_may_go_before_others(open_rest: Callable[..., Opened]) -> None:
+    first, second = map(public_name, KEYS)
+    with open_rest(api_keys=KEYS, priority_keys=(second,)) as rest:
+
+        def order(key: str, priority: int) -> list[Any]:
+            headers = {"authorization": f"Bearer {key}"}
+            body = {"kind": "summary", "text": "The pump is blue.", "priority": priority}
+            line = '{"custom_id": "a", "question": "What is blue?"}'
+            url = f"/v1/batches?priority={priority}"
+            return [
+                rest.client.post("/v1/analyses", json=body, headers=headers),
+                rest.client.post(url, content=line, headers=headers),
+            ]
+
+        for refused in order(KEYS[0], 1):
+            assert refused.status_code == 403
+            error = refused.json()["error"]
+            assert (error["type"], error["param"]) == ("permission_error", "priority")
+            assert first in error["message"]
+        for key, priority in ((KEYS[0], 0), (KEYS[0], -5), (KEYS[1], 100)):
+            replies = [reply.json() for reply in order(key, priority)]
+            assert [one["work"]["priority"] for one in replies] == [priority] * 2

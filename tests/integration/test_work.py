@@ -89,7 +89,12 @@ def working(
 ) -> Iterator[Runner]:
     budgets = Budgets(BudgetLimits(), Books())  # type: ignore[arg-type]
     runner = Runner(
-        catalog, {"sums": work}, budgets, threads=options.get("threads", THREADS), alone=alone
+        catalog,
+        {"sums": work},
+        budgets,
+        threads=options.get("threads", THREADS),
+        alone=alone,
+        kept_s=options.get("kept_s"),
     )
     runner.start()
     try:
@@ -251,6 +256,30 @@ def test_a_spent_budget_pauses_and_a_larger_one_goes_on(catalog: Catalog) -> Non
     assert result(catalog, job_id) == {"sum": 45, "failed": 0}
 
 
+def test_what_ended_long_ago_is_swept_and_what_rests_stays(catalog: Catalog) -> None:
+    def spend(_spec: WorkSpec, _item: Item) -> None:
+        raise BudgetExceeded("There is none left.")
+
+    kept_s = 3600.0
+    old, fresh = order(catalog, 10), order(catalog, 10)
+    with working(catalog, Sums()):
+        ended(catalog, old)
+        ended(catalog, fresh)
+    resting = order(catalog, 10)
+    with working(catalog, Sums(run_one=spend)):
+        ended(catalog, resting, JobStatus.PAUSED)
+    with catalog._database.write() as connection:
+        ago = sa.update(schema.jobs).where(schema.jobs.c.id.in_((old, resting)))
+        connection.execute(ago.values(updated_at=time.time() - 2 * kept_s))
+    with working(catalog, Sums(run_one=spend), kept_s=kept_s):
+        wait_for(lambda: {one.id for one in catalog.jobs.page(TENANT)} == {fresh, resting})
+    assert result(catalog, fresh) == {"sum": 45, "failed": 0}
+    with catalog._database.read() as connection:
+        for table in (schema.work, schema.work_items):
+            assert connection.execute(sa.select(table).where(table.c.job_id == old)).all() == []
+    assert catalog.work.sweep(kept_s) == 0
+
+
 def test_what_nobody_is_at_takes_another_budget(catalog: Catalog) -> None:
     job_id = order(catalog, 10, budget_usd=1.0)
     catalog.work.resume(job_id, budget_usd=100.0)
@@ -332,6 +361,21 @@ def test_a_cancelled_job_ends_its_calls_and_can_go_on(catalog: Catalog) -> None:
         ended(catalog, job_id)
     assert result(catalog, job_id)["sum"] == sum(range(40))
     assert set(work.runs.values()) == {1}
+
+
+def test_keys_of_a_tenant_share_too(catalog: Catalog) -> None:
+    def given(key: str) -> str:
+        items = [NewItem(position=n, payload={"numbers": [n]}) for n in range(60)]
+        return catalog.work.create(NewWork(kind="sums", tenant=TENANT, key=key, spec={}), items)
+
+    many, few = [given("many") for _ in range(3)], given("few")
+    worker = catalog.claims.sign_on()
+    begun = Counter(
+        claim.ordered.job_id
+        for _ in range(5)
+        for claim in catalog.claims.claim(worker, Lane.CALLS, 12)
+    )
+    assert begun == dict.fromkeys(many, 10) | {few: 30}
 
 
 def test_tenants_share_and_priorities_go_first(catalog: Catalog) -> None:

@@ -37,6 +37,14 @@ def test_a_budget_is_an_amount(value: str) -> None:
         load(BUDGET_USD=value)
 
 
+def test_keys_of_priority_are_named_and_not_given() -> None:
+    names = ("key_0a1b2c3d4e5f", "key_000000000000")
+    assert load(PRIORITY_KEYS=", ".join(names)).priority_keys == names
+    with pytest.raises(ConfigurationError, match="public names") as caught:
+        load(PRIORITY_KEYS=KEY)
+    assert KEY not in caught.value.message
+
+
 def test_an_empty_value_means_the_default() -> None:
     assert load(PORT="", API_KEYS="") == Settings()
 
