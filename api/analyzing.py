@@ -16,7 +16,7 @@ from api.schemas.findings import ChunkOut
 from api.scopes import existing
 from api.services import Services
 from rag.analysis.library import GivenText, Library, StoredTexts
-from rag.analysis.plan import DryRun, dry_run
+from rag.analysis.plan import DryRun, dry_run, headings_of
 from rag.analysis.reading import Reading
 from rag.analysis.requests import Kind, Request, check
 from rag.analysis.reviewing import reviewed
@@ -187,10 +187,10 @@ def parts(services: Services, job: Job, *, after: int) -> Iterator[ChunkOut]:
     for one in heapq.merge(*both, key=lambda one: one.position):
         if one.position > after:
             reading = Reading(engine, Context(tenant=job.tenant), library)
-            yield _part(one, request, reading)
+            yield _part(one, request, reading, library)
 
 
-def _part(one: Done | Failed, request: Request, reading: Reading) -> ChunkOut:
+def _part(one: Done | Failed, request: Request, reading: Reading, library: Library) -> ChunkOut:
     done = one.value if isinstance(one, Done) else None
     taken: Mapping[str, Any] = done["taken"] if done else {"engines": [], "calls": 0, "dropped": 0}
     where = one.payload
@@ -199,7 +199,7 @@ def _part(one: Done | Failed, request: Request, reading: Reading) -> ChunkOut:
         document_id=where.get("document") or None,
         start_char_index=where.get("start", 0),
         end_char_index=where.get("end", 0),
-        headings=list(where.get("path", ())),
+        headings=list(headings_of(library, where["document"], where["path"])),
         status="completed" if done else "failed",
         value=None if done is None else value_of(done, request, reading),
         engines=taken["engines"],

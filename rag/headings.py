@@ -18,6 +18,14 @@ class Heading(NamedTuple):
 
 
 def heading_paths(headings: Iterable[Heading], starts: Iterable[int]) -> Iterator[tuple[str, ...]]:
+    """The words of `headings_above` each place."""
+    above = headings_above(headings, starts)
+    return (tuple(one.words for one in headings) for headings in above)
+
+
+def headings_above(
+    headings: Iterable[Heading], starts: Iterable[int]
+) -> Iterator[tuple[Heading, ...]]:
     """For each place the headings that hold there, outermost first; both in document order.
 
     A heading holds from where it starts to the next one of its level or a higher one.
@@ -28,4 +36,4 @@ def heading_paths(headings: Iterable[Heading], starts: Iterable[int]) -> Iterato
         while following and following[-1].start <= start:
             heading = following.pop()
             above = [*(one for one in above if one.level < heading.level), heading]
-        yield tuple(one.words for one in above)
+        yield tuple(above)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from typing import Any
 
 from rag.analysis.kinds import KINDS
@@ -12,7 +13,7 @@ from rag.analysis.kinds.report import SECTIONS
 from rag.analysis.library import Library, Text
 from rag.analysis.reading import titled
 from rag.analysis.requests import Kind, Request
-from rag.analysis.stretches import Stretch, stretches
+from rag.analysis.stretches import Stretch, heading_words, stretches
 from rag.errors import Conflict, InvalidRequest, NotFound
 from rag.models.engine import Context, Engine, Forecast
 from rag.types import Passage, Span
@@ -136,7 +137,16 @@ def passages_of(library: Library, text: Text, stretch: Stretch) -> tuple[Passage
         numbers = [page.number for page in pages]
         first, last = min(numbers, default=None), max(numbers, default=None)
         made.append(replace(piece, start_page=first, end_page=last))
-    return titled(made, stretch.path)
+    return titled(made, headings_of(library, text.id, stretch.path))
+
+
+def headings_of(
+    library: Library, document_id: str, path: Iterable[Sequence[int]]
+) -> tuple[str, ...]:
+    """The words of the headings above a stretch; of a document that was deleted there are none."""
+    with suppress(NotFound):
+        return tuple(heading_words(library.read(document_id, *place)) for place in path)
+    return ()
 
 
 def dry_run(request: Request, library: Library, engine: Engine, context: Context) -> DryRun:
@@ -157,39 +167,33 @@ def dry_run(request: Request, library: Library, engine: Engine, context: Context
         documents[piece.text.id] = documents.get(piece.text.id, 0) + 1
         length += piece.stretch.end - piece.stretch.start
     counts = list(documents.values()) if request.by_document else [sum(documents.values())]
-    merges = sum(map(_merges, counts))
+    times_merged = sum(map(merges, counts))
     for several, times in _asked_to_merge(request, counts):
         passages = _stand_in(several, length // max(1, sum(counts)))
         whole += engine.forecast(kind.task(request, passages), context).times(times)
     return DryRun(
         documents=len(documents),
         stretches=sum(documents.values()),
-        merges=merges,
+        merges=times_merged,
         forecast=whole,
         engine=engine.id,
     )
 
 
-def groups(size: int) -> list[range]:
-    """So many results in groups of at most `FAN_IN`, which are as even as they can be."""
-    number = -(-size // FAN_IN)
-    edges = [size * at // number for at in range(number + 1)]
-    return [range(start, end) for start, end in pairwise(edges)]
-
-
-def _merges(count: int) -> int:
-    """How often results are merged until there is one."""
+def merges(count: int) -> int:
+    """How often results are merged, `FAN_IN` at a time, until there is one."""
     total = 0
     while count > 1:
-        count = len(groups(count))
-        total += count
+        whole, rest = divmod(count, FAN_IN)
+        total += whole + (rest > 1)  # one that is left is handed on as it is
+        count = whole + (rest > 0)
     return total
 
 
 def _asked_to_merge(request: Request, counts: list[int]) -> Iterator[tuple[int, int]]:
     """Of how many stretches tasks see the findings that are run to merge them, and how many are."""
     if request.kind in (Kind.SUMMARY, Kind.REASONING):
-        yield min(FAN_IN, max(counts, default=1)), sum(map(_merges, counts))
+        yield min(FAN_IN, max(counts, default=1)), sum(map(merges, counts))
     elif request.kind is Kind.REPORT:
         sections = request.findings or SECTIONS
         for count in counts:

@@ -19,6 +19,8 @@ from rag.types import Usage
 from rag.work import Done, Failed, Produced
 
 _MOST_FAILURES = 1_000
+_MOST_NAMED = 20
+_GONE = frozenset({"document_deleted", "not_found"})
 
 
 def taken(reading: Reading) -> dict[str, Any]:
@@ -155,6 +157,7 @@ class _Reached:
         self._calls = self._dropped = 0
         self._engines: Counter[str] = Counter()
         self._notes: dict[str, None] = {}
+        self._gone: dict[str, None] = {}
         self.documents: set[str] = set()
 
     def count(self, done: Done) -> None:
@@ -171,16 +174,20 @@ class _Reached:
 
     def fail(self, failed: Failed) -> None:
         self._chunks += failed.round == 0
-        self._failures[str(failed.error["code"])] += 1
+        error, payload = failed.error, failed.payload
+        document = payload.get("document") or None
+        self._failures[str(error["code"])] += 1
+        if document and error["code"] in _GONE:
+            self._gone[document] = None
+            error = {**error, "message": f"Document {document!r} was deleted."}
         if len(self._failed) < _MOST_FAILURES:
-            payload = failed.payload
             self._failed.append(
                 {
-                    "document_id": payload.get("document") or None,
+                    "document_id": document,
                     "start_char_index": payload.get("start"),
                     "end_char_index": payload.get("end"),
                     "what": "chunk" if failed.round == 0 else "merge",
-                    **failed.error,
+                    **error,
                 }
             )
 
@@ -203,8 +210,15 @@ class _Reached:
             "calls": self._calls,
             "usage": asdict(self._usage),
             "dropped_citations": self._dropped,
-            "notes": list(self._notes),
+            "notes": [*self._left_out(), *self._notes],
         }
+
+    def _left_out(self) -> Iterator[str]:
+        """Which documents the result is without, because they are no more."""
+        if self._gone:
+            named = list(self._gone)[:_MOST_NAMED]
+            more = f" and {len(self._gone) - len(named)} more" * (len(self._gone) > len(named))
+            yield f"Deleted since the analysis was ordered, and left out: {', '.join(named)}{more}."
 
     def why_nothing(self) -> str:
         """Why there is no result."""

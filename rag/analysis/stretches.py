@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.headings import LONGEST, Heading, heading_paths
+from rag.headings import LONGEST, Heading, headings_above
 from rag.sentences import split
 from rag.types import Block, BlockKind
 
@@ -41,13 +41,14 @@ _MARKDOWN = re.compile(r"(?m)^(#{1,6})[^\S\n]+(\S.*)$")
 class Stretch:
     """Code points ``[start, end)``, and from ``carried`` on what is repeated of the text before.
 
-    ``path`` are the headings that hold at ``start``, outermost first.
+    ``path`` are the places of the headings that hold at ``start``, outermost first: where their
+    words are, not the words, so that no stretch repeats anything of its document.
     """
 
     start: int
     end: int
     carried: int
-    path: tuple[str, ...] = ()
+    path: tuple[tuple[int, int], ...] = ()
 
 
 def stretches(text: str, blocks: Sequence[Block], *, room: int) -> list[Stretch]:
@@ -62,11 +63,21 @@ def stretches(text: str, blocks: Sequence[Block], *, room: int) -> list[Stretch]
     carry = min(MOST_CARRIED, room // _CARRIED_SHARE)
     cutter = _Cutter(text, blocks, room=max(room - carry, 1))
     spans = list(cutter.spans())
-    paths = heading_paths(cutter.headings, [start for start, _ in spans])
+    paths = headings_above(cutter.headings, [start for start, _ in spans])
     return [
-        Stretch(start=start, end=end, carried=cutter.carried(start, carry), path=path)
+        Stretch(
+            start=start,
+            end=end,
+            carried=cutter.carried(start, carry),
+            path=tuple(cutter.place(heading) for heading in path),
+        )
         for (start, end), path in zip(spans, paths, strict=True)
     ]
+
+
+def heading_words(text: str) -> str:
+    """What a heading says, without the marks around it."""
+    return " ".join(text.strip("# \n\t").split())
 
 
 class _Cutter:
@@ -74,9 +85,14 @@ class _Cutter:
         self._text = text
         self._room = room
         self._bytes = _bytes_before(text)
-        self.headings = _headings(text, blocks)
+        self._places_of = dict(_headings(text, blocks))
+        self.headings = sorted(self._places_of)
         self._levels = self._places(blocks)
         self._positions = sorted(self._levels)
+
+    def place(self, heading: Heading) -> tuple[int, int]:
+        """Where the words of a heading stand."""
+        return self._places_of[heading]
 
     def spans(self) -> Iterator[tuple[int, int]]:
         """The stretches without what they carry over; white space alone is none."""
@@ -187,24 +203,16 @@ def _next_line(text: str, start: int) -> int:
     return match.end() if match else len(text)
 
 
-def _headings(text: str, blocks: Iterable[Block]) -> list[Heading]:
+def _headings(text: str, blocks: Iterable[Block]) -> Iterator[tuple[Heading, tuple[int, int]]]:
+    """Headings, and where their words stand."""
     known = list(blocks)
-    found = [
-        Heading(one.start, max(one.level, 1), _words(text[one.start : one.end]))
-        for one in known
-        if one.kind is BlockKind.HEADING and one.end - one.start <= LONGEST
-    ]
-    if known:
-        return sorted(found)
-    return [
-        Heading(match.start(), len(match[1]), _words(match[2]))
-        for match in _MARKDOWN.finditer(text)
-        if len(match[2]) <= LONGEST
-    ]
-
-
-def _words(text: str) -> str:
-    return " ".join(text.strip("# \n\t").split())
+    for one in known:
+        if one.kind is BlockKind.HEADING and one.end - one.start <= LONGEST:
+            words = heading_words(text[one.start : one.end])
+            yield Heading(one.start, max(one.level, 1), words), (one.start, one.end)
+    for match in () if known else _MARKDOWN.finditer(text):
+        if len(match[2]) <= LONGEST:
+            yield Heading(match.start(), len(match[1]), heading_words(match[2])), match.span(2)
 
 
 def _bytes_before(text: str) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from typing import Any
 from rag.analysis import results as made
 from rag.analysis.kinds import KINDS, Body
 from rag.analysis.library import GivenText, Library
-from rag.analysis.plan import groups, passages_of, pieces
+from rag.analysis.plan import FAN_IN, passages_of, pieces
 from rag.analysis.reading import Reading
 from rag.analysis.requests import Kind, Request
 from rag.analysis.stretches import Stretch
@@ -79,17 +79,25 @@ class Analyses:
         return Produced(value=value, documents=frozenset(filter(None, documents)))
 
     def after(self, spec: WorkSpec, round: int, results: Iterable[Done]) -> Iterator[NewItem]:
-        """An item for each few results that are to be merged."""
-        position = 0
+        """An item for each few results that are to be merged.
+
+        Which these are depends on where they stand in the whole: when one is missing, as once a
+        document was deleted, the other merges are as they were, and their calls are known.
+        """
+        free = 0
         waiting = (one for one in results if "body" in one.value)
         for group, found in groupby(waiting, key=lambda one: one.value["group"]):
             children = list(found)
-            ranges = groups(len(children))
-            for some in ranges:
-                payload = _merge(group, [children[at] for at in some], alone=len(ranges) == 1)
+            first = children[0].position if group else 0
+            together = [
+                (at, list(some))
+                for at, some in groupby(children, key=lambda one: (one.position - first) // FAN_IN)
+            ]
+            for at, some in together:
+                payload = _merge(group, some, alone=len(together) == 1)
                 documents = frozenset(filter(None, payload["documents"]))
-                yield NewItem(position=position, payload=payload, documents=documents)
-                position += 1
+                yield NewItem(position=free + at, payload=payload, documents=documents)
+            free += together[-1][0] + 1
 
     def finish(
         self, spec: WorkSpec, results: Iterable[Done], failures: Iterable[Failed]
@@ -133,7 +141,7 @@ def _read(
         start=payload["start"],
         end=payload["end"],
         carried=payload["carried"],
-        path=tuple(payload["path"]),
+        path=tuple((first, last) for first, last in payload["path"]),
     )
     passages = passages_of(library, text, stretch)
     body = KINDS[request.kind].read(request, passages, reading)

@@ -127,9 +127,9 @@ def _begin_again(connection: sa.Connection, job_id: str, last: int) -> None:
 
 
 def forget_work(connection: sa.Connection, document_id: str) -> None:
-    """Remove what repeats a document's text, also of work under way.
+    """Remove what repeats a document's text, also of work under way, or that has ended.
 
-    What that work has made of it together with other documents is made again of those.
+    What was made of it together with other documents is made again of those.
     """
     d = t.work_documents.c
     rows = connection.execute(
@@ -144,25 +144,28 @@ def forget_work(connection: sa.Connection, document_id: str) -> None:
             r = t.reviews.c  # a corrected value may repeat the text that it was found in
             of_it = (r.job_id == row.job_id) & r.document_id.in_((document_id, ""))
             connection.execute(sa.delete(t.reviews).where(of_it))
-            set_job(connection, row.job_id, error=dict(DELETED))
         else:
             _forget_item(connection, row)
     connection.execute(sa.delete(t.work_documents).where(d.document_id == document_id))
+    finished = {row.job_id for row in rows if row.round == RESULT}
     for job_id in {row.job_id for row in rows}:
         if _merged_with_others(connection, job_id):
             _begin_again(connection, job_id, 0)
+        elif job_id in finished:  # the items of the others stand, and are put together anew
+            last = sa.select(sa.func.max(t.work_items.c.round))
+            mine = t.work_items.c.job_id == job_id
+            _begin_again(connection, job_id, connection.execute(last.where(mine)).scalar_one())
+        if job_id in finished:
+            set_job(connection, job_id, status=JobStatus.QUEUED, error=None)
         close_round(connection, job_id)
 
 
 def _merged_with_others(connection: sa.Connection, job_id: str) -> bool:
-    """Whether work that has not ended may have lost other documents with a deleted one.
+    """Whether work may have lost other documents with a deleted one.
 
     The beginning of a round may have read what is gone by now.
     """
     c = t.work_items.c
-    ended = sa.select(t.jobs.c.status).where(t.jobs.c.id == job_id)
-    if connection.execute(ended).scalar() == JobStatus.COMPLETED:
-        return False
     d = t.work_documents.c
     others = sa.exists().where(d.job_id == c.job_id, d.round == c.round, d.position == c.position)
     lost = (c.status == FAILED) & (c.code == DELETED["code"]) & others

@@ -76,7 +76,8 @@ def test_nothing_is_bought_twice_and_a_change_only_where_it_is(
     models_rest.ready(f"r{NUMBER - 1}.txt", text(NUMBER - 1, version=2))
     models_rest.client.delete(f"/v1/documents/{documents[-1]}")
     ended(models_rest, ordered(models_rest, **body))
-    assert len(server.calls) <= first["calls"] + 3  # its own, and two merges above it
+    # Its own, and two merges above it; two more without it, for the results that it was in.
+    assert len(server.calls) <= first["calls"] + 3 + 2
 
 
 def test_a_spent_budget_pauses_and_a_larger_one_goes_on(
@@ -154,8 +155,47 @@ def test_a_document_deleted_while_it_is_merged_takes_no_other_with_it(
     coverage = done["coverage"]
     assert (coverage["chunks_read"], coverage["chunks_total"]) == (NUMBER - 1, NUMBER)
     assert coverage["failures"] == {"document_deleted": 1}
-    merged = json.dumps(server.calls[NUMBER + 2 :])
+    assert len(server.calls) == NUMBER + 2 + 2  # one of the two merges stands
+    merged = json.dumps([one for one in server.calls[NUMBER:] if "pump 0." not in one])
     assert [n for n in range(NUMBER) if f"pump {n}." in merged] == list(range(1, NUMBER))
+
+
+@pytest.mark.parametrize(
+    ("kind", "over"), [("classification", "each"), ("summary", "all"), ("report", "all")]
+)
+def test_a_result_over_many_documents_stands_without_one_that_is_deleted(
+    models_rest: Rest, server: QuotingServer, kind: str, over: str
+) -> None:
+    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(NUMBER)]
+    body: dict[str, Any] = {"kind": kind, "over": over, "documents": documents}
+    if kind == "classification":
+        body["labels"] = [{"name": "contract"}, {"name": "letter"}]
+    done = ended(models_rest, ordered(models_rest, **body))
+    assert (done["coverage"]["chunks_read"], done["notes"]) == (NUMBER, [])
+    gone = next(one["document_id"] for found in done["evidence"].values() for one in found)
+    number, calls = documents.index(gone), len(server.calls)
+    models_rest.client.delete(f"/v1/documents/{gone}")
+    after = ended(models_rest, done)
+    assert (after["status"], after["error"]) == ("completed", None)
+    coverage = after["coverage"]
+    assert (coverage["chunks_read"], coverage["chunks_total"]) == (NUMBER - 1, NUMBER)
+    (failed,) = coverage["failed"]
+    assert (failed["document_id"], failed["code"]) == (gone, "document_deleted")
+    assert [gone in one for one in after["notes"]] == [True]
+    left = [one for one in documents if one != gone]
+    if over == "each":
+        assert [one["document_id"] for one in after["result"]["documents"]] == left
+        assert len(server.calls) == calls
+    assert after["evidence"]
+    for path in ("", "/results?format=jsonl", "/chunks", "/review"):
+        shown = models_rest.client.get(f"/v1/analyses/{done['id']}{path}").text
+        assert f"Report {number} of" not in shown
+        assert f"{number + 40} litres" not in shown
+    for one in left:
+        models_rest.client.delete(f"/v1/documents/{one}")
+    nothing = ended(models_rest, done)
+    assert (nothing["status"], nothing["result"]) == ("failed", None)
+    assert "deleted" in nothing["error"]["message"]
 
 
 def test_a_line_of_a_batch_keeps_no_text_of_a_document_that_went_while_it_was_read(

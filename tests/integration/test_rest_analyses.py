@@ -104,6 +104,8 @@ def test_what_is_doubtful_is_reviewed_and_the_correction_wins(rest: Rest, lease:
         assert told.status_code == 200
         if file != "xlsx":
             assert correction["key"] in told.text
+            assert "1300" in told.text
+        if file in ("json", "csv"):  # the report shows the words around other quotes
             assert "1,250" not in told.text
     left = rest.client.get(review, params={"decided": False}).json()["data"]
     assert rent["number"] not in [one["number"] for one in left]
@@ -206,8 +208,9 @@ def test_an_analysis_goes_when_its_document_is_deleted(rest: Rest) -> None:
     body = {"action": "accept", "note": "the mill's"}
     rest.client.post(f"/v1/analyses/{shown['id']}/review/{doubt['number']}", json=body)
     rest.client.delete(f"/v1/documents/{document}")
+    rest.wait(shown["job_id"])
     after = rest.client.get(f"/v1/analyses/{shown['id']}").json()
-    assert (after["result"], after["corrections"]) == (None, [])
+    assert (after["status"], after["result"], after["corrections"]) == ("failed", None, [])
     assert "deleted" in after["error"]["message"]
     assert rest.client.get(f"/v1/analyses/{shown['id']}/review").status_code == 409
 

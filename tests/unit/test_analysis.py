@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+import re
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 
 from rag.analysis.kinds.shapes import shape_of
 from rag.analysis.library import GivenText
-from rag.analysis.plan import dry_run, groups
+from rag.analysis.plan import FAN_IN, dry_run, merges
 from rag.analysis.requests import Kind, Over, Request, Scope, check
 from rag.analysis.results import result as made_of
 from rag.analysis.run import run_analysis
@@ -323,30 +325,49 @@ def long_text(paragraphs: int) -> list[str]:
     ]
 
 
-def test_the_same_analysis_again_makes_no_call_and_a_change_only_those_above_it() -> None:
-    parts = long_text(250)
-    model = Quoting()
-    reader = engine(model, Anything(), window=12_000)
+class Brief(Quoting):
+    """Says of excerpts only their first sentence on the fifth day."""
 
-    def run(parts: list[str]) -> tuple[Mapping[str, Any], int]:
-        text, before = "\n\n".join(parts), len(model.requests)
-        request = Request(kind=Kind.SUMMARY, scope=Scope(documents=("d",)))
+    def complete(self, request: ChatRequest, *, timeout: float) -> ChatReply:
+        self.requests.append(request)
+        (quote,) = re.findall(r"It was seen on day 5 [^.]+\.", request.turns[-1].text)[:1]
+        evidence = [{"passage": "P1", "quote": quote}]
+        topic = {"text": f"It says: {quote}", "evidence": evidence}
+        empty: dict[str, Any] = {"reasoning": "", "key_findings": [], "conclusions": []}
+        names = request.schema["properties"] if request.schema else {}
+        said = {**empty, "main_topic": topic, "confidence": 0.8}
+        text = json.dumps({name: said.get(name, "") for name in names})
+        return ChatReply(
+            text=text, finish=Finish.COMPLETE, model="m", tokens=Tokens(input=9, output=9)
+        )
+
+
+def test_of_500_chunks_one_that_changes_costs_its_call_and_the_merges_above_it() -> None:
+    parts = long_text(510)
+    model = Brief()
+    reader = engine(model, Anything(), window=8_000)
+    request = Request(kind=Kind.SUMMARY, scope=Scope(documents=("d",)), over=Over.ALL)
+
+    def run(text: str) -> tuple[Mapping[str, Any], int]:
+        before = len(model.requests)
         made = run_analysis(request, library=Shelf({"d": text}), engine=reader)
         return made, len(model.requests) - before
 
-    result, first = run(parts)
+    text = "\n\n".join(parts)
+    result, first = run(text)
     chunks = result["coverage"]["chunks_total"]
-    assert first > chunks > 40
-    again, second = run(parts)
-    assert second == 0
-    assert again["result"] == result["result"]
-    changed = [*parts]
-    changed[125] = "Section 125 is about something else. " + changed[125][40:]
-    _, third = run(changed)
-    rounds = 0
-    while chunks > 1:
-        chunks, rounds = len(groups(chunks)), rounds + 1
-    assert 1 <= third <= 2 + rounds
+    assert chunks >= 500
+    assert first == chunks + merges(chunks)
+    again, second = run(text)
+    assert (second, again["result"]) == (0, result["result"])
+    # In the sentence that is cited to the end: every merge above it reads it.
+    (cited,) = result["evidence"]["/main_topic"]
+    quote = cited["cited_text"]
+    changed = text.replace(quote, quote.replace("engineers", "machinists"))
+    assert changed != text
+    other, third = run(changed)
+    assert "machinists" in other["result"]["main_topic"]
+    assert third == 1 + math.ceil(math.log(chunks, FAN_IN))
 
 
 def test_a_summary_of_any_length_is_read_to_the_end_and_cites() -> None:

@@ -64,6 +64,7 @@ def test_headings_begin_stretches_and_tables_stay_whole() -> None:
     found = stretches(text, blocks, room=900)
     assert len(found) > 4
     assert {one.start for one in found} <= set(sections)
-    assert all(one.path and one.path[-1].startswith("Section") for one in found)
+    paths = [[text[first:last] for first, last in one.path] for one in found]
+    assert all(path and path[-1].startswith("Section") for path in paths)
     deep = [one for one in found if sections.index(one.start) % 2]
     assert all(len(one.path) == 2 for one in deep)
