@@ -102,12 +102,6 @@ class Door:
         if self.job_store is not None:
             self.job_store.wake()
 
-    def address(self, request: Request) -> str:
-        """Where the service is reached: a command without one is told where it would be."""
-        settings, asked = self.services.settings, request.base_url
-        here = asked.port is None and asked.hostname == "127.0.0.1"
-        return f"http://{settings.host}:{settings.port}" if here else str(asked)
-
     def resume(self, job: Job, how: ResumeBody | None) -> None:
         """Go on with a job made of items.
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +14,14 @@ import click
 from api.commands.ask import parse_filter, source
 from api.commands.common import connected, note, plain, show_json, show_table, target
 from api.commands.working import resume, watch
-from rag.pointers import below
+from rag.pointers import below, names_of
 
 if TYPE_CHECKING:
     from api.client import Client, Json
 
 _KINDS = ("summary", "extraction", "reasoning", "classification", "report")
 _MOST_SHOWN = 300
+_MOST_MISSING = 20
 
 
 def _schema(_context: click.Context, _option: click.Parameter, path: Path | None) -> Any:
@@ -115,7 +119,7 @@ def run_analysis(
             return 0
         note(f"{ordered['id']}")
         watch(client, client.get(f"/v1/jobs/{ordered['job_id']}"))
-        return _report(client, ordered["id"], as_json=as_json)
+        return _report(client, ordered["id"], as_json=as_json, told=ordered["notes"])
 
 
 @analyze.command("list")
@@ -220,15 +224,15 @@ def resume_analysis(
         return _report(client, analysis_id, as_json=as_json)
 
 
-def _report(client: Client, analysis_id: str, *, as_json: bool) -> int:
-    """Show an analysis; returns the exit code."""
+def _report(client: Client, analysis_id: str, *, as_json: bool, told: Sequence[str] = ()) -> int:
+    """Show an analysis, without the notes that were ``told`` before; returns the exit code."""
     shown = client.get(f"/v1/analyses/{analysis_id}")
     coverage = shown["coverage"]
     whole = coverage is not None and not coverage["failures"]
     if as_json:
         show_json(shown)
     else:
-        _show(shown)
+        _show({**shown, "notes": [one for one in shown["notes"] if one not in told]})
     return 0 if whole or shown["status"] in ("queued", "in_progress") else 1
 
 
@@ -245,12 +249,21 @@ def _show(shown: Json) -> None:
     for one in coverage["failed"][:10]:
         click.echo(f"Not read: {one['document_id'] or 'the text'}: {plain(one['message'])}")
     if shown["not_mentioned"]:
-        click.echo(f"Not mentioned: {', '.join(shown['not_mentioned'][:20])}")
+        click.echo(f"Not mentioned: {_missing(shown['not_mentioned'])}")
     if shown["dropped_citations"]:
         note(f"note: {shown['dropped_citations']} quotes were dropped: not in the documents.")
     _show_notes(shown)
     if shown["in_review"]:
         note(f"{shown['in_review']} to review: ibidem analyze review {shown['id']}")
+
+
+def _missing(pointers: Sequence[str]) -> str:
+    """Fields that are not mentioned, and in how many documents."""
+    by_document = pointers[0].startswith("/documents/")
+    names = Counter("/".join(names_of(one)[3 if by_document else 0 :]) for one in pointers)
+    times = (f"{name} ({count})" if by_document else name for name, count in names.items())
+    more = ", …" if len(names) > _MOST_MISSING else ""
+    return plain(", ".join(islice(times, _MOST_MISSING)) + more)
 
 
 def _show_notes(told: Json) -> None:

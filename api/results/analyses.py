@@ -25,11 +25,16 @@ def entries(shown: Json) -> Iterator[Entry]:
     result = shown["result"]
     if result is None:
         return
-    rows = result.get(_ROWS) if isinstance(result, dict) else None
-    if isinstance(rows, list) and all(isinstance(row, dict) and "value" in row for row in rows):
-        yield from _by_document(rows, shown)
+    if is_by_document(result):
+        yield from _by_document(result[_ROWS], shown)
     else:
         yield from _by_value(result, shown)
+
+
+def is_by_document(result: Any) -> bool:
+    """Whether a result is a list of those of each document."""
+    rows = result.get(_ROWS) if isinstance(result, Mapping) else None
+    return isinstance(rows, list) and all(isinstance(row, dict) and "value" in row for row in rows)
 
 
 def _by_document(rows: list[dict[str, Any]], shown: Json) -> Iterator[Entry]:
@@ -92,7 +97,12 @@ def values(result: Any, shown: Json) -> Iterator[Said]:
         result: The result, or a part of it.
         shown: The analysis as it is told.
     """
-    return _said(result, "", shown, "")
+    return values_at(result, "", shown)
+
+
+def values_at(value: Any, pointer: str, shown: Json) -> Iterator[Said]:
+    """As `values`, of the part of a result at a pointer."""
+    return _said(value, pointer, shown, "")
 
 
 def _apart(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 
 from api.results.entries import Entry
-from api.results.report import as_html
-from api.results.tables import as_csv, as_xlsx
+from api.results.report import POLICY, Places, as_html
+from api.results.tables import as_csv
+from api.results.workbook import as_xlsx
 
 
 class Format(StrEnum):
@@ -37,20 +38,21 @@ MEDIA_TYPES: Mapping[Format, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What stands above results that are to be read, and where their documents can be seen."""
+    """What stands above results that are to be read, and shows where their quotes stand."""
 
     name: str
     """Of the file, without an extension."""
     title: str
     facts: Mapping[str, object]
-    service: str
+    places: Places
+    notes: Sequence[str] = ()
 
 
 def file_of(format: Format, entries: Iterable[Entry], report: Report) -> StreamingResponse:
     """The results as a file, written while it is sent."""
     headers = {"content-disposition": f'attachment; filename="{report.name}.{format}"'}
     if format is Format.HTML:
-        headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        headers = {"content-security-policy": POLICY}
     content = content_of(format, entries, report)
     return StreamingResponse(content, media_type=MEDIA_TYPES[format], headers=headers)
 
@@ -67,7 +69,7 @@ def content_of(format: Format, entries: Iterable[Entry], report: Report) -> Iter
         case Format.XLSX:
             return as_xlsx(entries)
         case Format.HTML:
-            return as_html(report.title, report.facts, entries, report.service)
+            return as_html(report.title, report.facts, entries, report.places, report.notes)
 
 
 def _line(entry: Entry) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api.analyzing import KIND, analysis_job, forecast, left_out, prepare, result_of, shown_analysis
@@ -12,6 +12,8 @@ from api.door import Door, DoorDep, KeyDep, TenantDep
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.results.analyses import entries
 from api.results.files import MEDIA_TYPES, Format, Report, file_of
+from api.results.reading import notes_of, sections, title_of
+from api.results.showing import StoredPlaces
 from api.schemas.analyses import (
     AnalysisBody,
     AnalysisOut,
@@ -123,8 +125,8 @@ def get_analysis(analysis_id: str, door: DoorDep, tenant: TenantDep) -> Analysis
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "A row for each document or each value; as a report, with citations "
-            "that open the page.",
+            "description": "A row for each document or each value; as a report, with the cited "
+            "pages in it, on which the quotes are marked.",
             "content": {one: {"schema": {"type": "string"}} for one in MEDIA_TYPES.values()},
         },
         **failures(404, 409),
@@ -132,7 +134,6 @@ def get_analysis(analysis_id: str, door: DoorDep, tenant: TenantDep) -> Analysis
 )
 def get_analysis_results(
     analysis_id: str,
-    request: Request,
     door: DoorDep,
     tenant: TenantDep,
     format: Annotated[Format, Query(description="What kind of file.")] = Format.JSON,
@@ -142,19 +143,22 @@ def get_analysis_results(
     shown = shown_analysis(door.services, job)
     if shown.coverage is None:
         raise Conflict(f"The analysis is {shown.status.value}; it has no result yet.")
+    told = shown.model_dump(mode="json")
     report = Report(
         name=analysis_id,
-        title=f"Analysis: {shown.kind.value}",
+        title=title_of(told),
         facts={
-            "analysis": analysis_id,
-            "read": f"{shown.coverage.chunks_read} of {shown.coverage.chunks_total} chunks",
+            "read": f"{shown.coverage.chunks_read} of {shown.coverage.chunks_total} parts",
             "to review": shown.in_review,
             "engine": shown.engine or "",
             "cost": f"${shown.work.cost_usd:.4f}",
+            "analysis": analysis_id,
         },
-        service=door.address(request),
+        places=StoredPlaces(door.services, tenant, door.drawings),
+        notes=notes_of(told),
     )
-    return file_of(format, entries(shown.model_dump(mode="json")), report)
+    listed = sections(told) if format is Format.HTML else entries(told)
+    return file_of(format, listed, report)
 
 
 @router.get("/{analysis_id}/review", summary="List what to review", responses=failures(404, 409))

@@ -17,6 +17,7 @@ from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
 from api.engines import choose_engine
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.results.files import MEDIA_TYPES, Format, Report, file_of
+from api.results.showing import StoredPlaces
 from api.schemas.batches import BatchOut, job_id_of
 from api.schemas.common import After, Limit, ListOf, Order, failures, page
 from api.schemas.jobs import ResumeBody
@@ -170,7 +171,6 @@ def get_batch(batch_id: str, door: DoorDep, tenant: TenantDep) -> BatchOut:
 )
 def get_batch_results(
     batch_id: str,
-    request: Request,
     door: DoorDep,
     tenant: TenantDep,
     format: Annotated[Format, Query(description="What kind of file.")] = Format.JSONL,
@@ -189,7 +189,7 @@ def get_batch_results(
             "failed": counts.failed,
             "cost": f"${shown.work.cost_usd:.4f}",
         },
-        service=door.address(request),
+        places=StoredPlaces(door.services, tenant, door.drawings),
     )
     return file_of(format, entries(work.done(job.id), work.failed(job.id)), report)
 
