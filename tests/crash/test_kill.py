@@ -18,7 +18,7 @@ from tests.crash.service import Service
 from tests.thorough import THOROUGH
 
 DOCUMENTS = 50 if THOROUGH else 24
-LONG = (7, 15, 41)
+LONG = (7, 23, 41)
 """These are embedded in several steps."""
 KILLS = 20 if THOROUGH else 7
 GIVE_UP_S = 240
