@@ -21,6 +21,7 @@ from rag.models.tasks import (
     ExtractTask,
     Outcome,
     ReasonTask,
+    RewriteTask,
     SummarizeTask,
     Task,
     VerifyTask,
@@ -189,6 +190,11 @@ def _verify(body: TryBody, passages: tuple[Passage, ...]) -> Task[Any]:
     return VerifyTask(claim=claim, passages=passages, instructions=body.instructions)
 
 
+def _rewrite(body: TryBody, passages: tuple[Passage, ...]) -> Task[Any]:
+    question = _given(body.question, "question", "a question")
+    return RewriteTask(question=question, passages=passages, instructions=body.instructions)
+
+
 _TASKS: Mapping[str, Callable[[TryBody, tuple[Passage, ...]], Task[Any]]] = {
     "answer": _answer,
     "classify": _classify,
@@ -196,4 +202,5 @@ _TASKS: Mapping[str, Callable[[TryBody, tuple[Passage, ...]], Task[Any]]] = {
     "summarize": _summarize,
     "reason": _reason,
     "verify": _verify,
+    "rewrite": _rewrite,
 }

@@ -66,6 +66,7 @@ def answer(
     context: Context | None = None,
     judge: Judge | None = None,
     instructions: str | None = None,
+    parts: Sequence[str] = (),
 ) -> Answer:
     """Answer a question from passages; see `stream`."""
     events = stream(
@@ -76,6 +77,7 @@ def answer(
         context=context,
         judge=judge,
         instructions=instructions,
+        parts=parts,
     )
     return next(event.answer for event in events if isinstance(event, Answered))
 
@@ -89,6 +91,7 @@ def stream(
     context: Context | None = None,
     judge: Judge | None = None,
     instructions: str | None = None,
+    parts: Sequence[str] = (),
     live: bool = False,
 ) -> Iterator[Event]:
     """Answer a question from passages, telling what happens as it happens.
@@ -101,6 +104,7 @@ def stream(
         context: For whom; the default tenant when not given.
         judge: Says how well each quote supports its sentence; without one that stays unknown.
         instructions: The asker's wishes as to length, tone and language.
+        parts: The questions that it is made of; none when it is one.
         live: Tell what an engine writes while it writes it.
 
     Yields:
@@ -110,7 +114,11 @@ def stream(
     whole = tuple(in_whole_sentences(passage, source) for passage in passages)
     openings = {one.document_id: _opening(one.document_id, source) for one in whole}
     task = AnswerTask(
-        question=question, passages=whole, openings=openings, instructions=instructions
+        question=question,
+        passages=whole,
+        openings=openings,
+        instructions=instructions,
+        parts=tuple(parts),
     )
     yield PassagesFound(passages=task.passages)
     started = time.perf_counter()

@@ -188,7 +188,7 @@ class Asking:
         sampling = [request.max_output_tokens, request.temperature, self.context.sample]
         key = content_key({**parts, "sampling": sampling, "schema": request.schema})
         tenant = self.context.tenant
-        documents = documents_of(self.passages)
+        documents = documents_of(self.passages) | self.context.documents
         purpose = replace(purpose, reply_key=key, documents=documents)
 
         def known() -> ChatReply | None:

@@ -34,6 +34,9 @@ class Context:
     """The job that the task is a part of."""
     prompt: Prompt | None = None
     """What to ask with in place of an engine's own, for tasks that it is a prompt of."""
+    documents: frozenset[str] = frozenset()
+    """Whose text a task repeats besides that of its passages, as a question that was completed
+    by an answer does; what is kept of the task goes with them, too."""
     listener: Listener | None = None
     """Is told what an engine says while it says it, by engines that can; see `rag.models.drafts`.
     What counts is the outcome."""

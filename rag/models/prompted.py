@@ -136,7 +136,7 @@ class PromptedEngine:
         except ModelError as error:
             error.usage = asking.spent.usage
             if isinstance(error, _ENDS):
-                documents = documents_of(task.passages)
+                documents = documents_of(task.passages) | context.documents
                 self._replies.fail(tenant, key, asking.attempt, documents=documents)
             raise
         if self._revise:

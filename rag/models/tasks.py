@@ -59,11 +59,12 @@ class AnswerTask(Task[tuple[Statement, ...]]):
     """Answer a question from passages, best first. The value is empty when they do not say.
 
     ``openings`` are the first words of the passages' documents, by document: no evidence, but
-    that is where a document says what it is.
+    that is where a document says what it is. ``parts`` are the questions that it is made of.
     """
 
     question: str
     openings: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +201,40 @@ class VerifyTask(Task[Verification]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A question asked before, as it was understood, and which passages its answer quotes."""
+
+    question: str
+    passages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queries:
+    """What to look up for a question.
+
+    ``question`` is it so that it can be understood by itself. ``parts`` are the questions that it
+    is made of, none when it is one. ``passage`` is one that might answer it, made up.
+    """
+
+    question: str
+    parts: tuple[str, ...] = ()
+    passage: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteTask(Task[Queries]):
+    """Say what to look up for a question that may lean on earlier ones, oldest first.
+
+    The passages are what earlier answers quoted. With ``imagine`` a passage is made up that might
+    answer it: Gao et al., "Precise Zero-Shot Dense Retrieval without Relevance Labels", 2023.
+    """
+
+    question: str
+    earlier: tuple[Exchange, ...] = ()
+    imagine: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """How much of a task's passages a language model was shown, in code points.
 
@@ -247,6 +282,7 @@ TASKS: Mapping[str, type[Task[Any]]] = {
     "summarize": SummarizeTask,
     "reason": ReasonTask,
     "verify": VerifyTask,
+    "rewrite": RewriteTask,
 }
 """The types of tasks by the names that users know them by."""
 

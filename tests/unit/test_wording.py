@@ -23,10 +23,13 @@ from rag.models.schema import check_schema, for_anthropic, for_openai, problems
 from rag.models.tasks import (
     AnswerTask,
     ClassifyTask,
+    Exchange,
     ExtractTask,
     Label,
     Outcome,
+    Queries,
     ReasonTask,
+    RewriteTask,
     SummarizeTask,
     Task,
     Verdict,
@@ -90,6 +93,11 @@ TASKS: dict[str, Task[Any]] = {
     "summarize": SummarizeTask(passages=PASSAGES, query="the rent", findings=2),
     "reason": ReasonTask(passages=PASSAGES),
     "verify": VerifyTask(passages=PASSAGES, claim="The rent is 500."),
+    "rewrite": RewriteTask(
+        passages=PASSAGES,
+        question="When is\nit due?",
+        earlier=(Exchange(question="How much is the rent?", passages=(0, 1)),),
+    ),
 }
 QUOTE = [{"passage": "P1", "quote": "400 a month"}]
 SIGNED = [{"passage": "P2", "quote": "signed in Porto by A. Lund"}]
@@ -140,6 +148,12 @@ OUTPUTS: dict[str, dict[str, Any]] = {
         "confidence": 0.5,
     },
     "verify": {"evidence": QUOTE, "verdict": "contradicted", "confidence": 0.8},
+    "rewrite": {
+        "question": "When is the\nrent due?",
+        "parts": ["When is the rent due?"],
+        "passage": "It is due on the third.",
+        "confidence": 0.9,
+    },
 }
 SECRET_THOUGHT = "a thought that nobody is shown"
 
@@ -277,7 +291,7 @@ def test_examples_in_prompts_are_what_is_asked_for() -> None:
             assert problems(output, schema) == []
             for quote in quotes(output):
                 assert quote in asked
-    assert examples == 9
+    assert examples == 11
 
 
 def quotes(said: Any) -> list[str]:
@@ -460,6 +474,21 @@ def test_a_verdict_needs_grounds() -> None:
     bare = run("verify", reply("verify", evidence=[]))[0]
     assert (bare.value.verdict, bare.confidence) == (Verdict.NOT_FOUND, None)
     assert "without a quote" in bare.notes[0]
+
+
+def test_a_question_is_rewritten_and_nothing_is_made_up_unless_asked_for() -> None:
+    outcome, model = run("rewrite")
+    assert outcome.value == Queries(question="When is the rent due?")  # one part is none
+    asked = model.requests[0].turns[0].text
+    assert "- How much is the rent? (answered from P1 P2)\n" in asked
+    assert asked.endswith("Question: When is it due?")
+    imagining = replace(TASKS["rewrite"], imagine=True)
+    model = Model(reply("rewrite", parts=["When?", "When?", "Why?"]))
+    value = engine(model).run(imagining, Context(tenant="t")).value
+    assert (value.parts, value.passage) == (("When?", "Why?"), "It is due on the third.")
+    assert model.requests[0].turns[0].text.endswith("Write a passage, too.")
+    silent = engine(Model(reply("rewrite", passage=None))).run(imagining, Context(tenant="t"))
+    assert silent.notes == ("The model imagined no passage.",)
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -32,6 +32,7 @@ from rag.models.offline.scoring import (
     sentence_features,
     take_apart,
 )
+from rag.models.offline.several import answer_each
 from rag.models.offline.words import Asked, dense, without
 from rag.models.tasks import AnswerTask, Evidence, Outcome, Statement
 from rag.types import FloatVector, Passage, Span
@@ -62,6 +63,10 @@ class Answering:
         self._fitted = fitted or self._plain
 
     def run(self, task: AnswerTask) -> Outcome[tuple[Statement, ...]]:
+        """Select the sentences that answer, for each part of a question of several."""
+        return answer_each(task, self._one)
+
+    def _one(self, task: AnswerTask) -> Outcome[tuple[Statement, ...]]:
         """Select the sentences that answer, in the order of their documents."""
         started = time.perf_counter()
         readings = None

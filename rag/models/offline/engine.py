@@ -15,6 +15,7 @@ from rag.models.offline.classifying import Classifying
 from rag.models.offline.extracting import Extracting
 from rag.models.offline.reader import Reader
 from rag.models.offline.reasoning import Arguing
+from rag.models.offline.rewriting import rewrite
 from rag.models.offline.summarizing import Summarizing
 from rag.models.offline.supporting import open_supporting
 from rag.models.offline.verifying import Verifying
@@ -24,6 +25,7 @@ from rag.models.tasks import (
     ExtractTask,
     Outcome,
     ReasonTask,
+    RewriteTask,
     SummarizeTask,
     Task,
     Value,
@@ -45,6 +47,7 @@ class OfflineEngine:
             ClassifyTask: Classifying(embedder).run,
             ExtractTask: Extracting(embedder, open_asking(reader)).run,
             ReasonTask: Arguing(embedder).run,
+            RewriteTask: rewrite,
             SummarizeTask: Summarizing(embedder).run,
             VerifyTask: Verifying(embedder, open_supporting(reader)).run,
         }

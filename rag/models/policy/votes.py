@@ -19,8 +19,10 @@ from rag.models.tasks import (
     Evidence,
     Extraction,
     ExtractTask,
+    Queries,
     Reasoning,
     ReasonTask,
+    RewriteTask,
     Statement,
     SummarizeTask,
     Summary,
@@ -190,6 +192,18 @@ def _reason(task: ReasonTask, values: Sequence[Reasoning], asked: int) -> Voted[
     return chosen.voted(value)
 
 
+def _rewrite(task: RewriteTask, values: Sequence[Queries], asked: int) -> Voted[Queries]:
+    """The question as most samples understand it, with what the first of them adds to it."""
+    votes = Counter(one.question.casefold().rstrip(" ?") for one in values)
+    question, agree = votes.most_common(1)[0]
+    best = next(
+        number
+        for number, one in enumerate(values)
+        if one.question.casefold().rstrip(" ?") == question
+    )
+    return Voted(value=values[best], confidence=agree / asked, best=best)
+
+
 class _Chosen(Generic[Value]):
     """The items that more than half of the samples have, and the sample that has most of them."""
 
@@ -239,4 +253,5 @@ _BY_TASK: Mapping[type[Task[Any]], Callable[[Any, Sequence[Any], int], Voted[Any
     VerifyTask: _verify,
     SummarizeTask: _summarize,
     ReasonTask: _reason,
+    RewriteTask: _rewrite,
 }

@@ -18,9 +18,11 @@ from rag.models.prompts import ENVIRONMENT, Prompt, Rendered, load
 from rag.models.tasks import (
     AnswerTask,
     ClassifyTask,
+    Exchange,
     ExtractTask,
     Label,
     ReasonTask,
+    RewriteTask,
     SummarizeTask,
     Task,
     VerifyTask,
@@ -56,6 +58,12 @@ _SAMPLES: Mapping[str, Task[Any]] = {
     "summarize": SummarizeTask(query="the rent", **_GIVEN),
     "reason": ReasonTask(**_GIVEN),
     "verify": VerifyTask(claim="It is 400.", **_GIVEN),
+    "rewrite": RewriteTask(
+        question="When is it due?",
+        earlier=(Exchange(question="How much is the rent?", passages=(0,)),),
+        imagine=True,
+        **_GIVEN,
+    ),
 }
 """A task of each kind with all that it may have, to see whether a prompt renders."""
 

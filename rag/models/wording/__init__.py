@@ -10,6 +10,7 @@ from rag.models.tasks import (
     ClassifyTask,
     ExtractTask,
     ReasonTask,
+    RewriteTask,
     SummarizeTask,
     Task,
     VerifyTask,
@@ -19,6 +20,7 @@ from rag.models.wording.base import Read, Wording
 from rag.models.wording.classify import CLASSIFY
 from rag.models.wording.extract import EXTRACT
 from rag.models.wording.reason import REASON
+from rag.models.wording.rewrite import REWRITE
 from rag.models.wording.summarize import SUMMARIZE
 from rag.models.wording.verify import VERIFY
 
@@ -31,6 +33,7 @@ WORDINGS: Mapping[type[Task[Any]], Wording[Any, Any]] = {
     SummarizeTask: SUMMARIZE,
     ReasonTask: REASON,
     VerifyTask: VERIFY,
+    RewriteTask: REWRITE,
 }
 
 
