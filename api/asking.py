@@ -11,9 +11,11 @@ from api.engines import choose_engine
 from api.schemas.answers import AnswerOut, AskBody, Sent
 from api.services import Services
 from api.trying import task_prompt
+from api.understanding import History, understand
 from rag import answer as line
 from rag.models.engine import Context, Engine
 from rag.models.observe import Checked
+from rag.queries import look_up
 from rag.retrieve import SearchRequest
 from rag.trace import Span, span
 from rag.types import Answer, Collection, Passage
@@ -30,46 +32,59 @@ class Asked:
         collections: tuple[Collection, ...],
         asking: Span,
         engine: Engine | None = None,
+        history: History | None = None,
     ) -> None:
-        """``engine`` reads in the place of the one that is named."""
+        """``engine`` reads in the place of the one that is named; ``history`` came before."""
         self.services = services
         self._span = asking
-        self._engine = engine or choose_engine(services.engines, body.engine, collections)
+        chosen = choose_engine(services.engines, body.engine, collections)
+        self._engine = engine or chosen
         prompt = task_prompt(
             services, context.tenant, body.prompt, engine=self._engine.id, task="answer"
         )
-        self.context = replace(context, prompt=prompt)
         self._sent = Sent(
             collections=[collection.id for collection in collections],
             filter=body.filter,
             top_k=body.top_k,
             instructions=body.instructions,
             rerank=services.reranks(body.rerank),
+            decompose=body.decompose,
+            expand=body.expand,
+            conversation=body.conversation,
         )
         self._body = body
         self._started = time.perf_counter()
+        with asking.within():
+            understood = understand(body.question, body, chosen, context, history or History())
+        self.understood = understood
+        self.context = replace(context, prompt=prompt, documents=understood.documents)
+        rewritten = time.perf_counter()
+        self._timings = {"rewrite": _since(self._started)}
         with asking.within(), span(services.tracer, "retrieve") as retrieving:
-            self._passages: list[Passage] = services.retriever.search(
+            self._passages: list[Passage] = look_up(
+                services.retriever.search,
                 SearchRequest(
                     query=body.question,
                     collections=collections,
                     filter=body.filter,
                     top_k=body.top_k,
                     rerank=self._sent.rerank,
-                )
+                ),
+                understood.queries,
             )
             retrieving.tell(collections=len(collections), passages=len(self._passages))
-        self._retrieve_ms = _since(self._started)
+        self._timings["retrieve"] = _since(rewritten)
 
     def __iter__(self) -> Iterator[line.Event]:
         steps = line.stream(
-            self._body.question,
+            self.understood.queries.question,
             passages=self._passages,
             engine=self._engine,
             source=self.services.catalog,
             context=self.context,
             judge=self.services.judge,
             instructions=self._body.instructions,
+            parts=self.understood.queries.parts,
             live=self._body.stream,
         )
         while True:
@@ -81,13 +96,20 @@ class Asked:
 
     def shown(self, answer: Answer) -> AnswerOut:
         """The answer with an id, and what is told of it to those who count."""
+        understood = self.understood
         shown = AnswerOut.of(
-            answer,
+            replace(
+                answer,
+                question=self._body.question,
+                usage=understood.usage + answer.usage,
+                notes=(*understood.notes, *answer.notes),
+            ),
+            queries=understood.queries,
             id=f"ans_{uuid.uuid4().hex[:24]}",
             request=self._sent,
             created_at=time.time(),
         )
-        shown.timings |= {"retrieve": self._retrieve_ms, "total": _since(self._started)}
+        shown.timings |= {**self._timings, "total": _since(self._started)}
         self.services.monitor.tell(_checked(answer))
         self._span.tell(
             engine=answer.engine,

@@ -11,6 +11,7 @@ import click
 
 from api.commands.ask import ask, search
 from api.commands.batch import batch
+from api.commands.chat import chat
 from api.commands.checkout import bench, eval_, run
 from api.commands.chunks import chunks
 from api.commands.documents import docs
@@ -39,6 +40,7 @@ def cli() -> None:
 for _command in (
     ingest,
     ask,
+    chat,
     search,
     verify,
     docs,

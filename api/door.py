@@ -126,7 +126,7 @@ class Door:
         return named(self.services, tenant, one, several)
 
 
-_PREFIXES = ("doc", "col", "job", "ans", "bat", "anl")
+_PREFIXES = ("doc", "col", "job", "ans", "bat", "anl", "con", "msg")
 _ID = {prefix: re.compile(rf"{prefix}_[0-9a-f]{{24}}") for prefix in _PREFIXES}
 
 

@@ -20,7 +20,7 @@ from rag.work import NewItem
 MOST_LINES = 100_000
 _LONGEST_LINE = 1_000_000
 _LONGEST_ID = 200
-_NOT_HERE = ("stream", "budget_usd", "priority", "dry_run")
+_NOT_HERE = ("stream", "conversation", "budget_usd", "priority", "dry_run")
 _ANALYSIS = ("kind", "schema")
 """What tells an analysis from a question."""
 _WHERE = ("collection", "collections", "documents", "text")

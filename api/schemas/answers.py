@@ -7,8 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.common import Filter, Strict, Text, Words
+from api.schemas.queries import Decompose, Expand, QueriesOut
+from rag.models.tasks import Queries
 from rag.retrieve import Mode
-from rag.types import Answer, Citation, Decision, Located, Passage, PromptUsed
+from rag.types import Answer, Citation, Decision, Located, Passage, PromptUsed, Usage
 
 
 class Scope(Strict):
@@ -31,7 +33,35 @@ class Scope(Strict):
     )
 
 
-class SearchBody(Scope):
+class Looking(Scope):
+    """How what is asked is looked up."""
+
+    decompose: Decompose = Field(
+        "rules",
+        description="Who takes a question of several parts apart, so that each is looked up: "
+        "`rules` by its form, the `engine` by understanding it, or nobody.",
+    )
+    expand: Expand | None = Field(
+        None,
+        description="`hyde`: a language model makes up a passage that might answer, and passages "
+        "like it are found, too. Nothing is answered from it.",
+    )
+    engine: str | None = Field(
+        None,
+        description="What reads the passages, and what rewrites questions, see `GET /engines`; "
+        "else what the collections are pinned to, else the service's default.",
+        examples=["offline"],
+    )
+    budget_usd: float | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        description="Most that language models may cost; a 402 says that it does not suffice.",
+        examples=[0.05],
+    )
+
+
+class SearchBody(Looking):
     """A query."""
 
     query: Words = Field(max_length=10_000, examples=["termination for convenience"])
@@ -46,23 +76,17 @@ class SearchBody(Scope):
     )
 
 
-class AskBody(Scope):
+class AskBody(Looking):
     """A question."""
 
     question: Words = Field(max_length=10_000, examples=["What notice does termination need?"])
     top_k: int = Field(8, ge=1, le=50, description="Most passages to read.")
-    engine: str | None = Field(
+    conversation: str | None = Field(
         None,
-        description="What reads the passages, see `GET /engines`; else what the collections are "
-        "pinned to, else the service's default.",
-        examples=["offline"],
-    )
-    budget_usd: float | None = Field(
-        None,
-        gt=0,
-        le=1_000_000,
-        description="Most that language models may cost; a 402 says that it does not suffice.",
-        examples=[0.05],
+        description="Id of the conversation that the question belongs to, see `POST "
+        "/conversations`: it may lean on what was asked before, and says where to look.",
+        examples=["con_2b7d4e9f1a3c4d5e8f6071a2"],
+        max_length=64,
     )
     prompt: str | None = Field(
         None,
@@ -120,13 +144,33 @@ class PassageOut(BaseModel):
         )
 
 
+class UsageOut(BaseModel):
+    """What the answer cost; null when the price is unknown."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+    @classmethod
+    def of(cls, usage: Usage) -> UsageOut:
+        """What calls came to."""
+        return cls(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=usage.cost_usd,
+        )
+
+
 class SearchOut(BaseModel):
     """Passages, best first."""
 
     object: Literal["search"] = "search"
     query: str
     mode: Mode
+    queries: QueriesOut
     passages: list[PassageOut]
+    usage: UsageOut = Field(description="What language models cost, if any were asked.")
+    notes: list[str] = Field(description="What a reader should know of how it was looked up.")
     timings: dict[str, float] = Field(description="Milliseconds by stage.")
 
 
@@ -192,14 +236,6 @@ class SentenceOut(BaseModel):
     support: float | None
 
 
-class UsageOut(BaseModel):
-    """What the answer cost; null when the price is unknown."""
-
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-
-
 class Sent(BaseModel):
     """The request that an answer answers."""
 
@@ -208,6 +244,9 @@ class Sent(BaseModel):
     top_k: int
     instructions: str | None = None
     rerank: bool = False
+    decompose: Decompose = "rules"
+    expand: Expand | None = None
+    conversation: str | None = None
 
 
 class PromptOut(BaseModel):
@@ -249,7 +288,8 @@ class AnswerOut(BaseModel):
 
     id: str = Field(examples=["ans_6a5b4c3d2e1f40a9b8c7d6e5"])
     object: Literal["answer"] = "answer"
-    question: str
+    question: str = Field(description="As it was asked.")
+    queries: QueriesOut
     text: str
     sentences: list[SentenceOut]
     found: bool = Field(description="False when the documents do not say.")
@@ -275,12 +315,14 @@ class AnswerOut(BaseModel):
     created_at: int = Field(description="Unix seconds.")
 
     @classmethod
-    def of(cls, answer: Answer, *, id: str, request: Sent, created_at: float) -> AnswerOut:
+    def of(
+        cls, answer: Answer, *, id: str, queries: Queries, request: Sent, created_at: float
+    ) -> AnswerOut:
         """An answer as `rag.answer` gives it."""
-        usage = answer.usage
         return cls(
             id=id,
             question=answer.question,
+            queries=QueriesOut.of(queries),
             text=answer.text,
             sentences=[
                 SentenceOut(
@@ -297,11 +339,7 @@ class AnswerOut(BaseModel):
             prompt=PromptOut.of(answer.prompt) if answer.prompt else None,
             notes=list(answer.notes),
             decisions=[DecisionOut.of(decision) for decision in answer.decisions],
-            usage=UsageOut(
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                cost_usd=usage.cost_usd,
-            ),
+            usage=UsageOut.of(answer.usage),
             dropped_citations=answer.dropped_citations,
             timings=dict(answer.timings),
             passages=[PassageOut.of(passage) for passage in answer.passages],

@@ -8,6 +8,7 @@ from rag.catalog.attachments import Attachments
 from rag.catalog.batches import BatchStore
 from rag.catalog.claims import Claims
 from rag.catalog.collections import Collections
+from rag.catalog.conversations import Conversations
 from rag.catalog.database import Database
 from rag.catalog.documents import Documents
 from rag.catalog.editions import Editions
@@ -57,6 +58,7 @@ class Catalog:
         self.indexed = Indexed(database)
         self.jobs = Jobs(database)
         self.answers = Answers(database)
+        self.conversations = Conversations(database)
         self.replies = Replies(database)
         self.prompts = Prompts(database)
         self.requests = Requests(database)

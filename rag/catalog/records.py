@@ -16,8 +16,15 @@ _IDEMPOTENCY_DAY_S = 86_400
 _ANSWERS_KEPT_S = 30 * 86_400
 
 
+_IN_MESSAGE = (
+    sa.select(t.conversation_messages.c.id)
+    .where(t.conversation_messages.c.answer_id == t.answers.c.id)
+    .exists()
+)
+
+
 class Answers:
-    """Answers as they were returned, to be read again for 30 days.
+    """Answers as they were returned, to be read again for 30 days, or as long as a conversation.
 
     An answer repeats text of documents, and goes when one of them is deleted.
     """
@@ -33,7 +40,7 @@ class Answers:
         row = {"id": answer_id, "tenant": tenant, "body": dict(body), "created_at": now}
         present = sa.select(sa.func.count()).where(t.documents.c.id.in_(documents))
         with self._db.write() as connection:
-            _forget(connection, t.answers.c.created_at < now - _ANSWERS_KEPT_S)
+            _forget(connection, (t.answers.c.created_at < now - _ANSWERS_KEPT_S) & ~_IN_MESSAGE)
             if connection.execute(present).scalar() != len(documents):
                 return
             connection.execute(sa.insert(t.answers).values(row))
@@ -125,6 +132,15 @@ def forget_answers(connection: sa.Connection, document_id: str) -> None:
     c = t.answer_documents.c
     _forget(
         connection, t.answers.c.id.in_(sa.select(c.answer_id).where(c.document_id == document_id))
+    )
+
+
+def forget_answers_of_conversation(connection: sa.Connection, conversation_id: str) -> None:
+    """Remove every answer of a conversation, within the caller's transaction."""
+    c = t.conversation_messages.c
+    _forget(
+        connection,
+        t.answers.c.id.in_(sa.select(c.answer_id).where(c.conversation_id == conversation_id)),
     )
 
 

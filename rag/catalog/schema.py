@@ -501,6 +501,40 @@ answer_documents = sa.Table(
     comment="Whose text an answer repeats; the answer goes with the first of them.",
 )
 
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("title", sa.Text),
+    sa.Column("collections", Json, nullable=False, comment="Ids; empty for the default one."),
+    sa.Column("filter", Json),
+    sa.Column("engine", sa.Text),
+    sa.Column("message_count", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Index("conversations_tenant", "tenant", "created_at", "id"),
+)
+
+conversation_messages = sa.Table(
+    "conversation_messages",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column(
+        "conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("question", sa.Text, nullable=False),
+    sa.Column(
+        "answer_id",
+        sa.ForeignKey("answers.id", ondelete="SET NULL"),
+        comment="Nothing of a document is here: that is the answer's, and goes with it.",
+    ),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("conversation_id", "position", name="conversation_messages_position"),
+    sa.Index("conversation_messages_answer_id", "answer_id"),
+)
+
 
 def owner_of(chunk_id: sa.ColumnElement[int]) -> sa.ScalarSelect[Any]:
     """The ``first_chunk_id`` of the placement in a ``:collection`` that a chunk would be of."""

@@ -133,7 +133,11 @@ REQUESTS: list[tuple[str, str, dict[str, Any], int, str]] = [
         "invalid_filter",
     ),
     ("POST", "/v1/ask", {"json": {"question": "x", "engine": "gpt"}}, 422, "invalid_request"),
-    ("POST", "/v1/ask", {"json": {"question": "x", "conversation": "c"}}, 422, "invalid_request"),
+    ("POST", "/v1/ask", {"json": {"question": "x", "talk": "c"}}, 422, "invalid_request"),
+    ("POST", "/v1/ask", {"json": {"question": "x", "conversation": "c"}}, 404, "not_found"),
+    ("POST", "/v1/ask", {"json": {"question": "x", "expand": "no"}}, 422, "invalid_request"),
+    ("POST", "/v1/conversations", {"json": {"collection": "gone"}}, 404, "not_found"),
+    ("GET", "/v1/conversations/con_x", {}, 404, "not_found"),
     (
         "POST",
         "/v1/ask",

@@ -479,3 +479,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("provider"),
         comment="What providers were asked for lately, where several processes share the limits.",
     )
+    op.create_table(
+        "conversations",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=True),
+        sa.Column("collections", Json, nullable=False, comment="Ids; empty for the default one."),
+        sa.Column("filter", Json, nullable=True),
+        sa.Column("engine", sa.Text(), nullable=True),
+        sa.Column("message_count", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "conversations_tenant", "conversations", ["tenant", "created_at", "id"], unique=False
+    )
+    op.create_table(
+        "conversation_messages",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("question", sa.Text(), nullable=False),
+        sa.Column(
+            "answer_id",
+            sa.Text(),
+            nullable=True,
+            comment="Nothing of a document is here: that is the answer's, and goes with it.",
+        ),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["answer_id"], ["answers.id"], ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("conversation_id", "position", name="conversation_messages_position"),
+    )
+    op.create_index(
+        "conversation_messages_answer_id", "conversation_messages", ["answer_id"], unique=False
+    )
