@@ -19,6 +19,7 @@ from api.commands.findings import analyze
 from api.commands.ingest import ingest
 from api.commands.jobs import jobs
 from api.commands.prompts import prompts
+from api.commands.reindex import reindex, rollback
 from api.commands.service import audit, config, engines, serve, worker
 from api.commands.verify import verify
 from rag.errors import ConfigurationError, IbidemError, InvalidRequest
@@ -52,6 +53,8 @@ for _command in (
     worker,
     run,
     audit,
+    reindex,
+    rollback,
     config,
     engines,
     prompts,

@@ -12,12 +12,13 @@ from api.admission import Admission
 from api.errors import NotAllowed
 from api.events import JobWatcher
 from api.metrics import Metrics
+from api.reindexing import KIND as REINDEX
 from api.schemas.jobs import ResumeBody
 from api.scopes import existing, named
 from api.security import TENANT
 from api.services import Services
 from rag.errors import Conflict, NotFound
-from rag.types import Collection, Document, Job
+from rag.types import Collection, Document, Job, JobStatus
 
 
 class Submits(Protocol):
@@ -108,6 +109,11 @@ class Door:
         Raises:
             Conflict: there is nothing to go on with.
         """
+        if job.kind == REINDEX and job.status is JobStatus.CANCELLED:
+            raise Conflict(
+                f"Job {job.id} was cancelled, and what it built was removed; order it anew.",
+                param="job",
+            )
         self.services.catalog.work.resume(
             job.id,
             budget_usd=how.budget_usd if how else None,

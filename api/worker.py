@@ -8,6 +8,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from api.reindexing import remove_dropped
 from api.services import Services
 from api.works import open_runner
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from api.jobs import JobStore
 
 _log = logging.getLogger(__name__)
+_TIDY_S = 2.0
+_STOP_S = 10.0
 
 
 class Worker:
@@ -33,6 +36,8 @@ class Worker:
         self._runner = open_runner(services, alone=not services.shares_database)
         self.failed = False
         self._starting = threading.Thread(target=self._start, name="worker-start")
+        self._stopping = threading.Event()
+        self._tidying = threading.Thread(target=self._tidy, name="worker-tidy", daemon=True)
 
     def start(self) -> None:
         """Begin to load the job store."""
@@ -42,6 +47,7 @@ class Worker:
 
         self._starting.start()
         self._runner.start()
+        self._tidying.start()
 
     def submit(self, job_id: str) -> None:
         """Take up a new job."""
@@ -54,10 +60,19 @@ class Worker:
 
     def stop(self, *, at_once: bool = False) -> None:
         """Finish the steps under way, unless ``at_once``; leave the rest to the next process."""
+        self._stopping.set()
         self._starting.join()
+        self._tidying.join(timeout=0 if at_once else _STOP_S)
         self._runner.stop(at_once=at_once)
         if self._store is not None:
             self._store.stop(at_once=at_once)
+
+    def _tidy(self) -> None:
+        while not self._stopping.wait(_TIDY_S):
+            try:
+                remove_dropped(self._services)
+            except Exception:
+                _log.exception("removing indexes that nobody needs failed; trying again")
 
     def _start(self) -> None:
         from api.jobs import JobStore

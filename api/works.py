@@ -8,6 +8,8 @@ from api.analyzing import KIND as ANALYSIS
 from api.analyzing import analysis_work
 from api.batches.work import KIND as BATCH
 from api.batches.work import BatchWork
+from api.reindexing import KIND as REINDEX
+from api.reindexing import ReindexWork
 from api.runner import Runner
 from api.services import Services
 from rag.catalog.work import Lane
@@ -24,6 +26,7 @@ def works(services: Services) -> Mapping[str, Work]:
     return {
         BATCH: BatchWork(services, searches=searches),
         ANALYSIS: analysis_work(services),
+        REINDEX: ReindexWork(services),
     }
 
 

@@ -6,6 +6,7 @@ Nothing is visible before the last batch is embedded.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -38,6 +39,8 @@ EMBED_BATCH = 128
 
 FIRST_BATCH = Limits(batch_s=3.0)
 """A document that takes longer to read goes on behind those that wait, so the first is short."""
+
+_LOOK_S = 0.05
 
 MOST_BEGINNINGS = 20
 """A document that is begun as often in vain is given up: it may be what ends the process."""
@@ -119,7 +122,7 @@ def _stage(
     if len(distinct) > EMBED_BATCH:
         return prepared
     store = missing_vectors(pipeline, collection, [hashed(one) for one in distinct.values()])
-    _publish(pipeline, document_id, job.number, prepared, store)
+    _publish(pipeline, job, document_id, prepared, store)
     return None
 
 
@@ -141,7 +144,7 @@ def embed(pipeline: Pipeline, job: Job, first: int, prepared: Prepared) -> None:
     store = missing_vectors(pipeline, collection, batch)
     done = first + EMBED_BATCH
     if done >= prepared.chunks:
-        _publish(pipeline, document.id, job.number, prepared, store)
+        _publish(pipeline, job, document.id, prepared, store)
     else:
         versions = pipeline.catalog.versions
         versions.advance(document.id, job.number, done=done, total=prepared.chunks, store=store)
@@ -233,14 +236,16 @@ def _read(
 
 def _publish(
     pipeline: Pipeline,
+    job: Job,
     document_id: str,
-    generation: int,
     prepared: Prepared,
     store: Callable[[], None],
 ) -> None:
-    versions = pipeline.catalog.versions
+    catalog = pipeline.catalog
+    while job.collection_id and catalog.editions.is_closing(job.collection_id):
+        time.sleep(_LOOK_S)  # another index is about to be searched: it needs all documents
     staged = {"chunks": prepared.chunks, "edition": prepared.edition}
-    versions.publish(document_id, generation, **staged, store=store)
+    catalog.versions.publish(document_id, job.number, **staged, store=store)
     pipeline.passwords.forget(document_id)
     pipeline.catalog.garbage.collect(pipeline.originals.discard)
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import dropwhile, islice
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.door import Door, DoorDep, TenantDep, check_id
+from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
 from api.engines import check_engine
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
+from api.reindexing import kept_edition, order_reindex, order_rollback
 from api.schemas.collections import (
     CollectionCreate,
     CollectionOut,
     CollectionUpdate,
     DuplicatesOut,
+    IndexOut,
+    ReindexBody,
 )
 from api.schemas.common import After, Deleted, Limit, ListOf, Order, failures, page
+from api.schemas.jobs import JobOut
 from rag.catalog import Catalog
 from rag.duplicates import DEFAULT_THRESHOLD, LEAST_THRESHOLD, find_groups
 from rag.errors import NotFound
-from rag.types import Collection
+from rag.types import Collection, EditionStatus
 
 router = APIRouter(prefix="/collections", tags=["Collections"])
 
@@ -117,6 +123,75 @@ def delete_collection(collection_id: str, door: DoorDep, tenant: TenantDep) -> D
     return Deleted(id=collection.id, object="collection")
 
 
+@router.post(
+    "/{collection_id}/reindex",
+    status_code=202,
+    summary="Cut or embed a collection anew",
+    response_model=JobOut,
+    responses=failures(400, 404, 409, 413, 503, 507),
+)
+def reindex_collection(
+    collection_id: str,
+    body: ReindexBody,
+    raw: Annotated[bytes, Depends(_raw_body)],
+    door: DoorDep,
+    tenant: TenantDep,
+    public_key: KeyDep,
+    key: IdempotencyKey = None,
+) -> Response:
+    """Build another index beside the one that is searched, and change over when it is complete.
+
+    No search fails or mixes the two. Documents that are added or deleted meanwhile are so in
+    both. The job goes on after a restart; cancelling it removes what it built. The index before
+    is kept for some days, for `POST /collections/{id}/rollback`.
+    """
+    collection = door.collection(tenant, collection_id)
+    order = partial(
+        order_reindex,
+        door.services,
+        collection,
+        public_key,
+        embedder=body.embedder,
+        chunking=None if body.chunking is None else body.chunking.model_dump(),
+    )
+    mark = fingerprint("POST", f"/collections/{collection_id}/reindex", raw)
+    create = partial(_ordered, door, tenant, order)
+    return once(door.services.catalog.requests, tenant, key, mark, create)
+
+
+@router.post(
+    "/{collection_id}/rollback",
+    status_code=202,
+    summary="Go back to the index before",
+    response_model=JobOut,
+    responses=failures(404, 409, 503, 507),
+)
+def roll_back_collection(
+    collection_id: str,
+    door: DoorDep,
+    tenant: TenantDep,
+    public_key: KeyDep,
+    key: IdempotencyKey = None,
+) -> Response:
+    """Have the index that was searched before searched again, with what was added since.
+
+    The present one is kept in its place.
+    """
+    collection = door.collection(tenant, collection_id)
+    order = partial(order_rollback, door.services, collection, public_key)
+    mark = fingerprint("POST", f"/collections/{collection_id}/rollback", b"")
+    create = partial(_ordered, door, tenant, order)
+    return once(door.services.catalog.requests, tenant, key, mark, create)
+
+
+def _ordered(door: Door, tenant: str, order: Callable[[], str]) -> Reply:
+    job_id = order()
+    door.wake()
+    job = door.services.catalog.jobs.get(tenant, job_id)
+    shown = JobOut.of(job, None, door.services.catalog.work.state(job))
+    return Reply(status=202, body=shown.model_dump_json())
+
+
 @router.get(
     "/{collection_id}/duplicates",
     summary="List near-identical documents",
@@ -163,4 +238,13 @@ def _text(catalog: Catalog, document_id: str, length: int) -> str:
 
 
 def _show(door: Door, collection: Collection) -> CollectionOut:
-    return CollectionOut.of(collection, door.services.catalog.documents.counts(collection.id))
+    catalog, kept_s = door.services.catalog, door.services.settings.rollback_days * 86_400
+    editions = catalog.editions.of(collection.id)
+    kept = kept_edition(editions, collection)
+    building = [one for one in editions if one.status is EditionStatus.BUILDING]
+    return CollectionOut.of(
+        collection,
+        catalog.documents.counts(collection.id),
+        building=IndexOut.of(building[0], kept_s) if building else None,
+        previous=None if kept is None else IndexOut.of(kept, kept_s),
+    )

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from api.schemas.common import Strict, Text
 from ingest.chunk import DEFAULT
 from rag.duplicates import Group, Kind
-from rag.types import Collection, DocumentStatus
+from rag.types import Collection, DocumentStatus, Edition, EditionStatus
 
 
 def _name(name: str) -> str:
@@ -133,6 +133,54 @@ class CollectionUpdate(Strict):
     )
 
 
+class ReindexBody(Strict):
+    """How a collection is to be cut and embedded from now on."""
+
+    embedder: Text | None = Field(
+        default=None,
+        description="The embedding model: `onnx`, `onnx-fp32`, or one that the settings "
+        "IBIDEM_EMBEDDER and IBIDEM_EMBEDDERS name. Default: the service's.",
+        max_length=1_000,
+        examples=["onnx-fp32"],
+    )
+    chunking: Chunking | None = Field(
+        default=None,
+        description="As in `POST /collections`. Default: as before, in chunks that the model "
+        "reads whole.",
+    )
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"embedder": "onnx-fp32", "chunking": {"strategy": "structure"}}]
+        },
+    )
+
+
+class IndexOut(BaseModel):
+    """An index of a collection that is not the one searched."""
+
+    generation: int = Field(description="Its number.", examples=[2])
+    embedder: str
+    chunking: dict[str, Any]
+    job_id: str | None = Field(description="What builds it; null when nothing does.")
+    kept_until: int | None = Field(
+        description="Unix seconds; until then `POST .../rollback` goes back to it."
+    )
+
+    @classmethod
+    def of(cls, edition: Edition, kept_s: float) -> IndexOut:
+        """An edition as the catalog has it."""
+        until = None if edition.replaced_at is None else int(edition.replaced_at + kept_s)
+        return cls(
+            generation=edition.number,
+            embedder=edition.embedder,
+            chunking=dict(edition.chunking),
+            job_id=edition.job_id,
+            kept_until=until if edition.status is EditionStatus.READY else None,
+        )
+
+
 class DocumentCounts(BaseModel):
     """How many documents stand where."""
 
@@ -148,6 +196,7 @@ class CollectionOut(BaseModel):
     id: str = Field(examples=["col_5d2e8b6a4c1f49b0a7d3e2c1"])
     object: Literal["collection"] = "collection"
     name: str = Field(examples=["contracts"])
+    generation: int = Field(description="Number of the index that is searched.", examples=[1])
     embedder: str = Field(description="The embedding model of its chunks.")
     engine: str | None = Field(
         description="What answers from it when a request names no engine; null for the default."
@@ -156,14 +205,26 @@ class CollectionOut(BaseModel):
     metadata_schema: dict[str, str]
     documents: DocumentCounts
     chunk_count: int = Field(description="Searchable chunks.")
+    building: IndexOut | None = Field(description="The index that is to be searched next, if any.")
+    previous: IndexOut | None = Field(description="The index that was searched before, if kept.")
     created_at: int = Field(description="Unix seconds.")
 
     @classmethod
-    def of(cls, collection: Collection, counts: Mapping[str, int]) -> CollectionOut:
+    def of(
+        cls,
+        collection: Collection,
+        counts: Mapping[str, int],
+        *,
+        building: IndexOut | None = None,
+        previous: IndexOut | None = None,
+    ) -> CollectionOut:
         """A collection and its counts, as the catalog gives them."""
         return cls(
             id=collection.id,
             name=collection.name,
+            generation=collection.edition,
+            building=building,
+            previous=previous,
             embedder=collection.embedder,
             engine=collection.engine,
             chunking=dict(collection.chunking),

@@ -48,12 +48,33 @@ class Editions:
                 return edition
         raise NotFound(f"Collection {collection.name!r} has no index {number} any more.")
 
+    def last_number(self, collection_id: str) -> int:
+        """The greatest number that an edition of the collection has or had."""
+        c = t.editions.c
+        query = sa.select(sa.func.max(c.number)).where(c.collection_id == collection_id)
+        with self._db.read() as connection:
+            return int(connection.execute(query).scalar() or 0)
+
     def lacking(
         self, collection_id: str, number: int, *, after: str = "", limit: int = 500
     ) -> Sequence[str]:
         """Documents with a text that an edition has not, or not as it is now, by id."""
         with self._db.read() as connection:
             return _lacking(connection, collection_id, number, after=after, limit=limit)
+
+    def close_for(self, edition: Edition, seconds: float) -> None:
+        """Have documents that were read wait a little, so that no more come to be lacking."""
+        e = t.editions.c
+        mine = (e.collection_id == edition.collection_id) & (e.number == edition.number)
+        with self._db.write(durable=False) as connection:
+            until = time.time() + seconds
+            connection.execute(sa.update(t.editions).where(mine).values(closing_until=until))
+
+    def is_closing(self, collection_id: str) -> bool:
+        """Whether documents of the collection should wait; see ``close_for``."""
+        values = {"collection": collection_id, "now": time.time()}
+        with self._db.read() as connection:
+            return connection.execute(_CLOSING, values).first() is not None
 
     def stage(
         self, edition: Edition, document_id: str, generation: int, chunks: Sequence[Chunk]
@@ -195,7 +216,7 @@ class Editions:
         return bool(found)
 
     def removed(self, edition: Edition) -> None:
-        """Nothing is left of an edition, in no index either."""
+        """Write down that nothing is left of an edition, in no index either."""
         with self._db.write() as connection:
             e = t.editions.c
             mine = (e.collection_id == edition.collection_id) & (e.number == edition.number)
@@ -205,13 +226,19 @@ class Editions:
 
     def _select(self, where: sa.ColumnElement[bool]) -> Sequence[Edition]:
         e = t.editions.c
-        query = sa.select(t.editions).where(where, e.status != EditionStatus.REMOVED)
+        query = sa.select(*_EDITION).where(where, e.status != EditionStatus.REMOVED)
         with self._db.read() as connection:
             rows = connection.execute(query.order_by(e.collection_id, e.number)).mappings()
             return [Edition(**{**row, "status": EditionStatus(row["status"])}) for row in rows]
 
 
 _DROPPED = EditionStatus.DROPPED
+_CLOSING = sa.select(t.editions.c.number).where(
+    t.editions.c.collection_id == sa.bindparam("collection"),
+    t.editions.c.status == EditionStatus.BUILDING,
+    t.editions.c.closing_until > sa.bindparam("now"),
+)
+_EDITION = [column for column in t.editions.c if column.name != "closing_until"]
 
 
 def as_edition(collection: Collection, edition: Edition) -> Collection:

@@ -67,6 +67,7 @@ editions = sa.Table(
     sa.Column("chunking", Json, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("job_id", sa.Text, comment="What builds it."),
+    sa.Column("closing_until", sa.Double, comment="Till then documents wait to be added."),
     sa.Column("replaced_at", sa.Double, comment="When another one came to be searched."),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Index("editions_status", "status"),

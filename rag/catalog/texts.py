@@ -16,7 +16,19 @@ from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
 from rag.errors import NotFound
-from rag.types import Block, BlockKind, Chunk, Collection, Ids, Page, PageSource, Passage, Span
+from rag.types import (
+    Block,
+    BlockKind,
+    Chunk,
+    Collection,
+    Ids,
+    Page,
+    PageSource,
+    ParsedDocument,
+    Passage,
+    Span,
+    TableCell,
+)
 
 SEGMENT = 16_384
 """Code points of text in one row."""
@@ -89,6 +101,29 @@ class Texts:
                 Block(kind=BlockKind(row.kind), start=row.start, end=row.end, level=row.level)
                 for row in rows
             ]
+
+    def parsed(self, document_id: str) -> tuple[int, ParsedDocument]:
+        """The visible generation of a document, and as much of it as cutting it takes.
+
+        Raises:
+            NotFound: it has none.
+        """
+        d, c = t.documents.c, t.blocks.c
+        query = sa.select(d.generation, d.text_length, d.media_type).where(
+            d.id == document_id, d.generation.is_not(None)
+        )
+        with self._db.read() as connection:
+            row = connection.execute(query).first()
+            if row is None:
+                raise NotFound(f"Document {document_id!r} has no text.", param="document")
+            text = read_text(connection, document_id, row.generation, 0, row.text_length)
+            mine = _version(t.blocks, document_id, row.generation)
+            blocks = connection.execute(sa.select(t.blocks).where(mine).order_by(c.position))
+            return row.generation, ParsedDocument(
+                text=text,
+                media_type=row.media_type,
+                blocks=tuple(_block(one) for one in blocks.mappings()),
+            )
 
     def page_list(self, document_id: str, *, first: int, limit: int) -> Sequence[Page]:
         """The visible pages from number ``first`` on, without boxes."""
@@ -204,6 +239,19 @@ def read_text(
         return ""
     origin = parts[0].start
     return "".join(part.text for part in parts)[max(0, start - origin) : max(0, end - origin)]
+
+
+def _block(row: Mapping[Any, Any]) -> Block:
+    return Block(
+        kind=BlockKind(row["kind"]),
+        start=row["start"],
+        end=row["end"],
+        level=row["level"],
+        cells=tuple(
+            TableCell(row=at, column=column, start=start, end=end)
+            for at, column, start, end in row["cells"]
+        ),
+    )
 
 
 def _page(row: Mapping[Any, Any]) -> Page:

@@ -83,11 +83,18 @@ class WorkStore:
         self._db = database
         self._clock = clock
 
-    def create(self, new: NewWork, items: Iterable[NewItem] | None = None) -> str:
+    def create(
+        self,
+        new: NewWork,
+        items: Iterable[NewItem] | None = None,
+        *,
+        together: Callable[[sa.Connection, str], None] = lambda _connection, _job_id: None,
+    ) -> str:
         """Order work; returns the id of its job.
 
         Its items are written in bounded batches, and nobody sees it before all are there. Work
-        without ``items`` lists them itself, once somebody is at work on it.
+        without ``items`` lists them itself, once somebody is at work on it. ``together`` writes
+        in the same transaction as the job what has to be there with it, or refuses it.
         """
         job_id, now = new_job_id(), self._clock()
         row = {
@@ -127,8 +134,13 @@ class WorkStore:
             "created_at": now,
             "updated_at": now,
         }
-        with self._db.write() as connection:
-            connection.execute(sa.insert(t.jobs), job)
+        try:
+            with self._db.write() as connection:
+                connection.execute(sa.insert(t.jobs), job)
+                together(connection, job_id)
+        except Conflict:
+            self._remove([job_id])
+            raise
         return job_id
 
     def state(self, job: Job) -> WorkState:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from ingest.originals import Upload
-from tests.integration.conftest import Rest
+from tests.integration.conftest import LEASE, Rest
 
 
 def test_a_collection_lives_and_dies_with_its_documents(rest: Rest) -> None:
@@ -35,6 +35,57 @@ def test_a_collection_lives_and_dies_with_its_documents(rest: Rest) -> None:
     assert rest.client.get(f"/v1/documents/{document}").status_code == 404
     assert rest.client.post("/v1/search", json=body).status_code == 404
     assert not list(rest.services.originals.all())
+
+
+def test_a_collection_is_indexed_anew_and_set_back(rest: Rest) -> None:
+    client = rest.client
+    chunking = {"strategy": "fixed", "size": 60, "overlap": 0}
+    made = client.post("/v1/collections", json={"name": "sheds", "chunking": chunking}).json()
+    assert (made["generation"], made["building"], made["previous"]) == (1, None, None)
+    path = f"/v1/collections/{made['id']}"
+    document = rest.ready("a.txt", LEASE.encode(), collection="sheds")
+    before = client.get(f"/v1/documents/{document}/chunks").json()["data"]
+    order = {"chunking": {"strategy": "fixed", "size": 16, "overlap": 0}}
+    headers = {"Idempotency-Key": "sheds-anew"}
+    job = client.post(f"{path}/reindex", json=order, headers=headers)
+    assert job.status_code == 202
+    assert job.json()["collection_id"] == made["id"]
+    again = client.post(f"{path}/reindex", json=order, headers=headers)
+    assert again.json()["id"] == job.json()["id"]
+    with client.stream("GET", f"/v1/jobs/{job.json()['id']}/events") as events:
+        assert list(events.iter_lines())[-3:-1] == ["event: done", "data: {}"]
+    shown = client.get(path).json()
+    assert (shown["generation"], shown["building"]) == (2, None)
+    assert shown["chunking"]["size"] == 16
+    assert shown["previous"]["generation"] == 1
+    assert shown["previous"]["chunking"]["size"] == 60
+    assert client.get(f"/v1/documents/{document}/chunks").json()["data"] != before
+    assert client.post(f"{path}/reindex", json=order).status_code == 422
+    wrong = {"embedder": "openai:any@http://127.0.0.1:9"}
+    assert client.post(f"{path}/reindex", json=wrong).status_code == 422
+    back = client.post(f"{path}/rollback").json()
+    assert rest.wait(back["id"])["status"] == "completed"
+    assert client.get(path).json()["generation"] == 1
+    assert client.get(f"/v1/documents/{document}/chunks").json()["data"] == before
+    query = {"query": "monthly rent", "collection": "sheds"}
+    assert "1,250 euros" in client.post("/v1/search", json=query).json()["passages"][0]["text"]
+    assert client.delete(path).status_code == 200
+
+
+def test_one_index_is_built_at_a_time(idle: Rest) -> None:
+    made = idle.client.post("/v1/collections", json={"name": "sheds"}).json()
+    path = f"/v1/collections/{made['id']}"
+    assert idle.client.post(f"{path}/rollback").status_code == 409
+    order = {"chunking": {"size": 16}}
+    job = idle.client.post(f"{path}/reindex", json=order).json()
+    assert idle.client.get(path).json()["building"]["job_id"] == job["id"]
+    refused = idle.client.post(f"{path}/reindex", json=order)
+    assert refused.status_code == 409
+    assert job["id"] in refused.json()["error"]["message"]
+    cancelled = idle.client.post(f"/v1/jobs/{job['id']}/cancel").json()
+    assert cancelled["status"] == "cancelled"
+    assert idle.client.post(f"/v1/jobs/{job['id']}/resume", json={}).status_code == 409
+    assert idle.client.post(f"{path}/reindex", json=order).status_code == 202
 
 
 def test_reading_makes_no_collection(idle: Rest) -> None:

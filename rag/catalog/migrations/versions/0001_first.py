@@ -107,6 +107,12 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("job_id", sa.Text(), nullable=True, comment="What builds it."),
         sa.Column(
+            "closing_until",
+            sa.Double(),
+            nullable=True,
+            comment="Till then documents wait to be added.",
+        ),
+        sa.Column(
             "replaced_at",
             sa.Double(),
             nullable=True,
