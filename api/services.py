@@ -180,6 +180,10 @@ class Services:
             NotFound: the tenant has no such collection.
             Conflict: documents keep being added to it.
         """
+        for edition in self.catalog.editions.of(collection.id):
+            if edition.job_id is not None:
+                with suppress(Conflict):  # it may have ended just now
+                    self.catalog.work.cancel(edition.job_id)
         documents = self.catalog.documents
         while page := documents.page(tenant, collection, limit=_DELETED_AT_ONCE):
             with self._forgetting([document.id for document in page]):

@@ -138,7 +138,7 @@ class WorkStore:
             with self._db.write() as connection:
                 connection.execute(sa.insert(t.jobs), job)
                 together(connection, job_id)
-        except Conflict:
+        except BaseException:
             self._remove([job_id])
             raise
         return job_id

@@ -396,3 +396,20 @@ def test_watching_tells_of_each_job_once_also_of_files_inside(
     assert sorted(seen) == ["deepest.txt", "first.txt", "inner.zip", "outer.zip"]
     assert terminal.run("jobs", "watch") == 0  # "other.txt" was read on the way, or is now
     assert len(terminal.out.splitlines()) <= 1
+
+
+def test_a_collection_is_indexed_anew_and_set_back(
+    terminal: Terminal, ingested: dict[str, str]
+) -> None:
+    assert terminal.run("reindex", "boats", "--chunking", "fixed", "--size", "16") == 0
+    assert "is searched by index 2 now" in terminal.out
+    assert "fixed 16" in terminal.out
+    assert "`ibidem rollback boats` goes back to index 1" in terminal.err
+    assert terminal.run("reindex", "boats", "--size", "16") == 2
+    assert "like this already" in terminal.err
+    assert terminal.run("reindex", "boats", "--model", "nothing") == 2
+    assert "IBIDEM_EMBEDDERS" in terminal.err
+    job = terminal.json("rollback", "boats")
+    assert (job["kind"], job["status"]) == ("reindex", "completed")
+    assert terminal.json("search", "monthly rent", "--collection", "boats")["passages"]
+    assert terminal.run("audit") == 0
