@@ -69,6 +69,7 @@ STATUS: Mapping[type[e.IbidemError], tuple[int, str]] = {
     e.InvalidFilter: (422, "invalid_request_error"),
     e.NotFound: (404, "not_found_error"),
     e.Conflict: (409, "conflict_error"),
+    e.Superseded: (409, "conflict_error"),
     e.PayloadTooLarge: (413, "invalid_request_error"),
     e.UnsupportedType: (415, "invalid_request_error"),
     e.DocumentError: (422, "document_error"),
