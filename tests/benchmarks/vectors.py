@@ -47,16 +47,20 @@ Search: TypeAlias = Callable[[FloatVector, Ids | None], Ids]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument(
+        "--vectors", type=Path, help="a .npy of real vectors, which are measured as they are"
+    )
     parser.add_argument("--beside", nargs="*", default=[], choices=sorted(_OTHERS))
     parser.add_argument("--cache", type=Path, default=Path("build/eval"))
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
-    real = real_vectors(arguments.cache)
-    report = [
-        one
-        for size in arguments.sizes
-        for one in measure(*drawn(real, size), beside=arguments.beside)
-    ]
+    if arguments.vectors:
+        vectors: FloatMatrix = np.load(arguments.vectors, allow_pickle=False)
+        sets = iter([(vectors[_QUERIES:], vectors[:_QUERIES])])
+    else:
+        real = real_vectors(arguments.cache)
+        sets = (drawn(real, size) for size in arguments.sizes)
+    report = [one for pair in sets for one in measure(*pair, beside=arguments.beside)]
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1))
     show(report)

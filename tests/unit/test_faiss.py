@@ -72,6 +72,30 @@ def test_lists_are_searched_within_a_filter(
     assert recall(index, ids, vectors, allowed) > (0.999 if share == 0.002 else 0.95)
 
 
+@pytest.mark.parametrize("apart", [1, 1_000], ids=["ids close by", "ids far apart"])
+@pytest.mark.parametrize("count", [1, 7, 300, 2_001, MANY - 1, MANY])
+def test_a_filter_is_exact_however_much_it_allows(count: int, apart: int) -> None:
+    index = FaissIndex(DIMENSION, exact_up_to=1_000)
+    ids, vectors = np.arange(MANY) * apart, clustered(MANY)
+    index.add(ids, vectors)
+    index.wait()
+    assert "inverted lists" in index.form
+    index.remove(ids[::9])
+    random = np.random.default_rng(count)
+    chosen = np.sort(random.choice(ids, count, replace=False))
+    left = np.setdiff1d(chosen, ids[::9])
+    # Ids that are not held, also beyond those that are, allow nothing.
+    allowed = np.concatenate([np.array([-5, -1]), chosen, MANY * apart + np.arange(3)])
+    for query in clustered(10, seed=8):
+        for k in (1, 25):
+            hits = index.search(query, k, allowed)
+            assert len(hits.ids) == min(k, len(left))
+            assert np.isin(hits.ids, left).all()
+            assert len(set(hits.ids.tolist())) == len(hits.ids)
+    everything = index.search(vectors[1], MANY, allowed)
+    assert sorted(everything.ids.tolist()) == left.tolist()
+
+
 def test_lists_take_changes_at_once(grown: tuple[FaissIndex, Ids, FloatMatrix]) -> None:
     index, ids, vectors = grown
     more = clustered(500, seed=5)
