@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+import faiss as native
 import httpx2
 import pytest
 
 from tests import postgres
 
-SETTINGS = ("faiss", "chroma_embedded", "chroma_server", "qdrant_local", "pgvector")
+SETTINGS = ("faiss", "faiss_gpu", "chroma_embedded", "chroma_server", "qdrant_local", "pgvector")
 _START_S = 60
 _NEEDED = "not installed; `make test` installs it"
 
@@ -24,6 +25,15 @@ _NEEDED = "not installed; `make test` installs it"
 @pytest.fixture(scope="session")
 def faiss() -> str:
     return "faiss"
+
+
+@pytest.fixture(scope="session")
+def faiss_gpu() -> Iterator[str]:
+    """On a card where there is one; else the card's copy of the rows lies in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not (hasattr(native, "StandardGpuResources") and native.get_num_gpus()):
+            patch.setattr("rag.vectors.gpu.open_card", lambda: native.IndexFlatIP)
+        yield "faiss-gpu"
 
 
 @pytest.fixture(scope="session")

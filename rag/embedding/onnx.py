@@ -1,4 +1,4 @@
-"""Embeddings by onnxruntime, on the CPU.
+"""Embeddings by onnxruntime, on the CPU or a GPU.
 
 Several texts are encoded at once by several threads, each with a single-threaded run: no
 slower than several threads per run, and queries are not held up by a thread pool.
@@ -27,7 +27,7 @@ import numpy as np
 
 from rag.embedding.convert import ConvertedModel, Precision
 from rag.embedding.tokens import Tokens
-from rag.errors import ConfigurationError, EmbeddingFailed
+from rag.errors import ConfigurationError, EmbeddingFailed, MissingExtra
 from rag.priority import give_way, gives_way
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # Tokens in a padded batch of fp32: fewer waste the caches' content, more overflow them.
 _BATCH_TOKENS = 512
+_GPU_BATCH_TOKENS = 32_768
+_CUDA = "CUDAExecutionProvider"
 # What counts as short as a whole: the sentences of a question, not the chunks of a document.
 _SHORT_TEXTS = 32
 _SHORT_TOKENS = 2_048
@@ -48,9 +50,15 @@ _LONGEST_PAUSE_S = 0.1
 class OnnxEmbedder:
     """Encodes with a converted model. Thread-safe; loads it at the first text."""
 
-    def __init__(self, model: ConvertedModel, *, threads: int | None = None) -> None:
-        """Take a converted model; ``threads`` is how many passages are encoded at once."""
+    def __init__(
+        self, model: ConvertedModel, *, threads: int | None = None, cuda: bool = False
+    ) -> None:
+        """Take a converted model; ``threads`` is how many passages are encoded at once.
+
+        With ``cuda`` it runs on the first GPU; vectors are the same but for rounding.
+        """
         self._model = model
+        self._cuda = cuda
         threads = threads or _cores()
         self._long = ThreadPoolExecutor(threads, "embed-long", initializer=give_way)
         self._short = ThreadPoolExecutor(threads, "embed-short", initializer=give_way)
@@ -58,6 +66,8 @@ class OnnxEmbedder:
         self._asked = -_QUESTION_S
         self._lock = threading.Lock()
         self._session: Any = None
+        if cuda:
+            self._load()  # now, so that who set it up hears at once that there is no GPU
 
     @property
     def id(self) -> str:
@@ -140,7 +150,9 @@ class OnnxEmbedder:
 
     def _batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Indices by falling length, so that no thread ends with the longest text alone."""
-        budget = 1 if self._model.precision is Precision.INT8 else _BATCH_TOKENS
+        budget = _GPU_BATCH_TOKENS if self._cuda else _BATCH_TOKENS
+        if self._model.precision is Precision.INT8:
+            budget = 1
         batches: list[list[int]] = []
         for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
             if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= budget:
@@ -170,7 +182,7 @@ class OnnxEmbedder:
     def _load(self) -> Any:
         with self._lock:
             if self._session is None:
-                self._session = _session(self._model)
+                self._session = _session(self._model, cuda=self._cuda)
             return self._session
 
 
@@ -181,7 +193,22 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _session(model: ConvertedModel) -> Any:
+def check_cuda() -> None:
+    """See whether onnxruntime is here in its build for GPUs.
+
+    Raises:
+        MissingExtra: It is not.
+    """
+    import onnxruntime
+
+    if _CUDA not in onnxruntime.get_available_providers():
+        raise MissingExtra(
+            "IBIDEM_EMBEDDER=onnx-cuda needs the build of onnxruntime for GPUs: pip uninstall "
+            "onnxruntime, then pip install onnxruntime-gpu. Or set IBIDEM_EMBEDDER=onnx-fp32."
+        )
+
+
+def _session(model: ConvertedModel, *, cuda: bool) -> Any:
     # Without this it writes an id of the device into the user's folder, to report its use.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
@@ -192,11 +219,20 @@ def _session(model: ConvertedModel) -> Any:
     options.log_severity_level = 3
     # One memory plan is kept per input shape, and shapes are as many as text lengths.
     options.enable_mem_pattern = False
+    # Shorter numbers than float32 would move the vector of a text.
+    providers = [(_CUDA, {"use_tf32": "0"})] if cuda else []
     try:
-        return onnxruntime.InferenceSession(
-            model.graph, options, providers=["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(
+            model.graph, options, providers=[*providers, "CPUExecutionProvider"]
         )
     except Exception as error:
         raise ConfigurationError(
             f"Cannot load {model.graph}: {error}. Delete its folder; it is made again."
         ) from error
+    if cuda and _CUDA not in session.get_providers():  # it would go on without, many times slower
+        raise ConfigurationError(
+            "IBIDEM_EMBEDDER=onnx-cuda, and onnxruntime cannot use a GPU here: see whether "
+            "nvidia-smi lists one, and whether CUDA 12 and cuDNN 9 are installed. Or set "
+            "IBIDEM_EMBEDDER=onnx-fp32."
+        )
+    return session

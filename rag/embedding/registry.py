@@ -13,6 +13,8 @@ _NAMES = (
     "onnx:FOLDER",
     "onnx-fp32",
     "onnx-fp32:FOLDER",
+    "onnx-cuda",
+    "onnx-cuda:FOLDER",
     "sentence-transformers:NAME_OR_FOLDER",
     "openai:MODEL",
     "openai:MODEL@BASE_URL",
@@ -24,7 +26,8 @@ def open_embedder(name: str, *, cache: Path, api_key: str | None = None) -> Embe
 
     Args:
         name: ``onnx`` is the packaged model at int8, which loses nothing measurable in
-            retrieval; ``onnx-fp32`` is the same at full precision.
+            retrieval; ``onnx-fp32`` is the same at full precision, and ``onnx-cuda`` that on
+            a GPU.
         cache: Folder for converted models.
         api_key: For ``openai`` only.
 
@@ -33,7 +36,7 @@ def open_embedder(name: str, *, cache: Path, api_key: str | None = None) -> Embe
         MissingExtra: The choice needs a package that is not installed.
     """
     kind, _, model = name.partition(":")
-    if kind in ("onnx", "onnx-fp32") and (model or ":" not in name):
+    if kind in ("onnx", "onnx-fp32", "onnx-cuda") and (model or ":" not in name):
         return _onnx(kind, model, cache)
     if kind == "sentence-transformers" and model:
         from rag.embedding.sentence_transformers import SentenceTransformersEmbedder
@@ -54,13 +57,16 @@ def open_embedder(name: str, *, cache: Path, api_key: str | None = None) -> Embe
 
 def _onnx(kind: str, folder: str, cache: Path) -> Embedder:
     from rag.embedding.convert import Precision, convert
-    from rag.embedding.onnx import OnnxEmbedder
+    from rag.embedding.onnx import OnnxEmbedder, check_cuda
     from rag.embedding.packaged import WEIGHTS_SHA256, packaged_model
 
-    precision = Precision.FP32 if kind == "onnx-fp32" else Precision.INT8
+    precision = Precision.INT8 if kind == "onnx" else Precision.FP32
+    cuda = kind == "onnx-cuda"
+    if cuda:
+        check_cuda()
     if folder:
-        return OnnxEmbedder(convert(Path(folder), cache=cache, precision=precision))
+        return OnnxEmbedder(convert(Path(folder), cache=cache, precision=precision), cuda=cuda)
     model = convert(
         packaged_model(), cache=cache, precision=precision, weights_sha256=WEIGHTS_SHA256
     )
-    return OnnxEmbedder(model)
+    return OnnxEmbedder(model, cuda=cuda)

@@ -43,7 +43,8 @@ class FaissIndex:
         dimension: int,
         *,
         snapshots: Snapshots | None = None,
-        exact_up_to: int = EXACT_UP_TO,
+        exact_up_to: float = EXACT_UP_TO,
+        flat: Callable[[int], FlatRows] = FlatRows,
     ) -> None:
         """Open what an earlier process left in the snapshots, or start empty.
 
@@ -51,6 +52,7 @@ class FaissIndex:
             dimension: Length of the vectors.
             snapshots: Where the lists are kept; nowhere when not given.
             exact_up_to: More vectors than this are put into lists.
+            flat: Makes the rows, of some dimension, of the exact form.
         """
         self._dimension = dimension
         self._exact_up_to = exact_up_to
@@ -58,7 +60,8 @@ class FaissIndex:
         self._lock = ReadWriteLock()
         self._building: threading.Thread | None = None
         self._not_before = 0
-        self._rows: Rows = FlatRows(dimension)
+        self._flat = flat
+        self._rows: Rows = flat(dimension)
         self._row_ids: Ids = np.empty(0, np.int64)
         found = self._snapshots.load(dimension)
         if found is not None:
@@ -209,7 +212,7 @@ class FaissIndex:
         if len(ids) > self._exact_up_to:
             made = self._snapshots.make(ids, halves)
         else:
-            made = FlatRows(self._dimension)
+            made = self._flat(self._dimension)
             made.add(halves.astype(np.float32))
             self._snapshots.drop()
         with self._lock.writing():

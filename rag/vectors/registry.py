@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from rag.errors import ConfigurationError, MissingExtra
@@ -12,6 +13,7 @@ from rag.vectors import OpenVectors
 
 _NAMES = (
     "faiss",
+    "faiss-gpu",
     "chroma",
     "chroma:URL",
     "llama_index:DOTTED.NAME?ARGUMENT={collection}",
@@ -23,7 +25,8 @@ def vector_indexes(name: str, *, folder: Path) -> Iterator[OpenVectors]:
     """What opens the indexes of that kind; they are closed on leaving.
 
     Args:
-        name: ``faiss`` is in memory; with many vectors a snapshot of it is kept.
+        name: ``faiss`` is in memory; with many vectors a snapshot of it is kept. ``faiss-gpu``
+            compares with all, whatever their number.
         folder: For what is kept without a server.
 
     Raises:
@@ -37,6 +40,12 @@ def vector_indexes(name: str, *, folder: Path) -> Iterator[OpenVectors]:
 
         snapshots = partial(Snapshots, folder / "faiss")
         yield lambda place: FaissIndex(place.dimension, snapshots=snapshots(place.name))
+    elif name == "faiss-gpu":
+        from rag.vectors import gpu
+        from rag.vectors.faiss import FaissIndex
+
+        rows = partial(gpu.GpuRows, card=gpu.open_card())
+        yield lambda place: FaissIndex(place.dimension, exact_up_to=inf, flat=rows)
     elif kind == "chroma" and (where or not colon):
         with _extra("chroma", "Chroma", "chromadb"):
             from rag.vectors import chroma

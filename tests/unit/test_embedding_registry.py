@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 
 from rag.embedding import packaged
@@ -22,7 +23,9 @@ BGE = Prompts(query="Represent this sentence for searching relevant passages: ")
     "name", ["", "onxx", "onnx:", "onnx-fp32:", "openai", "openai:", "sentence-transformers"]
 )
 def test_unknown_names_list_the_known_ones(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"onnx-fp32, .*openai:MODEL@BASE_URL") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"onnx-fp32, .*onnx-cuda, .*openai:MODEL@BASE_URL"
+    ) as caught:
         open_embedder(name, cache=tmp_path)
     assert caught.value.param == "embedder"
 
@@ -95,3 +98,23 @@ def test_folders_name_their_family(tmp_path: Path, folder: str) -> None:
 
 def test_chinese_prompt_ends_with_its_own_colon() -> None:
     assert prompts_for(["bge-base-zh-v1.5"], {}).query.endswith("文章\uff1a")
+
+
+def test_a_gpu_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = onnxruntime.get_available_providers()
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(MissingExtra, match="pip install onnxruntime-gpu"):
+        open_embedder("onnx-cuda", cache=tmp_path)
+    if "CUDAExecutionProvider" in here:
+        return
+    # As its build for GPUs does where there is none: it warns, and goes on without.
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda graph, options, providers: real(graph, options, providers=providers[1:]),
+    )
+    folder = make_bert(tmp_path / "model")
+    with pytest.raises(ConfigurationError, match="cannot use a GPU here"):
+        open_embedder(f"onnx-cuda:{folder}", cache=tmp_path / "cache")

@@ -6,6 +6,7 @@ import sys
 import traceback
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -26,7 +27,7 @@ def open_index(name: str, folder: Path) -> None:
 )
 def test_an_unknown_index_is_refused_with_those_that_exist(name: str, tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"Choose one of: faiss, chroma, chroma:URL, llama"
+        ConfigurationError, match=r"Choose one of: faiss, faiss-gpu, chroma, chroma:URL, llama"
     ):
         open_index(name, tmp_path)
 
@@ -117,3 +118,15 @@ def test_secrets_of_an_index_are_not_shown() -> None:
     assert Settings(index="chroma:http://ada:secret@host:1").masked()["IBIDEM_INDEX"] == (
         "chroma:http://host:1"
     )
+
+
+@pytest.mark.skipif(hasattr(faiss, "StandardGpuResources"), reason="this FAISS knows GPUs")
+def test_faiss_for_processors_says_what_a_gpu_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MissingExtra, match="pip install faiss-gpu-cu12"):
+        open_index("faiss-gpu", tmp_path)
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0, raising=False)
+    with pytest.raises(ConfigurationError, match="no GPU here"):
+        open_index("faiss-gpu", tmp_path)
