@@ -112,7 +112,8 @@ def stream(
         answer's sentences may be taken back.
     """
     whole = tuple(in_whole_sentences(passage, source) for passage in passages)
-    openings = {one.document_id: _opening(one.document_id, source) for one in whole}
+    documents = dict.fromkeys(one.document_id for one in whole)
+    openings = {document_id: _opening(document_id, source) for document_id in documents}
     task = AnswerTask(
         question=question,
         passages=whole,

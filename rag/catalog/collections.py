@@ -29,6 +29,12 @@ _BY_ID = _ALL.where(
     t.collections.c.tenant == sa.bindparam("tenant"),
     t.collections.c.id == sa.bindparam("collection"),
 )
+_FIND = _ALL.where(
+    t.collections.c.tenant == sa.bindparam("tenant"),
+    sa.or_(
+        t.collections.c.id == sa.bindparam("name"), t.collections.c.name == sa.bindparam("name")
+    ),
+).order_by(t.collections.c.created_at, t.collections.c.id)
 _NEXT_SEQ = (
     sa.update(t.collections)
     .where(t.collections.c.id == sa.bindparam("collection"))
@@ -134,17 +140,20 @@ class Collections:
         Raises:
             NotFound: the tenant has none.
         """
-        c = t.collections.c
-        found = self._select(
-            (c.tenant == tenant) & sa.or_(c.id == name_or_id, c.name == name_or_id)
-        )
+        rows = self._db.rows(_FIND, {"tenant": tenant, "name": name_or_id})
+        found = [Collection(**row._mapping) for row in rows]
         if not found:
             raise NotFound(f"No collection {name_or_id!r}.", param="collection")
         return next((one for one in found if one.id == name_or_id), found[0])
 
     def all(self, tenant: str | None) -> Sequence[Collection]:
         """The tenant's collections, oldest first; every tenant's for ``None``."""
-        return self._select(sa.true() if tenant is None else t.collections.c.tenant == tenant)
+        c = t.collections.c
+        query = _ALL.order_by(c.created_at, c.id)
+        if tenant is not None:
+            query = query.where(c.tenant == tenant)
+        with self._db.read() as connection:
+            return [Collection(**row) for row in connection.execute(query).mappings()]
 
     def update(
         self,
@@ -211,8 +220,7 @@ class Collections:
 
     def seq(self, collection_id: str) -> int:
         """The number of the last committed change; -1 when the collection is gone."""
-        with self._db.read() as connection:
-            found = connection.execute(_SEQ, {"collection": collection_id}).scalar()
+        found = self._db.value(_SEQ, {"collection": collection_id})
         return -1 if found is None else int(found)
 
     def changes_after(self, collection_id: str, seq: int) -> Sequence[Change]:
@@ -224,12 +232,6 @@ class Collections:
         )
         with self._db.read() as connection:
             return [Change(**row) for row in connection.execute(query).mappings()]
-
-    def _select(self, where: sa.ColumnElement[bool]) -> list[Collection]:
-        c = t.collections.c
-        query = _ALL.where(where).order_by(c.created_at, c.id)
-        with self._db.read() as connection:
-            return [Collection(**row) for row in connection.execute(query).mappings()]
 
 
 def log_change(connection: sa.Connection, op: str, document: Placed) -> None:

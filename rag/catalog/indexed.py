@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
-from rag.catalog.texts import ChunkText, chunk_texts, of_placement, read_text
+from rag.catalog.passages import of_placement
+from rag.catalog.texts import ChunkText, chunk_texts, read_text
 from rag.headings import LONGEST, Heading, heading_paths
 from rag.types import BlockKind, Ids
 

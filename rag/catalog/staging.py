@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.jobs import count_beginning, update_job
+from rag.catalog.passages import SEGMENT
 from rag.catalog.placing import discard_vectors
-from rag.catalog.texts import SEGMENT, ChunkText, chunk_texts, hashed
+from rag.catalog.texts import ChunkText, chunk_texts, hashed
 from rag.catalog.versions import VERSIONED, Versions, delete_rows
 from rag.minhash import Likeness, pack
 from rag.types import Chunk, ParsedDocument, ReadSoFar

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
+from rag.catalog.passages import SEGMENT, of_placement, read_passages
 from rag.errors import NotFound
 from rag.types import (
     Block,
@@ -30,19 +30,44 @@ from rag.types import (
     TableCell,
 )
 
-SEGMENT = 16_384
-"""Code points of text in one row."""
+_NO_END = 2**31 - 1
 
-
+# Built once: an answer reads many places, and building them takes longer than carrying them out.
+_DOCUMENT: sa.BindParameter[str] = sa.bindparam("document")
+_AFTER: sa.BindParameter[int] = sa.bindparam("after")
+_BEFORE: sa.BindParameter[int] = sa.bindparam("before")
+_IN_REACH = sa.and_(t.segments.c.start > _AFTER, t.segments.c.start < _BEFORE)
 _SEGMENTS = (
     sa.select(t.segments.c.start, t.segments.c.text)
     .where(
-        t.segments.c.document_id == sa.bindparam("document"),
+        t.segments.c.document_id == _DOCUMENT,
         t.segments.c.generation == sa.bindparam("generation"),
-        t.segments.c.start > sa.bindparam("after"),
-        t.segments.c.start < sa.bindparam("before"),
+        _IN_REACH,
     )
     .order_by(t.segments.c.start)
+)
+_GENERATION = sa.select(t.documents.c.generation).where(t.documents.c.id == _DOCUMENT)
+
+
+def _visible(
+    table: sa.Table, columns: Sequence[sa.ColumnElement[Any]], wanted: sa.ColumnElement[bool]
+) -> sa.Select[Any]:
+    """Rows of a document's visible version; one of nulls where it has none of those wanted."""
+    d = t.documents.c
+    version = (table.c.document_id == d.id) & (table.c.generation == d.generation)
+    return (
+        sa.select(*columns)
+        .select_from(sa.outerjoin(t.documents, table, version & wanted))
+        .where(d.id == _DOCUMENT, d.generation.is_not(None))
+        .order_by(columns[0])
+    )
+
+
+_VISIBLE_TEXT = _visible(t.segments, (t.segments.c.start, t.segments.c.text), _IN_REACH)
+_VISIBLE_PAGES = _visible(
+    t.pages,
+    (t.pages.c.number, *(one for one in t.pages.c if one is not t.pages.c.number)),
+    sa.and_(t.pages.c.start < _BEFORE, t.pages.c.end > _AFTER),
 )
 
 
@@ -64,10 +89,11 @@ class Texts:
 
     def read(self, document_id: str, start: int, end: int) -> str:
         """The visible text between two offsets (cut at its ends)."""
-        with self._db.read() as connection:
-            return read_text(
-                connection, document_id, _generation(connection, document_id), start, end
-            )
+        values = {"document": document_id, "after": start - SEGMENT, "before": end}
+        parts = self._db.rows(_VISIBLE_TEXT, values)
+        if not parts:
+            raise _without_text(document_id)
+        return _between(parts, start, end) if parts[0].text is not None else ""
 
     def length(self, document_id: str) -> int:
         """Code points of the visible text."""
@@ -77,15 +103,12 @@ class Texts:
 
     def pages(self, document_id: str, span: Span | None = None) -> Sequence[Page]:
         """The visible pages that share text with the span, or all of them."""
-        with self._db.read() as connection:
-            generation = _generation(connection, document_id)
-            where = _version(t.pages, document_id, generation)
-            if span is not None:
-                where &= (t.pages.c.start < span.end) & (t.pages.c.end > span.start)
-            rows = connection.execute(
-                sa.select(t.pages).where(where).order_by(t.pages.c.number)
-            ).mappings()
-            return [_page(row) for row in rows]
+        start, end = (-1, _NO_END) if span is None else (span.start, span.end)
+        values = {"document": document_id, "after": start, "before": end}
+        rows = self._db.rows(_VISIBLE_PAGES, values)
+        if not rows:
+            raise _without_text(document_id)
+        return [_page(row._mapping) for row in rows if row.number is not None]
 
     def blocks(self, document_id: str) -> Sequence[Block]:
         """The visible headings, tables, lists and code, in order; tables without their cells."""
@@ -167,16 +190,8 @@ class Texts:
             ]
 
     def passages(self, collection_id: str, ids: Ids) -> Mapping[int, Passage]:
-        """Chunks of any edition by id, with text and pages; ids that are gone are left out."""
-        values = {"collection": collection_id, "chunks": json.dumps(ids.tolist())}
-        found: dict[int, Passage] = {}
-        with self._db.read() as connection:
-            for row in connection.execute(_PASSAGES, values):
-                start = max(0, row.start - row.segment_start)
-                piece = row.text[start : row.end - row.segment_start]
-                known = found.get(row.chunk_id)  # a chunk that crosses segments has several rows
-                found[row.chunk_id] = _passage(row, (known.text if known else "") + piece)
-        return found
+        """Visible chunks by id, with text and pages; ids that are gone are left out."""
+        return read_passages(self._db, collection_id, ids)
 
     def allowed_chunks(
         self, collection: Collection, filter: Mapping[str, Any] | None
@@ -207,26 +222,19 @@ class Texts:
         return np.concatenate(runs) if runs else np.empty(0, dtype=np.int64)
 
 
-def of_placement(chunk: Any) -> sa.ColumnElement[bool]:
-    """Whether a chunk (columns of the table, or of an alias of it) is one of a placement's."""
-    p = t.placements.c
-    return sa.and_(
-        chunk.document_id == p.document_id,
-        chunk.generation == p.generation,
-        chunk.edition == p.edition,
-    )
-
-
 def _version(table: sa.Table, document_id: str, generation: int) -> sa.ColumnElement[bool]:
     return (table.c.document_id == document_id) & (table.c.generation == generation)
 
 
 def _generation(connection: sa.Connection, document_id: str) -> int:
-    query = sa.select(t.documents.c.generation).where(t.documents.c.id == document_id)
-    generation = connection.execute(query).scalar()
+    generation = connection.execute(_GENERATION, {"document": document_id}).scalar()
     if generation is None:
-        raise NotFound(f"Document {document_id!r} has no text yet.", param="document")
+        raise _without_text(document_id)
     return int(generation)
+
+
+def _without_text(document_id: str) -> NotFound:
+    return NotFound(f"Document {document_id!r} has no text yet.", param="document")
 
 
 def read_text(
@@ -235,8 +243,10 @@ def read_text(
     """The text of one version between two offsets, cut at its ends."""
     values = {"document": document_id, "generation": generation, "after": start - SEGMENT}
     parts = connection.execute(_SEGMENTS, {**values, "before": end}).all()
-    if not parts:
-        return ""
+    return _between(parts, start, end) if parts else ""
+
+
+def _between(parts: Sequence[Any], start: int, end: int) -> str:
     origin = parts[0].start
     return "".join(part.text for part in parts)[max(0, start - origin) : max(0, end - origin)]
 
@@ -300,63 +310,3 @@ def hashed(chunk: Chunk) -> ChunkText:
         text=chunk.text,
         text_sha256=hashlib.sha256(chunk.text.encode()).digest(),
     )
-
-
-def _passage(row: sa.Row[Any], text: str) -> Passage:
-    return Passage(
-        document_id=row.id,
-        document_title=row.title or row.name,
-        document_name=row.name,
-        start=row.start,
-        end=row.end,
-        text=text,
-        score=0.0,
-        start_page=row.start_page,
-        end_page=row.end_page,
-    )
-
-
-def _passages_query() -> sa.Select[Any]:
-    """Chunks by id with document, pages and text. Built once: a search takes milliseconds."""
-    d, c, p, s, at = t.documents.c, t.chunks.c, t.pages.c, t.segments.c, t.placements.c
-    wanted = t.json_integers(sa.bindparam("chunks")).table_valued(sa.column("value", sa.BigInteger))
-    chunk_id = wanted.c.value
-
-    def page(value: sa.ColumnElement[Any]) -> Any:
-        mine = (p.document_id == c.document_id) & (p.generation == c.generation)
-        overlap = (p.start < c.end) & (p.end > c.start)
-        chunk_pages = sa.select(value).where(mine, overlap)
-        return chunk_pages.correlate(t.chunks).scalar_subquery()
-
-    in_version = (s.document_id == c.document_id) & (s.generation == c.generation)
-    in_reach = (s.start > c.start - SEGMENT) & (s.start < c.end) & (s.end > c.start)
-    source = (
-        sa.join(
-            wanted,
-            t.placements,
-            (at.collection_id == sa.bindparam("collection"))
-            & (at.first_chunk_id == t.owner_of(chunk_id)),
-        )
-        .join(t.documents, d.id == at.document_id)
-        .join(t.chunks, of_placement(c) & (c.position == chunk_id - at.first_chunk_id))
-        .join(t.segments, in_version & in_reach)
-    )
-    return (
-        sa.select(
-            chunk_id.label("chunk_id"),
-            d.id,
-            d.name,
-            d.title,
-            c.start,
-            c.end,
-            page(sa.func.min(p.number)).label("start_page"),
-            page(sa.func.max(p.number)).label("end_page"),
-            s.start.label("segment_start"),
-            s.text,
-        )
-        .select_from(source)
-        .order_by(chunk_id, s.start)
-    )
-
-
-_PASSAGES = _passages_query()

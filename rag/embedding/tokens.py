@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,7 @@ class Tokens:
         self._measured: dict[str, list[int]] = {}
         self._lock = threading.Lock()
 
-    @property
+    @cached_property
     def definition(self) -> str:
         """The text of a ``tokenizer.json`` that gives the same tokens."""
         return self._tokenizer.to_str()

@@ -129,28 +129,26 @@ class CompatibleChat:
             raise ModelUnavailable(f"{self.id} does not stream; ask it again.") from error
 
     def _send(self, request: ChatRequest, timeout: float, **how: Any) -> Any:
-        options: dict[str, Any] = dict(how)
-        if request.schema is not None:
-            options["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": "output",
-                    "schema": for_openai(request.schema),
-                    "strict": True,
-                },
-            }
-        if request.temperature is not None:
-            options["temperature"] = request.temperature
-        return self._client.chat.completions.create(
-            model=self._model,
-            messages=[
+        body: dict[str, Any] = {
+            "messages": [
                 {"role": "system", "content": request.system},
                 *({"role": turn.role.value, "content": _content(turn)} for turn in request.turns),
             ],
             # The older name of the setting is the one that all these servers know.
-            max_tokens=request.max_output_tokens,
+            "max_tokens": request.max_output_tokens,
+        }
+        if request.schema is not None:
+            schema = for_openai(request.schema)
+            wanted = {"name": "output", "schema": schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": wanted}
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        return self._client.chat.completions.create(
+            model=self._model,
+            messages=(),  # in the body: the SDK takes milliseconds to walk through its parameters
+            extra_body=body,
             timeout=timeouts(timeout),
-            **options,
+            **how,
         )
 
 

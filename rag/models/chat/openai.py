@@ -71,11 +71,15 @@ class OpenAIChat(HostedChat):
         return self.read(response)
 
     def _send(self, request: ChatRequest, timeout: float) -> Any:
-        return self._client.responses.create(**self.body(request), timeout=timeouts(timeout))
+        body = self.body(request)
+        return self._client.responses.create(extra_body=body, timeout=timeouts(timeout))
 
     def _begin(self, request: ChatRequest, timeout: float) -> Any:
+        # As parameters the SDK would walk through all of it, which takes milliseconds.
         body = self.body(request)
-        return self._client.responses.create(**body, stream=True, timeout=timeouts(timeout))
+        return self._client.responses.create(
+            extra_body=body, stream=True, timeout=timeouts(timeout)
+        )
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """A request as the provider takes it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ LOCK = FOLDER / "prompts.lock"
 _FILE = re.compile(r"(?P<form>[a-z-]+)\.(?P<version>\d+)\.md")
 _HEADER = re.compile(r"\+\+\+\n(?P<header>.*?)\n\+\+\+\n(?P<body>.*)", re.DOTALL)
 _SECTION = re.compile(r"(?m)^# (system|user|assistant)\n")
+_LOADING = threading.Lock()
 _FIELDS = {"task": str, "form": str, "inputs": list, "changelog": str, "schema": str}
 ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False
@@ -141,9 +143,14 @@ def _header(text: str) -> dict[str, Any]:
     return header
 
 
-@cache
 def load() -> Mapping[str, Sequence[Prompt]]:
     """The prompts that come with Ibidem by name, each with its versions, oldest first."""
+    with _LOADING:  # or as many threads as ask first would all read them, for many seconds
+        return _loaded()
+
+
+@cache
+def _loaded() -> Mapping[str, Sequence[Prompt]]:
     found: dict[str, list[Prompt]] = {}
     for path in sorted(FOLDER.glob("*/*.md")):
         match = _FILE.fullmatch(path.name)
