@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -163,18 +164,7 @@ class Claims:
 
         A power failure may lose it, and then repeats the item: what a model replied is kept.
         """
-        with self._held(claim, durable=False) as connection:
-            if connection is None:
-                return False
-            if not _present(connection, claim.ordered.tenant, produced.documents):
-                _end(connection, claim, status=FAILED, code=DELETED["code"], error=dict(DELETED))
-                return True
-            job_id, item = claim.ordered.job_id, claim.item
-            add_documents(connection, job_id, item.round, item.position, produced.documents)
-            connection.execute(_SETTLE, {**place(claim), "found": dict(produced.value)})
-            count_done(connection, job_id)
-            close_round(connection, job_id)
-        return True
+        return self._db.together(partial(_settle, claim, produced), durable=False)
 
     def fail(self, claim: Claim, error: Mapping[str, Any]) -> bool:
         """Keep what an item failed of; false if it was given away."""
@@ -230,9 +220,7 @@ class Claims:
     def _held(self, claim: Claim, *, durable: bool = True) -> Iterator[sa.Connection | None]:
         """A write transaction in which the item is still the claim's; else with ``None``."""
         with self._db.write(durable=durable) as connection:
-            held = {**place(claim), "number": claim.token}
-            found = connection.execute(_HELD, held).first()
-            yield None if found is None else connection
+            yield connection if _is_held(connection, claim) else None
 
 
 # Built once, like those of `rag.catalog.claiming`.
@@ -253,6 +241,25 @@ _SETTLE = (
         status=DONE, worker=None, result=sa.bindparam("found", type_=t.work_items.c.result.type)
     )
 )
+
+
+def _is_held(connection: sa.Connection, claim: Claim) -> bool:
+    held = {**place(claim), "number": claim.token}
+    return connection.execute(_HELD, held).first() is not None
+
+
+def _settle(claim: Claim, produced: Produced, connection: sa.Connection) -> bool:
+    if not _is_held(connection, claim):
+        return False
+    if not _present(connection, claim.ordered.tenant, produced.documents):
+        _end(connection, claim, status=FAILED, code=DELETED["code"], error=dict(DELETED))
+        return True
+    job_id, item = claim.ordered.job_id, claim.item
+    add_documents(connection, job_id, item.round, item.position, produced.documents)
+    connection.execute(_SETTLE, {**place(claim), "found": dict(produced.value)})
+    count_done(connection, job_id)
+    close_round(connection, job_id)
+    return True
 
 
 def _end(connection: sa.Connection, claim: Claim, **values: Any) -> None:

@@ -6,14 +6,15 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from rag.catalog.grouping import Groups
 from rag.errors import ConfigurationError, HomeBusy, MissingExtra, StorageFull
 from rag.redact import masked_url
 
@@ -27,6 +28,7 @@ _LEVEL = "synchronous"
 _STANDSTILL_S = 10
 """A process that was stopped within a transaction would hold up all other writers."""
 _log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 class _Mine(threading.local):
@@ -49,6 +51,7 @@ class Database:
         """Over an engine; databases that share a server's differ in ``writers_lock``."""
         self.engine = engine
         self._writing = threading.Lock()
+        self._groups = Groups(self.write)
         self._mine = _Mine()
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._reader = engine
@@ -104,12 +107,14 @@ class Database:
         self._empty_log()
 
     def value(self, query: sa.Select[Any], parameters: Mapping[str, Any]) -> Any:
-        """The first value that a query brings, or ``None``.
+        """The first value that a query brings, or ``None``."""
+        rows = self.rows(query, parameters)
+        return rows[0][0] if rows else None
 
-        One statement sees one moment without a transaction around it.
-        """
+    def rows(self, query: sa.Select[Any], parameters: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+        """All that a query brings: one statement sees one moment without a transaction."""
         with self._reader.connect() as connection:
-            found = connection.execute(query, parameters).scalar()
+            found = connection.execute(query, parameters).all()
         self._empty_log()
         return found
 
@@ -150,6 +155,16 @@ class Database:
             finally:
                 mine.connection = None
         self._empty_log()
+
+    def together(self, do: Callable[[sa.Connection], _Result], *, durable: bool = True) -> _Result:
+        """What ``do`` writes, in one transaction with what other threads ask for meanwhile.
+
+        For what many threads do often; see `Groups.carry_out`. ``durable`` as for `write`.
+        """
+        if self._mine.connection is not None:
+            with self.write(durable=durable) as connection:
+                return do(connection)
+        return self._groups.carry_out(do, durable=durable)
 
     def _begin_write(self, connection: sa.Connection, durable: bool) -> None:
         if self._is_sqlite:
@@ -206,6 +221,9 @@ def open_sqlite(path: Path) -> Database:
         # SQLite's JSON paths find a key only as it is written, not through its escapes.
         json_serializer=partial(json.dumps, ensure_ascii=False),
         hide_parameters=True,  # error messages get logged, and documents do not belong in logs
+        # Many threads read at once, and to open a connection takes longer than most reads.
+        pool_size=15,
+        max_overflow=30,
     )
 
     @sa.event.listens_for(engine, "connect")

@@ -68,7 +68,8 @@ class Replies:
         What ``also`` writes to the catalog is stored with it, or nothing is.
         """
         row = {"tenant": tenant, "key": key, "body": asdict(reply), "created_at": time.time()}
-        with self._db.write() as connection:
+
+        def keep(connection: sa.Connection) -> None:
             also()
             place = {"tenant_": tenant, "key_": key}
             if not _may_keep(connection, _MAY_PUT, place, documents):
@@ -77,6 +78,8 @@ class Replies:
             if documents:
                 rows = [{"tenant": tenant, "key": key, "document_id": one} for one in documents]
                 connection.execute(_INSERT_DOCUMENTS, rows)
+
+        self._db.together(keep)
 
     def last_failed(self, tenant: str, task: str) -> int:
         """The last attempt at a task that ended in failure, counted from 1; 0 if none did."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 import sqlalchemy as sa
 
 from rag.catalog import Catalog
+from rag.catalog import schema as t
 from rag.catalog.database import open_database
-from rag.errors import ConfigurationError, HomeBusy
+from rag.errors import ConfigurationError, HomeBusy, StorageFull
 from tests import postgres
 from tests.conftest import on_postgresql
 from tests.unit.test_catalog import TENANT, add, make_collection
@@ -68,3 +75,74 @@ def test_an_unknown_or_unreachable_database_is_refused(url: str, message: str) -
     with pytest.raises(ConfigurationError, match=message) as caught:
         open_database(url)
     assert "secret" not in str(caught.value)
+
+
+def _count(catalog: Catalog) -> int:
+    return int(catalog._database.value(sa.select(sa.func.count()).select_from(t.workers), {}))
+
+
+def test_what_comes_while_a_group_is_written_goes_into_the_next_one(catalog: Catalog) -> None:
+    database = catalog._database
+    begun, go_on = threading.Event(), threading.Event()
+    transactions: list[object] = []
+
+    def add(number: int) -> Callable[[sa.Connection], int]:
+        def do(connection: sa.Connection) -> int:
+            if number == 0:
+                begun.set()
+                assert go_on.wait(30)
+            connection.execute(sa.insert(t.workers).values(id=f"w{number}", until=0.0))
+            transactions.append(connection.get_transaction())
+            if number % 5 == 4:
+                raise ValueError(number)
+            return number
+
+        return do
+
+    with ThreadPoolExecutor(20) as pool:
+        first = pool.submit(database.together, add(0))
+        assert begun.wait(30)
+        others = [pool.submit(database.together, add(number)) for number in range(1, 20)]
+        while len(database._groups._asked) < len(others):
+            time.sleep(0.001)
+        go_on.set()
+        assert first.result() == 0
+        for number, other in enumerate(others, start=1):
+            if number % 5 == 4:
+                with pytest.raises(ValueError, match=str(number)):
+                    other.result()
+            else:
+                assert other.result() == number
+    assert sorted(Counter(map(id, transactions)).values()) == [1, 19]
+    assert _count(catalog) == 16
+
+
+def test_what_the_database_refuses_of_a_group_is_stored_of_none(catalog: Catalog) -> None:
+    database = catalog._database
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_: sa.Connection) -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    def add(connection: sa.Connection) -> None:
+        name = threading.current_thread().name
+        connection.execute(sa.insert(t.workers).values(id=name, until=0.0))
+
+    def fail(connection: sa.Connection) -> None:
+        raise sa.exc.OperationalError("", {}, sqlite3.OperationalError("database or disk is full"))
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(database.together, wait)
+        assert begun.wait(30)
+        others = [pool.submit(database.together, do) for do in (add, fail)]
+        while len(database._groups._asked) < len(others):
+            time.sleep(0.001)
+        go_on.set()
+        first.result()
+        for other in others:
+            with pytest.raises(StorageFull):
+                other.result()
+    assert _count(catalog) == 0
+    database.together(add)
+    assert _count(catalog) == 1
