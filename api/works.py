@@ -18,6 +18,8 @@ from rag.work import Work
 
 _HERE = ("offline", "local:")
 """Beginnings of names of engines that compute in this process."""
+_PROVIDER_BATCHES = 16
+"""Batches of providers' that are waited for at once: each may take a day."""
 
 
 def works(services: Services) -> Mapping[str, Work]:
@@ -40,7 +42,7 @@ def open_runner(services: Services, *, alone: bool) -> Runner:
         threads={
             Lane.CALLS: settings.calls,
             Lane.LOCAL: max(1, settings.workers // 2),
-            Lane.PROVIDER: 1,
+            Lane.PROVIDER: _PROVIDER_BATCHES,
         },
         alone=alone,
         kept_s=settings.keep_days * 86_400.0,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import api.runner
+import api.carrying
 from rag.analysis.library import StoredTexts
 from rag.types import Block
 from tests.integration.conftest import Opened, Rest
@@ -240,8 +240,8 @@ def test_a_listing_goes_on_behind_what_was_listed_whatever_was_deleted_since(
     open_rest: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch, over: str
 ) -> None:
     """Four documents are listed when the process dies, and of those two are deleted."""
-    monkeypatch.setattr(api.runner, "_BATCH", 2)
-    monkeypatch.setattr(api.runner, "_FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr(api.carrying, "_BATCH", 2)
+    monkeypatch.setattr(api.carrying, "_FIRST_PAUSE_S", 0.1)
     listed: list[str] = []
     blocks = StoredTexts.blocks
     with open_rest(work=True) as rest:

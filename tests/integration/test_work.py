@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+import api.carrying
 import api.runner
 from api.runner import Runner
 from rag.catalog import Catalog, schema
@@ -20,7 +21,7 @@ from rag.catalog.work import Lane, NewWork
 from rag.errors import BudgetExceeded, Conflict, InvalidRequest, ModelUnavailable, StorageFull
 from rag.models.budget import BudgetLimits, Budgets
 from rag.types import Job, JobStatus
-from rag.work import Done, Failed, Item, NewItem, Produced, WorkSpec
+from rag.work import CameTo, Done, Failed, Item, NewItem, Produced, WorkSpec
 from tests.unit.test_catalog import add, make_collection
 
 TENANT = "default"
@@ -66,6 +67,18 @@ class Sums:
         return Produced(value=value)
 
 
+@dataclass
+class SumsTogether(Sums):
+    """Hands in what it is to add up, and waits for whoever does it."""
+
+    hand_in: Callable[[str], None] = lambda _job: None
+
+    def run_together(self, spec: WorkSpec, items: Sequence[Item]) -> Iterator[tuple[Item, CameTo]]:
+        self.hand_in(spec.job)
+        for item in items:
+            yield item, self.run(spec, item)
+
+
 class Books:
     """A ledger of what nothing costs."""
 
@@ -79,7 +92,8 @@ class Books:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.runner, "_LOOK_S", 0.02)
     monkeypatch.setattr(api.runner, "_GATHER_S", 0.005)
-    monkeypatch.setattr(api.runner, "_FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(api.carrying, "_WRITE_AGAIN_S", 0.02)
+    monkeypatch.setattr(api.carrying, "_FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr(api.runner, "_BEAT_S", 0.05)
 
 
@@ -224,7 +238,7 @@ def test_a_listing_that_died_goes_on_where_it_stood(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The listing fails behind two batches; what was written is neither lost nor written twice."""
-    monkeypatch.setattr(api.runner, "_BATCH", 100)
+    monkeypatch.setattr(api.carrying, "_BATCH", 100)
     fails = iter([True])
 
     def die(position: int) -> None:
@@ -338,6 +352,46 @@ def test_an_item_that_ends_its_process_again_and_again_is_given_up(
             catalog.work.resume(job_id, retry_failed=True)
             wait_for(lambda: job(catalog, job_id).status is JobStatus.COMPLETED)
     assert list(catalog.work.failed(job_id)) == []
+
+
+def together(catalog: Catalog, count: int) -> str:
+    items = [NewItem(position=n, payload={"numbers": [n]}) for n in range(count)]
+    new = NewWork(kind="sums", tenant=TENANT, key="local", spec={}, lane=Lane.PROVIDER)
+    return catalog.work.create(new, items)
+
+
+def test_nobody_waits_for_anothers_batch_at_a_provider(catalog: Catalog) -> None:
+    first, second = together(catalog, 3), together(catalog, 3)
+    go_on = threading.Event()
+
+    def wait(job_id: str) -> None:
+        if job_id == first:
+            assert go_on.wait(ENOUGH_S)
+
+    work = SumsTogether(hand_in=wait)
+    with working(catalog, work, threads={Lane.PROVIDER: 2}):
+        ended(catalog, second)
+        assert job(catalog, first).done == 0
+        go_on.set()
+        ended(catalog, first)
+    assert set(work.runs.values()) == {2}  # each item of both jobs once
+
+
+def test_what_ends_its_process_is_given_up_also_where_many_go_together(catalog: Catalog) -> None:
+    job_id = together(catalog, 2)
+    worker = catalog.claims.sign_on()
+    _, second = catalog.claims.claim(worker, Lane.PROVIDER, 2)
+    assert catalog.claims.settle(second, Produced(value={"sum": 1}))
+    for _ in range(8):
+        catalog.claims.bury_dead(all_of_them=True)
+        worker = catalog.claims.sign_on()
+        assert catalog.claims.claim(worker, Lane.PROVIDER, 2)
+    work = SumsTogether()
+    with working(catalog, work, threads={Lane.CALLS: 1, Lane.PROVIDER: 2}):
+        ended(catalog, job_id)
+    (failed,) = catalog.work.failed(job_id)
+    assert (failed.position, failed.error["code"]) == (0, "attempt_failed")
+    assert work.runs == {}
 
 
 def test_a_cancelled_job_ends_its_calls_and_can_go_on(catalog: Catalog) -> None:
