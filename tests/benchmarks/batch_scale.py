@@ -42,7 +42,7 @@ def measure(items: int, limit: int, delay_s: float) -> dict[str, Any]:
             disk = _bytes(home)
             batch = send(service, items)
             sent = time.monotonic()
-            wait(service, batch["job_id"])
+            wait(service, batch["job_id"], look_s=0.5)
             ended = time.monotonic()
             used = _seconds(service) - before
             check(service, provider, batch, tally)

@@ -167,7 +167,7 @@ def taken_over_s(provider: LedgerServer, by: str, at: float) -> float:
     return max(again.values())
 
 
-def wait(service: Service, job_id: str, *, status: str = "completed") -> Any:
+def wait(service: Service, job_id: str, *, status: str = "completed", look_s: float = 0.05) -> Any:
     """The job when it has come to its end."""
     deadline = time.monotonic() + ENOUGH_S
     while time.monotonic() < deadline:
@@ -175,7 +175,7 @@ def wait(service: Service, job_id: str, *, status: str = "completed") -> Any:
         if job["status"] == status:
             return job
         assert job["status"] in ("queued", "in_progress"), job
-        time.sleep(0.05)
+        time.sleep(look_s)
     raise AssertionError(f"job {job_id} did not end")
 
 
