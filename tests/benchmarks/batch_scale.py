@@ -39,7 +39,7 @@ def measure(items: int, limit: int, delay_s: float) -> dict[str, Any]:
         home.mkdir()
         with prepared(home, items, delay_s=delay_s, at_once=limit) as (service, provider):
             before, started = _seconds(service), time.monotonic()
-            disk = _bytes(home)
+            disk = bytes_on_disk(home)
             batch = send(service, items)
             sent = time.monotonic()
             wait(service, batch["job_id"], look_s=0.5)
@@ -48,7 +48,7 @@ def measure(items: int, limit: int, delay_s: float) -> dict[str, Any]:
             check(service, provider, batch, tally)
             memory = _peak(service)
             service.stop()
-            grown = _bytes(home) - disk
+            grown = bytes_on_disk(home) - disk
     possible = limit / delay_s
     return {
         "items": items,
@@ -126,7 +126,7 @@ def _peak(service: Service) -> int:
     return int(line.split()[1]) * 1024
 
 
-def _bytes(home: Path) -> int:
+def bytes_on_disk(home: Path) -> int:
     return sum(file.stat().st_size for file in home.glob("*.db*"))
 
 

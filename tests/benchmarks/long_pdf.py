@@ -49,7 +49,7 @@ def main() -> None:
 def measure(work: Path, pages: int, *, scanned: bool) -> dict[str, object]:
     """Read one PDF of so many pages; what that took, in megabytes and seconds."""
     file = work / "long.pdf"
-    file.write_bytes(pdf(*map(_scan if scanned else _page, range(pages))))
+    file.write_bytes(pdf(*map(_scan if scanned else text_page, range(pages))))
     service = Service(home=work / "home")
     service.spawn()
     try:
@@ -90,7 +90,7 @@ def measure(work: Path, pages: int, *, scanned: bool) -> dict[str, object]:
         service.stop()
 
 
-def _page(number: int) -> str:
+def text_page(number: int) -> str:
     return prose(54, 750, _text(number, _WIDTH), size=11)
 
 
