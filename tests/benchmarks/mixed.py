@@ -251,7 +251,7 @@ def measure(work: Path, minutes: float, documents: int, seed: int) -> dict[str, 
         changing = threading.Thread(target=run.change)
         for thread in (*asking, changing):
             thread.start()
-        time.sleep(0.25 * 60 * minutes)
+        time.sleep(0.1 * 60 * minutes)
         job = run.reindex_and_kill()
         time.sleep(max(0.0, ends - time.monotonic()))
         run.stopping.set()

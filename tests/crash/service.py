@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180
 IBIDEM = str(Path(sys.executable).with_name("ibidem"))
 
 

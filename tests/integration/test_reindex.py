@@ -274,7 +274,7 @@ def test_after_a_restart_nothing_is_embedded_again(
         runner.start()
         job_id = order(services)
         assert stopped.wait(ENOUGH_S)
-        runner.stop(at_once=True)
+        runner.stop()
     new.before = lambda _texts: None
     with opened(home, database_url, new) as services:
         assert audit(services) == []
