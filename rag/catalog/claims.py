@@ -87,8 +87,7 @@ class Claims:
         """Leave; others take what was begun up at once."""
         with self._db.write() as connection:
             c = t.work_items.c
-            given_back = sa.update(t.work_items).where(c.worker == worker)
-            connection.execute(given_back.values(attempts=c.attempts - 1))  # it did not fail
+            _forgive(connection, c.worker == worker)
             _bury(connection, [worker])
 
     def bury_dead(self, *, all_of_them: bool = False) -> int:
@@ -104,6 +103,10 @@ class Claims:
                 return 0
         with self._db.write() as connection:
             dead = connection.execute(query).scalars().all()
+            theirs = t.work_items.c.worker.in_(dead)
+            for job_id in _jobs_of(connection, theirs):
+                if _has_come_on(connection, job_id):  # they need not have ended of these
+                    _forgive(connection, theirs & (t.work_items.c.job_id == job_id))
             _bury(connection, dead)
         return len(dead)
 
@@ -278,12 +281,33 @@ def _give_back(connection: sa.Connection, claim: Claim, *, due_at: float) -> Non
 def _bury(connection: sa.Connection, workers: Sequence[str]) -> None:
     c = t.work_items.c
     theirs = c.worker.in_(workers)
-    jobs = connection.execute(sa.select(c.job_id).where(theirs).distinct()).scalars().all()
+    jobs = _jobs_of(connection, theirs)
     values = {"status": WAITING, "worker": None}
     connection.execute(sa.update(t.work_items).where(theirs).values(values))
     connection.execute(sa.delete(t.workers).where(t.workers.c.id.in_(workers)))
     for job_id in jobs:
         close_round(connection, job_id)
+
+
+def _forgive(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
+    """Count the last attempt at items as none."""
+    attempts = t.work_items.c.attempts
+    connection.execute(sa.update(t.work_items).where(which).values(attempts=attempts - 1))
+
+
+def _jobs_of(connection: sa.Connection, which: sa.ColumnElement[bool]) -> Sequence[str]:
+    query = sa.select(t.work_items.c.job_id).where(which).distinct()
+    return connection.execute(query).scalars().all()
+
+
+def _has_come_on(connection: sa.Connection, job_id: str) -> bool:
+    """Whether anything was done or bought for a job since this was last asked."""
+    calls = sa.select(sa.func.coalesce(sa.func.sum(t.usage.c.calls), 0))
+    bought = calls.where(t.usage.c.job == job_id).scalar_subquery()
+    done = sa.select(t.jobs.c.done + bought).where(t.jobs.c.id == job_id)
+    progress = int(connection.execute(done).scalar_one())
+    moved = sa.update(t.work).where(t.work.c.job_id == job_id, t.work.c.progress != progress)
+    return connection.execute(moved.values(progress=progress)).rowcount == 1
 
 
 def _present(connection: sa.Connection, tenant: str, documents: frozenset[str]) -> bool:

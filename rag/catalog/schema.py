@@ -265,6 +265,7 @@ work = sa.Table(
     sa.Column("budget_usd", sa.Double),
     sa.Column("round", sa.Integer, nullable=False),
     sa.Column("claims", sa.BigInteger, nullable=False, comment="Made of its items so far."),
+    sa.Column("progress", sa.BigInteger, nullable=False, comment="As a worker died last."),
     sa.Column("result", Json),
     # Progress is counted from here on: what was done before a pause says nothing of the pace.
     sa.Column("paced_since", sa.Double),

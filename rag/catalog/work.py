@@ -107,6 +107,7 @@ class WorkStore:
             "budget_usd": new.budget_usd,
             "round": 0,
             "claims": 0,
+            "progress": 0,
             "paced_from": 0,
         }
         with self._db.write() as connection:

@@ -394,6 +394,21 @@ def test_what_ends_its_process_is_given_up_also_where_many_go_together(catalog: 
     assert work.runs == {}
 
 
+def test_deaths_between_which_work_comes_on_are_not_held_against_items(catalog: Catalog) -> None:
+    items = [NewItem(position=n, payload={"numbers": [n]}) for n in range(12)]
+    new = NewWork(kind="sums", tenant=TENANT, key="local", spec={})
+    job_id = catalog.work.create(new, items)
+    for left in range(11):
+        worker = catalog.claims.sign_on()
+        *_, last = catalog.claims.claim(worker, Lane.CALLS, 12)
+        assert last.item.position == 11 - left
+        assert catalog.claims.settle(last, Produced(value={"sum": 0}))
+        catalog.claims.bury_dead(all_of_them=True)
+    with working(catalog, Sums()):
+        ended(catalog, job_id)
+    assert list(catalog.work.failed(job_id)) == []
+
+
 def test_a_cancelled_job_ends_its_calls_and_can_go_on(catalog: Catalog) -> None:
     go_on = threading.Event()
 

@@ -398,6 +398,7 @@ def upgrade() -> None:
         sa.Column("budget_usd", sa.Double(), nullable=True),
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("claims", sa.BigInteger(), nullable=False, comment="Made of its items so far."),
+        sa.Column("progress", sa.BigInteger(), nullable=False, comment="As a worker died last."),
         sa.Column("result", Json, nullable=True),
         sa.Column("paced_since", sa.Double(), nullable=True),
         sa.Column("paced_from", sa.Integer(), nullable=False),
