@@ -1,11 +1,13 @@
 """A request's body, handed piece by piece to a worker thread: never more than a piece in memory.
 
-And JSON where it is a field of a form or a parameter.
+And JSON, read more strictly than Python does: what it takes beyond the standard, not every
+database keeps.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -14,7 +16,7 @@ import anyio.from_thread
 from starlette.requests import Request
 
 from api.errors import RequestTimeout
-from rag.errors import PayloadTooLarge
+from rag.errors import InvalidRequest, PayloadTooLarge
 
 _PIECE = 262_144
 _SILENCE_S = 30.0
@@ -44,10 +46,32 @@ def body_parts(request: Request, *, file_limit: int) -> Iterator[bytes]:
 def json_object(text: str) -> dict[str, Any] | None:
     """The object that a text holds; ``None`` for anything else, however it fails to be one."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = strict_json(text)
+    except (ValueError, RecursionError, InvalidRequest):
         return None
     return value if isinstance(value, dict) else None
+
+
+def strict_json(text: str | bytes) -> Any:
+    """The value of JSON whose numbers are finite and whose characters are Unicode.
+
+    Raises:
+        InvalidRequest: they are not.
+        ValueError, RecursionError: it is no JSON.
+    """
+    value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest("it holds characters that are no Unicode text.") from None
+    return value
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise InvalidRequest(f"the number {number[:20]} is not finite.")
+    return value
 
 
 async def _next_piece(stream: AsyncIterator[bytes]) -> bytes:

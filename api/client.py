@@ -158,6 +158,7 @@ class Client:
         return dict(response.json()) if response.content else {}
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
+        _check_sendable(arguments.get("json"))
         try:
             response = self._http.request(method, path, **arguments)
         except httpx2.TransportError as error:
@@ -223,6 +224,16 @@ def in_process(app: FastAPI, *, key: str | None) -> Iterator[Client]:
         yield client
     finally:
         client.close()
+
+
+def _check_sendable(body: Any) -> None:
+    """Refuse what JSON cannot say, though the command line and Python's reading of files can."""
+    try:
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise errors.InvalidRequest("What is given holds characters that are no Unicode.") from None
+    except ValueError:
+        raise errors.InvalidRequest("What is given holds a number that is not finite.") from None
 
 
 def _error(response: httpx2.Response) -> errors.IbidemError:

@@ -130,4 +130,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _too_large() -> IbidemError:
-    return PayloadTooLarge(f"The body is larger than {JSON_LIMIT // 1_000_000} MB.")
+    return PayloadTooLarge(
+        f"The body is larger than {JSON_LIMIT // 1_000_000} MB; send a long text as a document, "
+        "and many requests as a batch."
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from api.bodies import strict_json
 from api.schemas.analyses import AnalysisBody
 from api.schemas.answers import AskBody
 from api.schemas.common import Words
@@ -104,7 +104,7 @@ def _object(line: bytes) -> dict[str, Any]:
     if len(line) > _LONGEST_LINE:
         raise InvalidRequest(f"it has more than {_LONGEST_LINE} bytes.")
     try:
-        value = json.loads(line.decode(), parse_float=_finite, parse_constant=_finite)
+        value = strict_json(line.decode())
     except UnicodeDecodeError:
         raise InvalidRequest("it is not UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -113,18 +113,6 @@ def _object(line: bytes) -> dict[str, Any]:
         raise InvalidRequest("it is not JSON that can be read.") from None
     if not isinstance(value, dict):
         raise InvalidRequest("it is not a JSON object.")
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest("it holds characters that are no Unicode text.") from None
-    return value
-
-
-def _finite(number: str) -> float:
-    """The number; JSON knows no other, and not every database keeps what Python reads as one."""
-    value = float(number)
-    if not math.isfinite(value):
-        raise InvalidRequest(f"the number {number[:20]} is not finite.")
     return value
 
 

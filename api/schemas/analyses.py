@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.answers import CitationOut, UsageOut
-from api.schemas.common import Filter, StoredError, Strict, Text, Words
+from api.schemas.common import Filter, PlainJson, StoredError, Strict, Text, Words
 from api.schemas.jobs import Progress, WorkOut
 from api.schemas.prompts import LabelIn
 from api.schemas.reviews import citation_out
@@ -44,7 +44,7 @@ class AnalysisBody(Strict):
         "language to write.",
         examples=["the parties, the effective date and the governing law"],
     )
-    output_schema: dict[str, Any] | None = Field(
+    output_schema: dict[str, PlainJson] | None = Field(
         None,
         alias="schema",
         description="JSON Schema (2020-12) of an object, for extractions: what to fill.",

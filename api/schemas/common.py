@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
@@ -18,11 +19,27 @@ class Strict(BaseModel):
 def _storable(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can name half a character, such as \ud800
+        raise ValueError("must be Unicode text") from None
     return text
 
 
+def _standard(value: Any) -> Any:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise ValueError("must hold no number that is not finite") from None
+    _storable(text)
+    return value
+
+
+PlainJson: TypeAlias = Annotated[Any, AfterValidator(_standard)]
+"""JSON as the standard has it, and Unicode; Python reads more than that."""
+
 Text: TypeAlias = Annotated[str, AfterValidator(_storable)]
-"""Text without NUL, which no database stores."""
+"""Unicode without NUL, which is what every database stores."""
 
 
 def _not_blank(text: str) -> str:

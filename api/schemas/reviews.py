@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.answers import CitationOut
-from api.schemas.common import Strict, Text
+from api.schemas.common import PlainJson, Strict, Text
 from rag.analysis.decisions import Action
 from rag.types import Box, Citation, Located
 
@@ -87,7 +87,7 @@ class ReviewBody(Strict):
     """A decision on a doubtful value; a later one takes its place."""
 
     action: Action
-    value: Any = Field(None, description="The right value, to `correct` it.")
+    value: PlainJson = Field(None, description="The right value, to `correct` it.")
     note: Text | None = Field(None, max_length=2_000)
 
     model_config = ConfigDict(

@@ -124,8 +124,12 @@ def _bounds(together: Sequence[Schema], key: str) -> list[float]:
 
 
 def _not_taken(node: Schema) -> str | None:
-    """What is required, and not among the properties where there may be no others."""
+    """What is required, and has no valid value, or is not there where there may be no others."""
     names = node.get("properties")
+    if isinstance(names, Mapping):
+        barred = [one for one in node.get("required", ()) if names.get(one) is False]
+        if barred:
+            return f"{barred[0]} is required, and no value of it is valid."
     if isinstance(names, Mapping) and node.get("additionalProperties") is False:
         patterns = node.get("patternProperties")
         unknown = [one for one in node.get("required", ()) if one not in names]

@@ -121,3 +121,26 @@ def test_documents_that_could_not_be_read_are_said(terminal: Terminal, tmp_path:
     assert "could not be read, and are left out: 1." in terminal.err
     assert "Read 1 of 2 parts" in terminal.out
     assert "the PDF is damaged" in terminal.out
+
+
+@pytest.mark.parametrize(
+    ("schema", "how", "told"),
+    [
+        ('{"type": "object", "minProperties": NaN}', [], "not finite"),
+        ('{"type": "object", "title": "\\ud800"}', [], "no Unicode"),
+        ('{"type": "object"}', ["--budget-usd", "nan"], "not finite"),
+        ('{"type": "object"}', ["--budget-usd", "inf"], "not finite"),
+        (json.dumps({"type": "object", "title": "x" * 1_000_000}), [], "larger than 1 MB"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_in_a_sentence(
+    terminal: Terminal, tmp_path: Path, schema: str, how: list[str], told: str
+) -> None:
+    file, text = tmp_path / "schema.json", tmp_path / "text.txt"
+    file.write_text(schema)
+    text.write_text("The price is 5.")
+    given = ("--schema", str(file), "--text", str(text))
+    assert terminal.run("analyze", "run", "extraction", *given, *how) in (1, 2)
+    assert terminal.err.startswith("error: ")
+    assert told in terminal.err
+    assert terminal.err.count("\n") == 1

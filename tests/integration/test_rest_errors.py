@@ -145,6 +145,21 @@ REQUESTS: list[tuple[str, str, dict[str, Any], int, str]] = [
         422,
         "invalid_filter",
     ),
+    *(
+        ("POST", "/v1/analyses", {"content": body, "headers": JSON}, 422, "invalid_request")
+        for body in (
+            b'{"text":"a","kind":"classification"}',
+            b'{"text":"a","confidence_threshold":NaN}',
+            b'{"text":"a","budget_usd":1e999}',
+            b'{"text":"a","schema":{"type":"object","minProperties":NaN}}',
+            b'{"text":"a","schema":{"type":"object","minProperties":1e999}}',
+            b'{"text":"a","schema":{"type":"object","title":"\\ud800"}}',
+            b'{"text":"a","schema":{"type":"object","properties":{"a":false},"required":["a"]}}',
+            b'{"text":"a\\ud800b"}',
+        )
+    ),
+    ("POST", "/v1/analyses", {"json": {"text": "a " * 500_001}}, 413, "payload_too_large"),
+    ("POST", "/v1/analyses", {"json": {"documents": [f"doc_{NOBODY}"]}}, 404, "not_found"),
     ("POST", "/v1/collections", {"json": {"name": " "}}, 422, "invalid_request"),
     ("POST", "/v1/collections", {"json": {"name": "a\nb"}}, 422, "invalid_request"),
     ("POST", "/v1/collections", {"json": {"name": "col_x"}}, 422, "invalid_request"),

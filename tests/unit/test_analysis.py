@@ -425,6 +425,13 @@ def test_parts_that_do_not_agree_on_a_label_are_for_review() -> None:
     assert {one["reason"] for one in result["review"]} >= {"disagreement"}
 
 
+def test_a_property_of_any_type_may_be_required() -> None:
+    schema = {"type": "object", "properties": {"price": True}, "required": ["price"]}
+    request = extraction("Nothing is agreed at all.", schema=schema)
+    result = run_analysis(request, library=GivenText("Nothing is agreed at all."), engine=OFFLINE)
+    assert result["result"] == {"price": None}
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_works_offline_by_document_and_over_all(kind: Kind) -> None:
     texts = {f"d{number}": "\n\n".join(long_text(3 + number)) for number in range(3)}

@@ -98,8 +98,9 @@ def _with_nulls(value: Any, schema: Any) -> Any:
     made = {name: _with_nulls(one, properties.get(name)) for name, one in value.items()}
     for name in schema.get("required", ()):
         if name not in made:
-            own = properties.get(name, {})
-            made[name] = [] if own.get("type") == "array" else None
+            own = properties.get(name)  # a schema may be true, too
+            is_list = isinstance(own, dict) and own.get("type") == "array"
+            made[name] = [] if is_list else None
     return made
 
 
