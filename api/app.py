@@ -76,7 +76,7 @@ def create_app(services: Services, job_store: Submits | None) -> FastAPI:
     door = Door(
         services=services,
         job_store=job_store,
-        metrics=Metrics(services.catalog, services.monitor),
+        metrics=Metrics(services.catalog, services.monitor, services.indexes),
         watcher=JobWatcher(services.catalog),
         searches=Admission("search", running=4, waiting=16),
         uploads=Admission("upload", running=8, waiting=24),

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from api.metrics_models import ModelCollector
 from rag.catalog import Catalog
+from rag.indexes import Indexes
 from rag.models.monitor import Monitor
 from rag.types import DocumentStatus
 
@@ -22,8 +23,9 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 class Metrics:
     """Counters of one app, in a registry of its own."""
 
-    def __init__(self, catalog: Catalog, monitor: Monitor) -> None:
+    def __init__(self, catalog: Catalog, monitor: Monitor, indexes: Indexes) -> None:
         self._registry = CollectorRegistry()
+        prometheus.ProcessCollector(registry=self._registry)
         self.requests = prometheus.Counter(
             "ibidem_http_requests",
             "Requests answered, by route and status.",
@@ -58,6 +60,7 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_Stored(catalog))
+        self._registry.register(_Opened(indexes))
         self._registry.register(ModelCollector(monitor))
 
     def render(self) -> bytes:
@@ -94,4 +97,25 @@ class _Stored(Collector):
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Nothing: the registry would otherwise read the catalog on registering."""
+        return iter(())
+
+
+class _Opened(Collector):
+    """The vector indexes of this process."""
+
+    def __init__(self, indexes: Indexes) -> None:
+        self._indexes = indexes
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        vectors = GaugeMetricFamily(
+            "ibidem_vector_index",
+            "Vectors of collections searched since the start, by how they are searched.",
+            labels=("collection", "form"),
+        )
+        for collection, (form, count) in self._indexes.forms().items():
+            vectors.add_metric((collection, form), count)
+        yield vectors
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Nothing, as above."""
         return iter(())

@@ -126,6 +126,15 @@ class Indexes:
         vectors.drop()
         self._lexical.drop(place.name)
 
+    def forms(self) -> Mapping[str, tuple[str, int]]:
+        """Of collections that are open: how their vectors are searched, in words, and how many."""
+        with self._lock:
+            opened = {key[0]: one.vectors for key, one in self._open.items()}
+        return {
+            collection: (getattr(vectors, "form", "as the store decides"), len(vectors.ids()))
+            for collection, vectors in opened.items()
+        }
+
     def close(self) -> None:
         """End what goes on in the background."""
         self._later.close()

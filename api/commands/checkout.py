@@ -57,9 +57,20 @@ def eval_(arguments: tuple[str, ...]) -> int:
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--mine", "of_mine", is_flag=True, help="Measure searches in a collection instead.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def bench(arguments: tuple[str, ...]) -> int:
-    """Measure speed and memory beside other tools; arguments go to tests.benchmarks.peers."""
+def bench(of_mine: bool, arguments: tuple[str, ...]) -> int:
+    """Measure speed and memory beside other tools; arguments go to tests.benchmarks.peers.
+
+    With --mine: `ibidem bench --mine --collection NAME`, see `ibidem bench --mine -- --help`.
+    """
+    if of_mine:
+        from api.commands.mine import mine
+
+        context = click.get_current_context()
+        return int(
+            mine.main(list(arguments), f"{context.command_path} --mine", standalone_mode=False)
+        )
     return _run_module("tests.benchmarks.peers", arguments)
 
 
