@@ -183,8 +183,8 @@ def clauses(folder: Path, engine: OfflineEngine, most: int) -> dict[str, Any]:
     request = Request(kind=Kind.EXTRACTION, scope=Scope(documents=tuple(texts)), schema=schema)
     started = time.process_time()
     found = cited(run_analysis(request, library=Shelf(texts), engine=engine))
-    right = sum(any(_alike(one, other) for other in gold) for one in found)
-    met = sum(any(_alike(one, other) for other in found) for one in gold)
+    right = sum(any(alike(one, other) for other in gold) for one in found)
+    met = sum(any(alike(one, other) for other in found) for one in gold)
     precision, recall = right / max(1, len(found)), met / max(1, len(gold))
     both = precision + recall
     return {
@@ -198,7 +198,7 @@ def clauses(folder: Path, engine: OfflineEngine, most: int) -> dict[str, Any]:
     }
 
 
-def _alike(one: Gold, other: Gold) -> bool:
+def alike(one: Gold, other: Gold) -> bool:
     if (one.document, one.field) != (other.document, other.field):
         return False
     shared = min(one.end, other.end) - max(one.start, other.start)

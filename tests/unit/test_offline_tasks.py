@@ -286,6 +286,23 @@ def test_fields_are_filled_with_values_of_their_types() -> None:
     assert fields["/items/0/article"].confidence is None
 
 
+def test_fields_are_found_by_their_names_alone() -> None:
+    text = (
+        "Framework agreement. It is made as of 3 March 2024 by and between Tarrowby Pumps plc and "
+        "Linnet Controls GmbH. Nobody owes the other anything yet. Payment of invoices is due "
+        "within thirty days. It shall be construed under the laws of Denmark. It remains in "
+        "effect for two years."
+    )
+    names = ("effective_date", "governing_law", "payment_terms", "term")
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+    assert run(ExtractTask(passages=passages(text), schema=schema)).value.value == {
+        "effective_date": "3 March 2024",
+        "governing_law": "Denmark",
+        "payment_terms": "Payment of invoices is due within thirty days.",
+        "term": "2 years",
+    }
+
+
 def test_what_is_not_mentioned_is_left_out_or_null() -> None:
     outcome = run(ExtractTask(passages=passages("It rained in the hills."), schema=CONTRACT))
     assert outcome.value.value == {"signed_on": None, "parties": None}

@@ -77,5 +77,9 @@ class OfflineEngine:
         return replace(outcome, notes=(*outcome.notes, _NOT_FOLLOWED))
 
     def _is_led_by(self, task: Task[Any]) -> bool:
-        """Whether the instructions say what is looked for."""
+        """Whether the instructions say no more than what is looked for."""
+        if isinstance(task, ExtractTask):
+            said = task.instructions or ""
+            fields = task.schema.get("properties", {}).values()
+            return all(str(one.get("description") or "\0") in said for one in fields)
         return isinstance(task, SummarizeTask) and task.query is None

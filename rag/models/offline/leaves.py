@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rag.models.offline.namings import told_by
 from rag.models.offline.values import Kind
 from rag.models.offline.words import telling, words
 from rag.models.schema import MOST_DEPTH
@@ -29,6 +30,13 @@ _FORMATS = {
 _CALLED = tuple(
     (re.compile(rf"\b(?:{expression})\b", re.IGNORECASE), kinds)
     for expression, kinds in (
+        # Clauses are about sums, dates and rights; none of these says what they agree on.
+        (
+            r"terms|clauses?|provisions?|conditions?|obligations?|rights?|restrictions?|sharing|"
+            r"commitment|assignment|liability|insurance|exclusivity|license grant",
+            (),
+        ),
+        (r"(?:governing|applicable) law|choice of law", (Kind.PLACE,)),
         (r"e-?mails?|email address(?:es)?", (Kind.EMAIL,)),
         (r"(?:tele)?phones?|telefon\w*|mobile|fax|téléphone|teléfono", (Kind.PHONE,)),
         (r"urls?|websites?|web ?page|homepage|link", (Kind.URL,)),
@@ -74,7 +82,7 @@ class Leaf:
 
     ``asks`` is what is looked for; ``called`` and ``told`` are the telling words of its name and
     of its description, ``words`` all that there are. ``choices`` are an enumeration's; no
-    ``kinds`` means any text.
+    ``kinds`` means any text, and a sentence as a whole where ``sentences`` may be its value.
     """
 
     pointer: str
@@ -87,6 +95,7 @@ class Leaf:
     kinds: tuple[Kind, ...]
     choices: tuple[Any, ...]
     many: bool
+    sentences: bool
 
 
 def plain(schema: Any, root: Schema) -> Schema:
@@ -118,20 +127,23 @@ def make_leaf(pointer: str, name: str, schema: Schema, above: str, *, many: bool
     title = str(schema.get("title") or "")
     called = " ".join(_CAMEL.sub(" ", name).split())
     told = " ".join(filter(None, (title, str(schema.get("description") or ""))))
+    bare = not told or words(told) == words(called)
+    known = told_by(called) if bare else ""
     kind = _type(schema)
     choices = tuple(schema["enum"]) if "enum" in schema else ()
     choices = choices or ((schema["const"],) if "const" in schema else ())
     return Leaf(
         pointer=pointer,
         schema=schema,
-        asks=": ".join(filter(None, (f"{above} {called}".strip(), told))),
+        asks=": ".join(filter(None, (f"{above} {called}".strip(), known or told))),
         called=tuple(telling(called)) or tuple(words(called)),
-        told=tuple(telling(told)),
-        words=frozenset(words(f"{above} {called} {told}")),
+        told=() if bare else tuple(telling(told)),
+        words=frozenset(words(f"{above} {called} {told} {known}")),
         type=kind,
         kinds=_kinds(kind, schema, called, told),
         choices=tuple(one for one in choices if one is not None),
         many=many,
+        sentences=bool(told or known) or len(telling(called)) > 1,
     )
 
 

@@ -202,7 +202,7 @@ def _any_text(leaf: Leaf, candidate: Candidate) -> Iterator[_Taken]:
         for label, start, end in labelled_values(text)
         if _share(leaf.called, label) >= _SAYS_IT
     ]
-    if not spans and leaf.told and not candidate.announces and _speaks_of(leaf, candidate):
+    if not spans and leaf.sentences and not candidate.announces and _speaks_of(leaf, candidate):
         spans = [(0, len(text), 1)]
     for start, end, rank in spans:
         expression = Found(start=start, end=end, text=text[start:end])
