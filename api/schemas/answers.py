@@ -33,7 +33,25 @@ class Scope(Strict):
     )
 
 
-class Looking(Scope):
+class Read(Scope):
+    """Who reads what is found there, and for how much."""
+
+    engine: str | None = Field(
+        None,
+        description="What reads or judges, and what rewrites questions, see `GET /engines`; "
+        "else what the collections are pinned to, else the service's default.",
+        examples=["offline"],
+    )
+    budget_usd: float | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        description="Most that language models may cost; a 402 says that it does not suffice.",
+        examples=[0.05],
+    )
+
+
+class Looking(Read):
     """How what is asked is looked up."""
 
     decompose: Decompose = Field(
@@ -45,19 +63,6 @@ class Looking(Scope):
         None,
         description="`hyde`: a language model makes up a passage that might answer, and passages "
         "like it are found, too. Nothing is answered from it.",
-    )
-    engine: str | None = Field(
-        None,
-        description="What reads the passages, and what rewrites questions, see `GET /engines`; "
-        "else what the collections are pinned to, else the service's default.",
-        examples=["offline"],
-    )
-    budget_usd: float | None = Field(
-        None,
-        gt=0,
-        le=1_000_000,
-        description="Most that language models may cost; a 402 says that it does not suffice.",
-        examples=[0.05],
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.answers import CitationOut, DecisionOut, PassageOut, PromptOut, Scope, UsageOut
+from api.schemas.answers import CitationOut, DecisionOut, PassageOut, PromptOut, Read, UsageOut
 from api.schemas.common import Strict, Text, Words
 from rag.models.tasks import Verdict
 from rag.verify import Verified
@@ -19,8 +19,8 @@ class GivenPassage(Strict):
     title: Text = Field("", max_length=500)
 
 
-class VerifyBody(Scope):
-    """Claims, and where to look for what bears them out."""
+class VerifyBody(Read):
+    """Claims, and where to look for what bears them out; the budget is that of all together."""
 
     claims: list[Words] = Field(
         description="Each is judged by itself.",
@@ -35,19 +35,6 @@ class VerifyBody(Scope):
         max_length=100,
     )
     top_k: int = Field(8, ge=1, le=50, description="Most passages of documents to read a claim.")
-    engine: str | None = Field(
-        None,
-        description="What judges, see `GET /engines`; else what the collections are pinned to, "
-        "else the service's default.",
-        examples=["offline"],
-    )
-    budget_usd: float | None = Field(
-        None,
-        gt=0,
-        le=1_000_000,
-        description="Most that language models may cost for all claims together.",
-        examples=[0.05],
-    )
     prompt: str | None = Field(
         None,
         description="What a language model is asked with: `verify/FORM`, or "

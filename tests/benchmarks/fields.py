@@ -8,28 +8,22 @@ takes so many agreements of each part.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from rag.embedding.registry import open_embedder
 from rag.models.offline.asking import USE
 from rag.models.offline.engine import OfflineEngine
 from rag.models.offline.folder import add_fitted
 from rag.models.offline.reader import Reader, Reading
 from rag.types import Span
-from tests.benchmarks.cached import CachedEmbedder
+from tests.benchmarks.of_reader import asked
 from tests.benchmarks.task_sets import Filled, kleister
 from tests.benchmarks.tasks import FIELDS, f1_of, filled
-from tests.realdata import REAL_DATA
 
 _READ = (0.0, 0.1, 0.2, 0.4)
 _LEAST = (-0.1, 0.0, 0.1)
@@ -62,24 +56,8 @@ class Remembering:
 
 def main() -> None:
     """Print the table for a model folder; choose its weights first when asked to."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.fields")
-    parser.add_argument("folder", type=Path, help="as training writes it")
-    parser.add_argument("--fit", action="store_true", help="write the weights into its card")
-    parser.add_argument("--most", type=int, default=100, help="agreements of each part")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=Path(tempfile.gettempdir()) / "ibidem-benchmark-models",
-        help="folder that keeps the model and vectors between runs",
-    )
-    options = parser.parse_args()
-    if REAL_DATA is None:
-        raise SystemExit("The public data sets are not beside the repository (../shared/data).")
-    folder = REAL_DATA / "extraction/kleister-nda"
-    embedder = CachedEmbedder(
-        open_embedder("onnx", cache=options.cache), options.cache / "vectors.sqlite"
-    )
+    options = asked("fields", fits="weights", most=100, counts="agreements of each part")
+    folder, embedder = options.data / "extraction/kleister-nda", options.embedder
     reader = Remembering(Reader(options.folder))
 
     def f1(texts: Sequence[Filled], weights: dict[str, float] | None) -> dict[str, Any]:
@@ -105,8 +83,7 @@ def main() -> None:
         cells = [f"{report[side][field]['mean']:.3f}" for side in ("without", "with")]
         table.add_row(field, str(len(texts)), *cells)
     Console(width=100).print(table)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    options.write(report)
 
 
 if __name__ == "__main__":

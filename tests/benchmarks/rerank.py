@@ -9,10 +9,7 @@ most of the time: ``--most`` takes so many questions of each set, drawn by a fix
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,18 +21,16 @@ from rich.table import Table
 
 from rag import evaluate
 from rag.embedding import Embedder
-from rag.embedding.registry import open_embedder
 from rag.evaluate import estimate
 from rag.models.offline.folder import add_fitted
 from rag.models.offline.reader import Reader
 from rag.models.offline.reranking import RERANK_FEATURES, USE, features
 from rag.models.offline.scoring import Features, Weights, weights_of
 from rag.rerank import RERANKED
-from tests.benchmarks.cached import CachedEmbedder
 from tests.benchmarks.datasets import RetrievalSet, load_retrieval
 from tests.benchmarks.fitting import logistic
+from tests.benchmarks.of_reader import asked
 from tests.benchmarks.retrieval import DEFAULT, Piece, Searchable
-from tests.realdata import REAL_DATA
 
 TUNED_ON = "squad2-passages"
 SETS = (TUNED_ON, "cranfield", "anthropic-docs")
@@ -113,30 +108,13 @@ def _score(name: str, keys: Sequence[str], grades: dict[str, float]) -> float:
 
 def main() -> None:
     """Print the table for a model folder; fit its weights first when asked to."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.rerank")
-    parser.add_argument("folder", type=Path, help="as training writes it")
-    parser.add_argument("--fit", action="store_true", help="write the weights into its card")
-    parser.add_argument("--most", type=int, default=200, help="questions of each set")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=Path(tempfile.gettempdir()) / "ibidem-benchmark-models",
-        help="folder that keeps the model and vectors between runs",
-    )
-    options = parser.parse_args()
-    if REAL_DATA is None:
-        raise SystemExit("The public data sets are not beside the repository (../shared/data).")
-    embedder = CachedEmbedder(
-        open_embedder("onnx", cache=options.cache), options.cache / "vectors.sqlite"
-    )
+    options = asked("rerank", fits="weights", most=200, counts="questions of each set")
     reader = Reader(options.folder)
     stored = None if options.fit else reader.card.fitted.get(USE)
-    report, stored = run_rerank(REAL_DATA, reader, embedder, options.most, stored)
+    report, stored = run_rerank(options.data, reader, options.embedder, options.most, stored)
     if options.fit:
         add_fitted(options.folder, {USE: stored})
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    options.write(report)
 
 
 def run_rerank(

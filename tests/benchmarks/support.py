@@ -18,11 +18,9 @@ the bound is the best one on each set itself: it could not do better with any.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import random
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,17 +31,15 @@ from rich.console import Console
 from rich.table import Table
 
 from rag.embedding import Embedder
-from rag.embedding.registry import open_embedder
 from rag.models.offline.folder import Curve, add_fitted
 from rag.models.offline.reader import Reader
 from rag.models.offline.scoring import Features
 from rag.models.offline.training.examples import epoch
 from rag.models.offline.training.questions import Corpus, Question
 from rag.sentences import split
-from tests.benchmarks.cached import CachedEmbedder
 from tests.benchmarks.datasets import rows
 from tests.benchmarks.fitting import auroc, balanced_accuracy, best_bound, logistic, reliability
-from tests.realdata import REAL_DATA
+from tests.benchmarks.of_reader import asked
 
 TUNED_ON = "squad2 statements"
 _LONGEST_EMBEDDED = 400
@@ -150,30 +146,14 @@ def judged(pairs: Sequence[Pair], scores: Features, least: float) -> dict[str, f
 
 def main() -> None:
     """Print the table for a model folder; fit its curve first when asked to."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.support")
-    parser.add_argument("folder", type=Path, help="as training writes it")
-    parser.add_argument("--fit", action="store_true", help="write the curve into the folder's card")
-    parser.add_argument("--most", type=int, help="so many pairs of each set")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=Path(tempfile.gettempdir()) / "ibidem-benchmark-models",
-        help="folder that keeps the model and vectors between runs",
-    )
-    options = parser.parse_args()
-    if REAL_DATA is None:
-        raise SystemExit("The public data sets are not beside the repository (../shared/data).")
-    embedder = CachedEmbedder(
-        open_embedder("onnx", cache=options.cache), options.cache / "vectors.sqlite"
-    )
-    report, curve = run_support(REAL_DATA, Reader(options.folder), embedder, options.most)
+    options = asked("support", fits="curve", most=None, counts="pairs of each set")
+    reader = Reader(options.folder)
+    report, curve = run_support(options.data, reader, options.embedder, options.most)
     if options.fit and curve.slope <= 0:
         raise SystemExit("This reader knows nothing of support; its card stays as it is.")
     if options.fit:
         add_fitted(options.folder, {"support": asdict(curve)})
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    options.write(report)
 
 
 def run_support(
