@@ -28,7 +28,7 @@ pytestmark = [
 
 @on_sqlite
 def test_a_killed_reindexing_goes_on(home: Path, database_url: str | None) -> None:
-    kill_and_check(Service(home=home, database_url=database_url), kills=4)
+    kill_and_check(Service(home=home, database_url=database_url), kills=3)
 
 
 @on_postgresql

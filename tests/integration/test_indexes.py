@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 
 import rag.indexes
 from api.composition import open_services
+from api.reindexing import order_reindex, remove_dropped
 from api.services import Services
 from api.settings import Settings
+from api.works import open_runner
 from ingest.audit import run_audit
 from ingest.intake import Incoming
 from ingest.pipeline import ingest
@@ -112,6 +115,38 @@ def test_a_deleted_collection_leaves_no_vectors(start: Callable[[], Opened]) -> 
         again = services.indexes._open_vectors(place)
         assert not len(again.ids())
         again.drop()
+
+
+def test_an_index_that_was_replaced_goes_from_where_it_was_kept(
+    start: Callable[[], Opened],
+) -> None:
+    with start() as services:
+        for name in TEXTS:
+            upload(services, name)
+        before = place_of(services)
+        replaced = set(index_of(services).ids().tolist())
+        anew = {"strategy": "fixed", "size": 16, "overlap": 0}
+        collection = services.catalog.collections.find(TENANT, "default")
+        job_id = order_reindex(services, collection, "key", embedder=None, chunking=anew)
+        runner = open_runner(services, alone=True)
+        runner.start()
+        wait_for(lambda: services.catalog.jobs.get(TENANT, job_id).status == "completed")
+        runner.stop()
+        assert replaced.isdisjoint(index_of(services).ids().tolist())
+        assert found(services, "How much brine does the pump move?")[0] == "pump.txt"
+        services.catalog.editions.settle(kept_s=-1)
+        remove_dropped(services)
+        again = services.indexes._open_vectors(before)
+        assert not len(again.ids())
+        again.drop()
+        assert run_audit(services.pipeline, services.indexes, repair=False) == []
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["being built", "catching up"])
