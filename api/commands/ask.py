@@ -33,7 +33,9 @@ with_filter = click.option(
     metavar="JSON",
     help='Only documents whose metadata fits, such as \'{"year": {"$gte": 2024}}\'.',
 )
-by_engine = click.option("--engine", metavar="NAME", help="What answers; see `ibidem engines`.")
+by_engine = click.option(
+    "--engine", metavar="NAME", help="What answers and rewrites; see `ibidem engines`."
+)
 within_budget = click.option(
     "--budget-usd",
     type=click.FloatRange(0, min_open=True),
@@ -45,6 +47,16 @@ with_instructions = click.option(
 by_reading = click.option(
     "--rerank/--no-rerank", default=None, help="Read the first passages and order them anew."
 )
+by_parts = click.option(
+    "--decompose",
+    type=click.Choice(["rules", "engine", "none"]),
+    help="Who takes a question of several parts apart; by rules unless given.",
+)
+by_imagining = click.option(
+    "--expand",
+    type=click.Choice(["hyde"]),
+    help="hyde: find passages like one that a language model makes up, too.",
+)
 most_passages = click.option("--top-k", type=click.IntRange(1, 50), help="Most passages to read.")
 
 
@@ -54,6 +66,8 @@ most_passages = click.option("--top-k", type=click.IntRange(1, 50), help="Most p
 @with_filter
 @most_passages
 @by_reading
+@by_parts
+@by_imagining
 @within_budget
 @by_engine
 @with_instructions
@@ -69,6 +83,8 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
                 "filter": filter,
                 "top_k": options["top_k"],
                 "rerank": options["rerank"],
+                "decompose": options["decompose"],
+                "expand": options["expand"],
                 "budget_usd": options["budget_usd"],
                 "engine": options["engine"],
                 "instructions": options["instructions"],
@@ -77,6 +93,7 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
         if options["as_json"]:
             show_json(answer)
         else:
+            tell_queries(answer["queries"], answer["question"])
             show_answer(client, answer)
             for line in what_to_know(answer):
                 click.echo(line, err=True)
@@ -93,6 +110,10 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
 @with_filter
 @most_passages
 @by_reading
+@by_parts
+@by_imagining
+@within_budget
+@by_engine
 @target
 def search(
     query: str,
@@ -112,11 +133,16 @@ def search(
                 "filter": filter,
                 "top_k": options["top_k"],
                 "rerank": options["rerank"],
+                "decompose": options["decompose"],
+                "expand": options["expand"],
+                "budget_usd": options["budget_usd"],
+                "engine": options["engine"],
             },
         )
         if options["as_json"]:
             show_json(found)
             return
+        tell_queries(found["queries"], found["query"])
         for number, passage in enumerate(found["passages"], start=1):
             click.secho(f"{number}. {source(passage)}  ({passage['score']:.3f})", bold=True)
             click.echo(f"   {_shortened(plain(passage['text']), 400)}")
@@ -140,6 +166,19 @@ def say_where_nothing_is(client: Client, asked: tuple[str, ...]) -> None:
         + (f" Name another --collection: {', '.join(filled)}." if filled else ""),
         err=True,
     )
+
+
+def tell_queries(queries: Json, asked: str) -> None:
+    """Say what was looked up, where that is not what was asked."""
+    lines = []
+    if queries["standalone_question"] != asked:
+        lines.append(f"understood as: {plain(queries['standalone_question'])}")
+    if queries["subqueries"]:
+        lines.append(f"looked up: {' | '.join(map(plain, queries['subqueries']))}")
+    if queries["hypothetical_passage"]:
+        lines.append(f"made up to search with: {plain(queries['hypothetical_passage'])}")
+    for line in lines:
+        click.secho(line, err=True, dim=True)
 
 
 def show_answer(client: Client, answer: Json) -> None:

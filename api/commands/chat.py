@@ -11,11 +11,14 @@ import click
 
 from api.commands.ask import (
     by_engine,
+    by_imagining,
+    by_parts,
     by_reading,
     in_collections,
     most_passages,
     say_where_nothing_is,
     show_answer,
+    tell_queries,
     what_to_know,
     with_filter,
     with_instructions,
@@ -36,6 +39,8 @@ _PROMPT = "> "
 @click.option("--continue", "conversation_id", metavar="ID", help="Go on with a conversation.")
 @most_passages
 @by_reading
+@by_parts
+@by_imagining
 @within_budget
 @by_engine
 @with_instructions
@@ -56,12 +61,10 @@ def chat(
             talk.go_on(conversation_id)
         interactive = sys.stdin.isatty()
         try:
-            failed = [not talk.ask(line) for line in (_typed() if interactive else _piped())]
-        except KeyboardInterrupt:  # while an answer was being waited for
-            note("")
-            failed = []
-        talk.say_goodbye()
-    return int(any(failed) and not interactive)
+            answered = [talk.ask(line) for line in (_typed() if interactive else _piped())]
+        finally:  # also when an answer is not waited for
+            talk.say_goodbye()
+    return 0 if interactive or all(answered) else 1
 
 
 class _Talk:
@@ -94,8 +97,7 @@ class _Talk:
         if self._options["as_json"]:
             show_json(answer)
             return True
-        for line in _understood(answer):
-            click.secho(line, err=True, dim=True)
+        tell_queries(answer["queries"], answer["question"])
         show_answer(self._client, answer)
         for line in what_to_know(answer):
             note(line)
@@ -118,18 +120,9 @@ class _Talk:
                 "engine": self._options["engine"],
             }
             self._id = str(self._client.post("/v1/conversations", where)["id"])
-        names = ("top_k", "rerank", "budget_usd", "engine", "instructions")
+        names = ("top_k", "rerank", "decompose", "expand", "budget_usd", "engine", "instructions")
         asked = {"question": question, **{name: self._options[name] for name in names}}
         return self._client.post(f"/v1/conversations/{self._id}/messages", asked)
-
-
-def _understood(answer: Json) -> Iterator[str]:
-    """How a question was understood, where that is not how it was put."""
-    queries = answer["queries"]
-    if queries["standalone_question"] != answer["question"]:
-        yield f"understood as: {plain(queries['standalone_question'])}"
-    if queries["subqueries"]:
-        yield f"looked up: {' | '.join(map(plain, queries['subqueries']))}"
 
 
 def _typed() -> Iterator[str]:

@@ -135,23 +135,34 @@ def _put_in(fragment: str, last: str, *, about: bool) -> str:
 def _behind_same(fragment: str, preposition: str, body: str, found: Sequence[Phrase]) -> str | None:
     """What follows the same preposition, replaced; ``None`` if nothing of its kind follows one."""
     kind = _kind(fragment[len(preposition) :])
-    for at in reversed(list(re.finditer(rf"\b{re.escape(preposition)} ", body, re.IGNORECASE))):
-        if _kind(body[at.end() :]) != kind:
-            continue
-        inside = next((one.end for one in found if one.start <= at.start() < one.end), None)
-        behind = next((one.end for one in found if one.start >= at.end()), None)
-        end = inside or behind or len(body)
-        further = _FURTHER.search(body, at.end(), end)
-        return body[: at.start()] + fragment + body[further.start() if further else end :]
+    places = list(re.finditer(rf"\b{re.escape(preposition)} ", body, re.IGNORECASE))
+    kinds = [_kind(body[at.end() :]) for at in places]
+    # A name takes the place of a name, if there is one; a period only that of another.
+    for alike in ([kind], {"name", "word"} if kind != "period" else ()):
+        for at, other in reversed(list(zip(places, kinds, strict=True))):
+            if other in alike:
+                end = _end_behind(at.start(), at.end(), body, found)
+                return body[: at.start()] + fragment + body[end:]
     return None
 
 
+def _end_behind(start: int, at: int, body: str, found: Sequence[Phrase]) -> int:
+    """Where the phrase behind a preposition ends, or another part of it begins."""
+    inside = next((one.end for one in found if one.start <= start < one.end), None)
+    behind = next((one.end for one in found if one.start >= at), None)
+    end = inside or behind or len(body)
+    further = _FURTHER.search(body, at, end)
+    return further.start() if further else end
+
+
 def _kind(text: str) -> str:
-    """Whether a text begins with a year, a name, or an ordinary word."""
+    """Whether a text begins with a period of time, a name, or an ordinary word."""
     words = [word for word in words_of(text) if word.folded not in _ARTICLES]
     if not words:
         return ""
-    return "year" if _YEAR.fullmatch(words[0].text) else "name" if words[0].is_named else "word"
+    if _YEAR.fullmatch(words[0].text) or _QUARTER.match(text, words[0].start):
+        return "period"
+    return "name" if words[0].is_named else "word"
 
 
 def _is_name(fragment: str, grammar: Grammar) -> bool:

@@ -136,6 +136,7 @@ class _Reading:
         self._question = question
         self._words = words
         self._grammar = grammar
+        self._has_its_verb: set[int] = set()
 
     def phrases(self) -> Iterator[Phrase]:
         at = 0
@@ -180,8 +181,13 @@ class _Reading:
         begun = next((n for n in range(at - 1, -1, -1) if words[n].folded in g.small), None)
         if begun is None or words[begun].folded not in g.auxiliaries or end - after < 2:
             return False
+        if begun in self._has_its_verb:
+            return False
         follows = words[end].folded if end < len(words) else ""
-        return follows != "of" and follows not in g.small - {"out", "up", "off", "down", "about"}
+        if follows == "of" or follows in g.small - {"out", "up", "off", "down", "about"}:
+            return False
+        self._has_its_verb.add(begun)
+        return True
 
     def _head(self, at: int, end: int) -> int:
         """Where the phrase begins: behind a verb that follows "who"."""
