@@ -61,12 +61,14 @@ def main() -> None:
         : options.agreements
     ]
     folder = REAL_DATA / "retrieval/cuad-spans"
-    measured = [
-        *agreements_of(engine, agreements),
-        clauses(engine, folder, options.contracts, tuning=options.tuning),
-    ]
-    for row in measured:
-        print("  ".join(f"{name} {value}" for name, value in row.items()))
+    measured = []
+    for part in (
+        lambda: agreements_of(engine, agreements),
+        lambda: [clauses(engine, folder, options.contracts, tuning=options.tuning)],
+    ):
+        for row in part():
+            measured.append(row)
+            print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1))
 
