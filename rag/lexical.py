@@ -6,6 +6,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from tantivy import Occur, Query
 
 from rag.errors import StoreDamaged
 from rag.types import Ids
-from rag.vectors import Hits
+from rag.vectors import Hits, best
 
-_ANALYZER = "english-1"
+_ANALYZER = "english-2"
 """Stored with an index: raise the number when the analysis changes, and old indexes refuse."""
 
 _WORD = r"\d+(?:[.,]\d+)+|[\p{L}\p{M}\p{N}]+"
@@ -32,8 +33,15 @@ _STOP_WORDS = (
     "this those to too us ve very was we were what when where which who whom whose why will with "
     "would you your"
 )
+_QUOTED = re.compile(
+    '["\u201c\u201d\u201e\u00ab]([^"\u201c\u201d\u201e\u00ab\u00bb]+)["\u201c\u201d\u00bb]'
+)
 _LONGEST_WORD = 100
 _MOST_QUERY_WORDS = 512
+_MOST_PAIRS = 32
+_MOST_QUOTES = 8
+_BETWEEN = 1
+"""More words between two than there are in the query, and they still stand together."""
 _WRITER_BYTES = 32_000_000
 _FEW = 1_000
 
@@ -46,8 +54,11 @@ class LexicalIndex:
     has nothing else. A query is words only: no character in it has a syntactic meaning.
 
     Statistics (how rare a word is, how long passages are) are those of the whole index,
-    whatever is ``allowed``. Any number of threads may search while one writes; a change is
-    seen by every search that starts after it returned.
+    whatever is ``allowed``. What a query puts in quotation marks counts as words and, where a
+    passage has it word for word, once more as a phrase.
+
+    Any number of threads may search while one writes; a change is seen by every search that
+    starts after it returned.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -58,7 +69,7 @@ class LexicalIndex:
         """
         builder = tantivy.SchemaBuilder()
         builder.add_unsigned_field("id", indexed=True, fast=True)
-        builder.add_text_field("text", tokenizer_name=_ANALYZER, index_option="freq")
+        builder.add_text_field("text", tokenizer_name=_ANALYZER, index_option="position")
         self._schema = builder.build()
         if path is None:
             self._index = tantivy.Index(self._schema)
@@ -84,22 +95,41 @@ class LexicalIndex:
         """Forget these ids; unknown ones are ignored."""
         self._change(dict.fromkeys(_listed(ids), ""), replacing=False)
 
-    def search(self, query: str, k: int, allowed: Ids | None = None) -> Hits:
+    def search(self, query: str, k: int, allowed: Ids | None = None, *, pairs: float = 0.0) -> Hits:
         """The k passages with the highest BM25 score, among ``allowed`` (sorted ids) when given.
 
         Passages that contain no word of the query are never hits. Equal scores are ordered by id.
+
+        Args:
+            query: Words; stop words do not count.
+            k: Most hits.
+            allowed: Sorted ids.
+            pairs: Weight of neighbouring words of the query that stand together in a passage
+                too, for the order of the k: each pair is scored by BM25 like a word, as rare
+                as both its words. The ordered part of the sequential dependence model of
+                Metzler and Croft, "A Markov Random Field Model for Term Dependencies", 2005.
         """
         searcher = self._index.searcher()
-        words = self._query_words(query)
+        telling = self._telling(query)
         k = min(k, searcher.num_docs if allowed is None else len(allowed))
-        if k <= 0 or not words:
+        if k <= 0 or not telling:
             return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
-        any_word = Query.boolean_query(
-            [(Occur.Should, Query.term_query(self._schema, "text", word, "freq")) for word in words]
-        )
+        words = list(dict.fromkeys(word for _, word in telling))[:_MOST_QUERY_WORDS]
+        any_of = [Query.term_query(self._schema, "text", word, "freq") for word in words]
+        any_word = _either([*any_of, *self._quoted(query)])
         if allowed is None:
-            return _collect(searcher, any_word, k)
-        return self._search_allowed(searcher, any_word, k, allowed)
+            hits = _collect(searcher, any_word, k)
+        else:
+            hits = self._search_allowed(searcher, any_word, k, allowed)
+        together = self._pairs(telling) if pairs else []
+        if not together or not len(hits.ids):
+            return hits
+        found = _collect(searcher, self._within(_either(together), hits.ids), len(hits.ids))
+        order = np.argsort(hits.ids)
+        scores = hits.scores.copy()
+        places = order[np.searchsorted(hits.ids, found.ids, sorter=order)]
+        scores[places] += np.float32(pairs) * found.scores
+        return best(hits.ids, scores, k)
 
     def ids(self) -> Ids:
         """All ids held, sorted."""
@@ -148,17 +178,41 @@ class LexicalIndex:
             kept = allowed[np.minimum(places, len(allowed) - 1)] == hits.ids
             if kept.sum() >= k or len(hits.ids) < depth:
                 return Hits(hits.ids[kept][:k], hits.scores[kept][:k])
-        only = Query.const_score_query(self._any_of(allowed.tolist()), 0.0)
-        both = Query.boolean_query([(Occur.Must, any_word), (Occur.Must, only)])
-        return _collect(searcher, both, k)
+        return _collect(searcher, self._within(any_word, allowed), k)
+
+    def _within(self, query: Query, ids: Ids) -> Query:
+        """The query's hits of these ids, with the query's scores."""
+        only = Query.const_score_query(self._any_of(ids.tolist()), 0.0)
+        return Query.boolean_query([(Occur.Must, query), (Occur.Must, only)])
 
     def _any_of(self, ids: list[int]) -> Query:
         return Query.term_set_query(self._schema, "id", ids)
 
-    def _query_words(self, query: str) -> list[str]:
-        words = list(dict.fromkeys(self._analyzer.analyze(_spaced(query))))
-        telling = [word for word in words if word not in self._stop_words]
-        return (telling or words)[:_MOST_QUERY_WORDS]
+    def _telling(self, query: str) -> list[tuple[int, str]]:
+        """The query's words and their places, without stop words unless it has no others."""
+        words = list(enumerate(self._analyzer.analyze(_spaced(query))))
+        return [one for one in words if one[1] not in self._stop_words] or words
+
+    def _pairs(self, telling: Sequence[tuple[int, str]]) -> list[Query]:
+        """Each two words that follow one another, as near in a passage as in the query."""
+        pairs = dict.fromkeys(
+            (word, other, place - before)
+            for (before, word), (place, other) in pairwise(telling)
+            if word != other and not _UNSPACED.match(word + other)  # these overlap anyway
+        )
+        return [
+            Query.phrase_query(self._schema, "text", [(0, word), (apart, other)], _BETWEEN)
+            for word, other, apart in list(pairs)[:_MOST_PAIRS]
+        ]
+
+    def _quoted(self, query: str) -> list[Query]:
+        """What stands in quotation marks, word for word."""
+        phrases = (self._analyzer.analyze(_spaced(one)) for one in _QUOTED.findall(query))
+        several = [words[:_MOST_QUERY_WORDS] for words in phrases if len(words) > 1]
+        return [
+            Query.phrase_query(self._schema, "text", list(words))
+            for words in several[:_MOST_QUOTES]
+        ]
 
 
 def _analyzer() -> tantivy.TextAnalyzer:
@@ -183,6 +237,10 @@ def _bigrams(run: re.Match[str]) -> str:
     characters = run.group()
     pairs = [characters[i : i + 2] for i in range(len(characters) - 1)]
     return f" {' '.join(pairs or [characters])} "
+
+
+def _either(queries: Sequence[Query]) -> Query:
+    return Query.boolean_query([(Occur.Should, query) for query in queries])
 
 
 def _listed(ids: Ids) -> list[int]:

@@ -17,8 +17,16 @@ from rag.catalog import Catalog
 from rag.catalog.filters import document_condition
 from rag.embedding import Embedder
 from rag.errors import InvalidRequest
-from rag.fuse import DENSE_WEIGHT, Search, dense_weight, search_hybrid
+from rag.fuse import (
+    DENSE_WEIGHT,
+    PAIR_WEIGHT,
+    Search,
+    dense_weight,
+    likeness_trust,
+    search_hybrid,
+)
 from rag.indexes import CollectionIndexes, Indexes
+from rag.regularize import Contents
 from rag.rerank import RERANKED, Rerank, reranked
 from rag.types import Collection, Ids, Passage
 from rag.vectors import Hits
@@ -120,14 +128,31 @@ class Retriever:
             hits = dense(depth, allowed)
             return hits, {"dense": hits}
         lexical = _lexical(opened, request.query)
-        weights = [dense_weight(request.query, one) for one in _models(opened).values()]
-        weight = min(weights, default=DENSE_WEIGHT)
-        found = search_hybrid(dense, lexical, allowed, weight=weight)
+        models = _models(opened)
+        weight = min(
+            (dense_weight(request.query, one) for one in models.values()), default=DENSE_WEIGHT
+        )
+        trust = min((likeness_trust(request.query, one) for one in models.values()), default=1.0)
+        # Vectors of several models do not compare.
+        read = partial(self._contents, request.collections, opened) if len(models) == 1 else None
+        found = search_hybrid(dense, lexical, allowed, weight=weight, read=read, trust=trust)
         return found.fused, {"dense": found.dense, "lexical": found.lexical, "fused": found.fused}
 
     def _dense(self, opened: Sequence[CollectionIndexes], query: str) -> Search:
         vectors = {key: one.embed_query(query) for key, one in _models(opened).items()}
         return _together([partial(one.vectors.search, vectors[one.embedder.id]) for one in opened])
+
+    def _contents(
+        self, collections: Sequence[Collection], opened: Sequence[CollectionIndexes], keys: Ids
+    ) -> Contents:
+        """Vectors and documents of some candidates, ids shifted as in ``_together``."""
+        found = []
+        for place, (collection, one) in enumerate(zip(collections, opened, strict=True)):
+            ids = keys[keys >> _SHIFT == place] - (place << _SHIFT)
+            held, vectors = one.vectors.get(ids)
+            first = self._catalog.texts.first_chunks(collection.id, held)
+            found.append((held + (place << _SHIFT), vectors, first + (place << _SHIFT)))
+        return Contents(*map(np.concatenate, zip(*found, strict=True)))
 
     def _passages(
         self, request: SearchRequest, ranking: Hits, scores: Mapping[str, Hits]
@@ -168,7 +193,7 @@ def _models(opened: Sequence[CollectionIndexes]) -> Mapping[str, Embedder]:
 
 
 def _lexical(opened: Sequence[CollectionIndexes], query: str) -> Search:
-    return _together([partial(one.lexical.search, query) for one in opened])
+    return _together([partial(one.lexical.search, query, pairs=PAIR_WEIGHT) for one in opened])
 
 
 def _together(searches: Sequence[Search]) -> Search:

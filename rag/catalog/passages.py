@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
@@ -26,6 +27,13 @@ def read_passages(database: Database, collection_id: str, ids: Ids) -> Mapping[i
         known = found.get(row.chunk_id)  # a chunk that crosses segments has several rows
         found[row.chunk_id] = _passage(row, (known.text if known else "") + piece)
     return found
+
+
+def first_chunks(database: Database, collection_id: str, ids: Ids) -> Ids:
+    """For each chunk the id of its document's first one; 0 or another's if it is gone."""
+    values = {"collection": collection_id, "chunks": json.dumps(ids.tolist())}
+    found = {row.value: row.first for row in database.rows(_FIRST_CHUNKS, values)}
+    return np.array([found[one] or 0 for one in ids.tolist()], np.int64)
 
 
 def of_placement(chunk: Any) -> sa.ColumnElement[bool]:
@@ -95,5 +103,11 @@ def _passages() -> sa.Select[Any]:
     )
 
 
+def _first_chunks() -> sa.Select[Any]:
+    wanted = t.json_integers(sa.bindparam("chunks")).table_valued(sa.column("value", sa.BigInteger))
+    return sa.select(wanted.c.value, t.owner_of(wanted.c.value).label("first"))
+
+
 # Built once: a search takes milliseconds.
 _PASSAGES = _passages()
+_FIRST_CHUNKS = _first_chunks()

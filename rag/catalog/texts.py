@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from rag.catalog import schema as t
 from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
-from rag.catalog.passages import SEGMENT, of_placement, read_passages
+from rag.catalog.passages import SEGMENT, first_chunks, of_placement, read_passages
 from rag.errors import NotFound
 from rag.types import (
     Block,
@@ -192,6 +192,10 @@ class Texts:
     def passages(self, collection_id: str, ids: Ids) -> Mapping[int, Passage]:
         """Visible chunks by id, with text and pages; ids that are gone are left out."""
         return read_passages(self._db, collection_id, ids)
+
+    def first_chunks(self, collection_id: str, ids: Ids) -> Ids:
+        """For each chunk the id of its document's first one; 0 or another's if it is gone."""
+        return first_chunks(self._db, collection_id, ids)
 
     def allowed_chunks(
         self, collection: Collection, filter: Mapping[str, Any] | None

@@ -39,6 +39,10 @@ class VectorIndex(Protocol):
         """The k most similar by inner product, among ``allowed`` (sorted ids) when given."""
         ...
 
+    def get(self, ids: Ids) -> tuple[Ids, FloatMatrix]:
+        """Those of some sorted ids that are held, sorted, with their vectors, about as added."""
+        ...
+
     def ids(self) -> Ids:
         """All ids held, sorted: what is compared with SQL."""
         ...

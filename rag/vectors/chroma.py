@@ -127,6 +127,18 @@ class ChromaIndex:
         scores = 1 - np.array(found["distances"][0], np.float32)
         return best(np.array(found["ids"][0], np.int64), scores, k)
 
+    def get(self, ids: Ids) -> tuple[Ids, FloatMatrix]:
+        """Those of some sorted ids that are held, with their vectors."""
+        with self._lock.reading(), _explained(self._name):
+            held = np.intersect1d(self._ids, ids)
+            parts = [np.empty((0, self._dimension), np.float32)]
+            for batch in _batches(held):
+                # Chroma returns them in an order of its own.
+                found = self._vectors.get(_names(held[batch]), include=["embeddings"])
+                order = np.argsort(np.array(found["ids"], np.int64))
+                parts.append(np.array(found["embeddings"], np.float32)[order])
+        return held, np.concatenate(parts)
+
     def ids(self) -> Ids:
         """All ids held, sorted."""
         with self._lock.reading(), _explained(self._name):

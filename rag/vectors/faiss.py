@@ -117,6 +117,12 @@ class FaissIndex:
             ids = self._row_ids[rows]
         return best(ids, scores, len(ids))
 
+    def get(self, ids: Ids) -> tuple[Ids, FloatMatrix]:
+        """Those of some sorted ids that are held, with their vectors in half precision."""
+        with self._lock.reading():
+            rows = self._places(np.asarray(ids, np.int64))
+            return self._row_ids[rows], self._rows.halves(rows).astype(np.float32)
+
     def ids(self) -> Ids:
         """All ids held, sorted."""
         with self._lock.reading():

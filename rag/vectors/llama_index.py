@@ -147,6 +147,13 @@ class LlamaIndexIndex:
                     asked *= 4
             return self._exact(query, k, among)
 
+    def get(self, ids: Ids) -> tuple[Ids, FloatMatrix]:
+        """Those of some sorted ids that are held, with their vectors as SQL has them."""
+        with self._lock.reading():
+            found, vectors = self._place.stored(np.intersect1d(self._ids, ids))
+        order = np.argsort(found)
+        return found[order], vectors[order]
+
     def ids(self) -> Ids:
         """All ids held, sorted."""
         with self._lock.reading():

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.answer import OPENING
-from rag.fuse import search_hybrid
+from rag.fuse import PAIR_WEIGHT, likeness_trust, search_hybrid
 from rag.indexes import with_opening
 from rag.indexing import with_context
 from rag.lexical import LexicalIndex
@@ -22,7 +22,8 @@ from rag.models.offline.candidates import Candidate
 from rag.models.offline.reader import Reader
 from rag.models.offline.reading import Readings
 from rag.models.tasks import AnswerTask
-from rag.types import Passage
+from rag.regularize import Contents
+from rag.types import Ids, Passage
 from rag.vectors.faiss import FaissIndex
 from tests.benchmarks.answer_sets import TOP_K, Case, Gold, Text, other_domain, removed
 from tests.benchmarks.cached import CachedEmbedder
@@ -56,6 +57,8 @@ class Corpus:
         self._dense = FaissIndex(embedder.dimension)
         self._lexical = LexicalIndex()
         self._openings = {}
+        names = [one.document for one in texts]
+        self._documents = np.unique(names, return_inverse=True)[1]
         for document, numbers in groupby(range(len(texts)), lambda i: texts[i].document):
             ids = np.array(list(numbers), dtype=np.int64)
             mine = [texts[i] for i in ids]
@@ -67,6 +70,10 @@ class Corpus:
                 ids, [with_context(c, one.text) for c, one in zip(contexts, mine, strict=True)]
             )
 
+    def _contents(self, ids: Ids) -> Contents:
+        held, vectors = self._dense.get(ids)
+        return Contents(held, vectors, self._documents[held])
+
     def search(self, case: Case) -> list[Passage]:
         vector = self._embedder.embed_query(case.text)
         allowed = None
@@ -75,8 +82,10 @@ class Corpus:
             allowed = np.fromiter(shown, dtype=np.int64)
         hits = search_hybrid(
             lambda k, ids: self._dense.search(vector, k, ids),
-            lambda k, ids: self._lexical.search(case.text, k, ids),
+            lambda k, ids: self._lexical.search(case.text, k, ids, pairs=PAIR_WEIGHT),
             allowed,
+            read=self._contents,
+            trust=likeness_trust(case.text, self._embedder),
         )
         dense = dict(zip(hits.dense.ids.tolist(), hits.dense.scores.tolist(), strict=True))
         ranked = zip(hits.fused.ids.tolist(), hits.fused.scores.tolist(), strict=True)

@@ -1,4 +1,9 @@
-"""Quality of retrieval on public sets, with the indexes, the fusion and the embedder that ship.
+"""Quality of retrieval on public sets: the service's own beside what it is made of.
+
+``bm25``, ``dense``, ``rrf`` and ``convex`` are the usual ways over whole passages (of contracts:
+the same chunks), with the same words and the same model. ``default`` is what a search of the
+service does: documents cut into chunks, drawn towards their opening, words that stand together,
+and scores regularized over passages that are alike. A document stands where its first chunk does.
 
 Reference figures were measured on the same files with all-MiniLM-L6-v2 at full precision and a
 common BM25, reciprocal rank fusion and convex combination.
@@ -11,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from rich import box
@@ -22,16 +27,26 @@ from ingest.chunk.recursive import RecursiveChunker
 from rag import evaluate
 from rag.embedding import Embedder
 from rag.evaluate import Place
-from rag.fuse import DEPTH, dense_weight, fuse_rrf, search_hybrid
+from rag.fuse import (
+    DEPTH,
+    PAIR_WEIGHT,
+    dense_weight,
+    fuse_convex,
+    fuse_rrf,
+    likeness_trust,
+    search_hybrid,
+)
 from rag.indexes import with_opening
 from rag.indexing import with_context
 from rag.lexical import LexicalIndex
+from rag.regularize import Contents
 from rag.types import Ids, ParsedDocument
 from rag.vectors.faiss import FaissIndex
 from tests.benchmarks.datasets import RetrievalSet, SpanSet, load_contracts, load_retrieval
 
-RANKINGS = ("bm25", "dense", "rrf", "convex")
-DEFAULT = "convex"
+USUAL = ("bm25", "dense", "rrf", "convex")
+DEFAULT = "default"
+RANKINGS = (*USUAL, DEFAULT)
 _CHUNK_SIZE = 200  # as collections have it unless they are made otherwise
 METRICS: Mapping[str, Callable[[Sequence[str], Mapping[str, float]], float]] = {
     "ndcg@10": lambda ranked, grades: evaluate.ndcg_at(ranked, grades, 10),
@@ -45,7 +60,9 @@ REFERENCE: Mapping[str, Mapping[str, float]] = {
     "anthropic-docs": {"bm25": 0.670, "dense": 0.683, "rrf": 0.781, "convex": 0.786},
     "squad2-passages": {"bm25": 0.939, "dense": 0.827, "rrf": 0.903, "convex": 0.945},
 }
-"""nDCG@10. The default must come within 0.005 of the best of each row."""
+"""nDCG@10."""
+GATE = 0.015
+"""So much better must the default be than the best of the others, in the mean over these sets."""
 
 
 class Piece(NamedTuple):
@@ -56,8 +73,16 @@ class Piece(NamedTuple):
     context: str = ""
 
 
+class Ranker(Protocol):
+    """Pieces in indexes."""
+
+    def rank(self, question: str) -> dict[str, list[str]]:
+        """The first 100 keys of each ranking, best first."""
+        ...
+
+
 class Searchable:
-    """Documents, each a row of pieces, in both indexes of the product; results are keys."""
+    """Documents, each a row of pieces, in both indexes as the service has them."""
 
     def __init__(self, documents: Sequence[Sequence[Piece]], embedder: Embedder) -> None:
         pieces = [piece for document in documents for piece in document]
@@ -68,26 +93,48 @@ class Searchable:
         ids = np.arange(len(pieces))
         vectors = embedder.embed_passages([piece.text for piece in pieces])
         firsts = np.cumsum([len(document) for document in documents])[:-1]
+        self._documents = np.repeat(np.arange(len(documents)), [len(one) for one in documents])
         parts = [with_opening(part) for part in np.split(vectors, firsts)]
         self._vectors.add(ids, np.concatenate(parts))
         self._lexical.add(ids, [with_context(piece.context, piece.text) for piece in pieces])
 
     def rank(self, question: str) -> dict[str, list[str]]:
-        """The first 100 keys of each ranking, best first."""
-        vector = self._embedder.embed_query(question)
-        dense = partial(self._vectors.search, vector)
-        lexical = partial(self._lexical.search, question)
-        first_dense, first_lexical = dense(DEPTH), lexical(DEPTH)
+        """The keys of the default ranking, each where it stands first."""
+        dense = partial(self._vectors.search, self._embedder.embed_query(question))
+        lexical = partial(self._lexical.search, question, pairs=PAIR_WEIGHT)
         weight = dense_weight(question, self._embedder)
-        return {
-            "bm25": self._named(first_lexical.ids),
-            "dense": self._named(first_dense.ids),
-            "rrf": self._named(fuse_rrf(first_dense, first_lexical).ids),
-            "convex": self._named(search_hybrid(dense, lexical, weight=weight).fused.ids),
-        }
+        trust = likeness_trust(question, self._embedder)
+        found = search_hybrid(dense, lexical, weight=weight, read=self._contents, trust=trust)
+        return {DEFAULT: _named(found.fused.ids, self._keys)}
 
-    def _named(self, ids: Ids) -> list[str]:
-        return [self._keys[place] for place in ids[:DEPTH].tolist()]
+    def _contents(self, ids: Ids) -> Contents:
+        held, vectors = self._vectors.get(ids)
+        return Contents(held, vectors, self._documents[held])
+
+
+class Plain:
+    """Pieces in the same indexes, searched in the usual ways."""
+
+    def __init__(self, pieces: Sequence[Piece], embedder: Embedder) -> None:
+        self._keys = [piece.key for piece in pieces]
+        self._embedder = embedder
+        self._vectors = FaissIndex(embedder.dimension)
+        self._lexical = LexicalIndex()
+        ids = np.arange(len(pieces))
+        texts = [piece.text for piece in pieces]
+        self._vectors.add(ids, embedder.embed_passages(texts))
+        self._lexical.add(ids, texts)
+
+    def rank(self, question: str) -> dict[str, list[str]]:
+        """The first 100 keys of each ranking, best first."""
+        dense = self._vectors.search(self._embedder.embed_query(question), DEPTH)
+        lexical = self._lexical.search(question, DEPTH)
+        hits = (lexical, dense, fuse_rrf(dense, lexical), fuse_convex(dense, lexical))
+        return {name: _named(one.ids, self._keys) for name, one in zip(USUAL, hits, strict=True)}
+
+
+def _named(ids: Ids, keys: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(keys[place] for place in ids.tolist()))[:DEPTH]
 
 
 def run_retrieval_eval(
@@ -129,10 +176,13 @@ def passage_sets(folder: Path, languages: Sequence[str]) -> Iterator[RetrievalSe
 def evaluate_passages(data: RetrievalSet, embedder: Embedder) -> dict[str, Any]:
     """Every metric of every ranking, and the default's nDCG@10 less that of the best other."""
     started = time.perf_counter()
-    searchable = Searchable([[Piece(*one)] for one in data.passages.items()], embedder)
+    searchable = Searchable(cut(data, embedder), embedder)
     built = time.perf_counter()
     rankings = {key: searchable.rank(question) for key, question in data.questions.items()}
     finished = time.perf_counter()
+    plain = Plain([Piece(*one) for one in data.passages.items()], embedder)
+    for key, question in data.questions.items():
+        rankings[key] |= plain.rank(question)
     values = {
         ranking: {
             metric: [score(rankings[key][ranking], data.grades[key]) for key in rankings]
@@ -153,6 +203,16 @@ def evaluate_passages(data: RetrievalSet, embedder: Embedder) -> dict[str, Any]:
     }
 
 
+def cut(data: RetrievalSet, embedder: Embedder) -> list[list[Piece]]:
+    """Each passage as the service stores a document of its own: in chunks, which bear its key."""
+    chunker = RecursiveChunker(size=_CHUNK_SIZE)
+    documents = []
+    for key, text in data.passages.items():
+        chunks = chunker.chunk(ParsedDocument(text=text, media_type="text/plain"), embedder)
+        documents.append([Piece(key, chunk.text) for chunk in chunks])
+    return [pieces for pieces in documents if pieces]
+
+
 def evaluate_spans(data: SpanSet, embedder: Embedder) -> dict[str, Any]:
     """Character recall, precision and IoU of the first 5,000 characters read in rank order."""
     chunker = RecursiveChunker(size=_CHUNK_SIZE)
@@ -166,13 +226,17 @@ def evaluate_spans(data: SpanSet, embedder: Embedder) -> dict[str, Any]:
             places[key] = Place(document_id, chunk.start, chunk.end)
             pieces.append(Piece(key, chunk.text, data.titles[document_id]))
         documents.append(pieces)
-    searchable = Searchable(documents, embedder)
+    rankers: tuple[Ranker, ...] = (
+        Plain([piece for pieces in documents for piece in pieces], embedder),
+        Searchable(documents, embedder),
+    )
     values: dict[str, dict[str, list[float]]] = {
         ranking: {f"character_{name}": [] for name in ("recall", "precision", "iou")}
         for ranking in RANKINGS
     }
     for key, question in data.questions.items():
-        for ranking, ranked in searchable.rank(question).items():
+        found = {name: row for one in rankers for name, row in one.rank(question).items()}
+        for ranking, ranked in found.items():
             scores = evaluate.character_scores([places[k] for k in ranked], data.gold[key])
             for name, value in scores._asdict().items():
                 values[ranking][f"character_{name}"].append(value)
@@ -206,7 +270,9 @@ def print_report(report: Mapping[str, Any]) -> None:
             table.add_column(column.replace("_", " "), justify="right", no_wrap=True)
         for ranking in RANKINGS:
             by_metric = result["metrics"][ranking]
-            known = [f"{reference[ranking]:.3f}"] if reference else []
+            known = (
+                [f"{reference[ranking]:.3f}" if ranking in reference else ""] if reference else []
+            )
             rest = [f"{by_metric[metric]['mean']:.3f}" for metric in metrics[1:]]
             table.add_row(ranking, *_shown(by_metric[first]), *known, *rest)
         console.print(table)

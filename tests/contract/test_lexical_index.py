@@ -267,3 +267,36 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "meta.json").write_text("{}")
     with pytest.raises(StoreDamaged, match="holds no BM25 index of this version"):
         LexicalIndex(tmp_path)
+
+
+NEAR = ["the fat cat sat", "fat small cat", "cat fat", "fat one two cat", "state of the art"]
+
+
+@pytest.mark.parametrize(
+    ("query", "raised"),
+    [("fat cat", [0, 1]), ("state of the art", [4]), ("art state", []), ("cat cat", [])],
+)
+def test_words_that_stand_together_raise_a_passage(
+    index: LexicalIndex, query: str, raised: list[int]
+) -> None:
+    index.add(np.arange(len(NEAR)), NEAR)
+    plain, near = index.search(query, 10), index.search(query, 10, pairs=0.5)
+    before = dict(zip(plain.ids.tolist(), plain.scores.tolist(), strict=True))
+    after = dict(zip(near.ids.tolist(), near.scores.tolist(), strict=True))
+    assert [key for key in sorted(after) if after[key] > before[key]] == raised
+    assert after.keys() == before.keys()
+    assert np.all(np.diff(near.scores) <= 0)
+
+
+def test_a_pair_counts_like_a_word_as_rare_as_both(index: LexicalIndex) -> None:
+    index.add(np.arange(3), ["red apples", "red pears and apples", "green pears"])
+    plain, near = (index.search("red apples", 1, pairs=weight) for weight in (0.0, 1.0))
+    assert (plain.ids.tolist(), near.ids.tolist()) == ([0], [0])
+    assert near.scores[0] == pytest.approx(2 * plain.scores[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("marks", ['""', "\u201c\u201d", "\u201e\u201c", "\u00ab\u00bb"])
+def test_what_is_quoted_comes_first_word_for_word(index: LexicalIndex, marks: str) -> None:
+    index.add(np.arange(3), ["cat cat fat", "a cat, the fat one", "it is the fat cat there"])
+    assert index.search(f"{marks[0]}the fat cat{marks[1]}", 3).ids[0] == 2
+    assert len(index.search(f"{marks[0]}fat", 3).ids) == 3  # an open quotation is words

@@ -40,7 +40,7 @@ class Recorded:
         self._index = index
         self._kept = kept
         self.remove, self.search = index.remove, index.search
-        self.ids, self.drop = index.ids, index.drop
+        self.ids, self.get, self.drop = index.ids, index.get, index.drop
 
     def add(self, ids: Ids, vectors: FloatMatrix) -> None:
         if vectors.shape == (len(ids), DIMENSION):
@@ -252,6 +252,17 @@ def test_vectors_of_another_shape_are_refused(index: VectorIndex, shape: tuple[i
     with pytest.raises(ValueError, match="2 ids came with vectors of shape"):
         index.add(np.arange(2), np.ones(shape, np.float32))
     assert not len(index.ids())
+
+
+def test_gives_back_the_vectors_of_the_ids_it_holds(index: VectorIndex) -> None:
+    ids, vectors = np.array([9, 4, 70, 30]), unit_vectors(4)
+    index.add(ids, vectors)
+    index.remove(np.array([70]))
+    held, found = index.get(np.array([4, 5, 9, 70]))
+    assert held.tolist() == [4, 9]
+    np.testing.assert_allclose(found, vectors[[1, 0]], atol=1e-3)
+    nothing = index.get(np.array([70]))
+    assert [part.shape for part in nothing] == [(0,), (0, DIMENSION)]
 
 
 def test_random_changes_leave_what_the_reference_has(index: VectorIndex) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rag.embedding.registry import open_embedder
 from tests.benchmarks.datasets import load_retrieval
-from tests.benchmarks.retrieval import DEFAULT, RANKINGS, REFERENCE, evaluate_passages
+from tests.benchmarks.retrieval import DEFAULT, GATE, RANKINGS, REFERENCE, evaluate_passages
 from tests.realdata import REAL_DATA, needs_real_data
 
 TOLERANCE = 0.005
@@ -22,7 +22,7 @@ def test_the_default_ranking_is_no_worse_than_the_best_reference(tmp_path: Path)
     data = load_retrieval(REAL_DATA / "retrieval" / name, name)
     result = evaluate_passages(data, open_embedder("onnx", cache=tmp_path))
     ndcg = {ranking: result["metrics"][ranking]["ndcg@10"]["mean"] for ranking in RANKINGS}
-    assert ndcg[DEFAULT] >= max(REFERENCE[name].values()) - TOLERANCE
-    assert ndcg[DEFAULT] > max(ndcg[ranking] for ranking in RANKINGS if ranking != DEFAULT)
+    assert ndcg[DEFAULT] >= max(REFERENCE[name].values()) + GATE
+    assert ndcg[DEFAULT] > GATE + max(ndcg[ranking] for ranking in RANKINGS if ranking != DEFAULT)
     assert ndcg["bm25"] >= REFERENCE[name]["bm25"] - TOLERANCE
     assert ndcg["dense"] >= REFERENCE[name]["dense"] - 2 * TOLERANCE  # int8

@@ -16,6 +16,7 @@ from rag.fuse import (
     dense_weight,
     fuse_convex,
     fuse_rrf,
+    likeness_trust,
     search_hybrid,
 )
 from rag.types import Ids
@@ -156,6 +157,12 @@ class Spelling(HashingEmbedder):
 def test_words_count_more_where_the_model_spells_them(query: str, weight: float) -> None:
     assert dense_weight(query, Spelling()) == pytest.approx(weight)
     assert dense_weight(query, HashingEmbedder()) == DENSE_WEIGHT  # its tokens are an estimate
+
+
+def test_likeness_is_trusted_in_languages_that_the_model_knows() -> None:
+    assert likeness_trust("how often is the pump serviced?", Spelling()) == 1
+    assert likeness_trust("πόσο συχνά συντηρείται η αντλία;", Spelling()) == 0
+    assert likeness_trust("πόσο συχνά", HashingEmbedder()) == 1  # its tokens are an estimate
 
 
 def test_the_weight_decides_between_two_rankings() -> None:
