@@ -65,7 +65,7 @@ def measure(pages: int, limit: int, delay_s: float) -> dict[str, Any]:
             begun = time.monotonic()
             document = _read(service, file)
             read = time.monotonic()
-            disk, reading = bytes_on_disk(home), memory.peak
+            disk, reading = bytes_on_disk(home, "*.db"), memory.peak
             order = {"kind": "summary", "documents": [document["id"]]}
             sent = httpx2.post(f"{service.url}/v1/analyses", json=order, timeout=60)
             analysis = sent.raise_for_status().json()
@@ -74,7 +74,7 @@ def measure(pages: int, limit: int, delay_s: float) -> dict[str, Any]:
             found = httpx2.get(f"{service.url}/v1/analyses/{analysis['id']}", timeout=60).json()
             peak = memory.stop()
             service.stop()
-            grown = bytes_on_disk(home) - disk
+            grown = bytes_on_disk(home, "*.db*") - disk
     coverage = found["coverage"]
     chunks = coverage["chunks_total"]
     ledger = sorted(one.began for one in provider.ledger)[: coverage["chunks_read"]]
