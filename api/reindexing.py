@@ -11,7 +11,8 @@ from typing import Any
 from api.services import Services
 from ingest.chunk import complete
 from ingest.reindex import index_anew
-from rag.catalog.editions import as_edition, begin_edition, complete_edition
+from rag.catalog.edition_orders import begin_edition, complete_edition
+from rag.catalog.editions import as_edition
 from rag.catalog.work import Lane, NewWork
 from rag.embedding import Embedder
 from rag.errors import Conflict, InvalidRequest, NotFound
