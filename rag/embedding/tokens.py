@@ -41,7 +41,7 @@ class Tokens:
 
     @cached_property
     def definition(self) -> str:
-        """The text of a ``tokenizer.json`` that gives the same tokens."""
+        """The text of a ``tokenizer.json`` that gives the same tokens: long, and slow to write."""
         return self._tokenizer.to_str()
 
     @property

@@ -180,9 +180,10 @@ class ListedRows:
             parameters.sel = _selector(searchable)
         lists = self._lists.nlist
         compared = max(_COMPARED, len(self) // _PROBED)
-        wanted = -(
-            -lists * compared // count
-        )  # fewer rows of a list can be searched, so more lists
+        # Where few rows of a list can be searched, the nearest of them lie in more lists, but not
+        # in as many more as there are fewer rows.
+        spread = np.sqrt(len(self) / count)
+        wanted = int(np.ceil(lists * compared / len(self) * spread))
         depth = min(count, max(_DEEPER * k, _LEAST_DEPTH))
         for probed in (min(lists, wanted), lists):
             parameters.nprobe = probed
