@@ -241,8 +241,10 @@ def _show(shown: Json) -> None:
     if shown["error"]:
         click.echo(plain(shown["error"]["message"]))
     if shown["result"] is None:
+        if shown["status"] in ("queued", "in_progress"):
+            note(f"To watch it go on: ibidem jobs watch {shown['job_id']}")
         return
-    _show_value(shown["result"], "", shown["evidence"], 0)
+    _show_value(shown["result"], "", shown, 0)
     coverage = shown["coverage"]
     click.echo()
     click.echo(f"Read {coverage['chunks_read']} of {coverage['chunks_total']} parts of the text.")
@@ -271,18 +273,20 @@ def _show_notes(told: Json) -> None:
         note(f"note: {plain(one)}")
 
 
-def _show_value(value: Any, pointer: str, evidence: Json, depth: int) -> None:
-    """Print a value line by line, each with where it stands."""
+def _show_value(value: Any, pointer: str, shown: Json, depth: int) -> None:
+    """Print a value of an analysis line by line, each with where it stands, or who put it right."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for name, one in inner:
         at, indent = below(pointer, name), "  " * depth
         called = f"{name}: " if isinstance(value, dict) else "- "
         if isinstance(one, dict | list) and one:
             click.echo(f"{indent}{called}".rstrip())
-            _show_value(one, at, evidence, depth + 1)
+            _show_value(one, at, shown, depth + 1)
             continue
-        click.echo(f"{indent}{called}{_short(one)}")
-        for citation in evidence.get(at, ())[:3]:
+        by = shown["corrected_by"].get(at)
+        told = f"  (corrected by {plain(by)})" if by else ""
+        click.echo(f"{indent}{called}{_short(one)}{told}")
+        for citation in shown["evidence"].get(at, ())[:3]:
             place = source(citation)
             quote = _short(citation["cited_text"])
             click.secho(f'{indent}    [{place or "the text"}] "{quote}"', dim=True)

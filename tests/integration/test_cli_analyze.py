@@ -34,6 +34,8 @@ def test_fields_are_extracted_reviewed_and_corrected(terminal: Terminal, tmp_pat
     assert (doubt["decision"]["value"], doubt["decision"]["note"]) == (1300, "amended")
     shown = terminal.json("analyze", "show", listed["id"])
     assert shown["result"]["documents"][0]["value"] == {"monthly_rent": 1300}
+    assert terminal.run("analyze", "show", listed["id"]) == 0
+    assert "monthly_rent: 1300  (corrected by " in terminal.out
     assert terminal.run("analyze", "compare", listed["id"]) == 0
     assert "monthly_rent" in terminal.out
     assert terminal.run("analyze", "aggregate", listed["id"], "sum", "/monthly_rent") == 0

@@ -20,8 +20,8 @@ _NAMINGS = tuple(
         (r"payment terms?|terms of payment|payment conditions?",
          "invoices shall be paid within days after receipt, payable in advance, when due"),
         (r"term|duration|initial term|contract term|period",
-         "period of years or months for which it remains in effect, or after which obligations "
-         "expire, from the effective date"),
+         "initial term of years or months for which it remains in effect, or after which "
+         "obligations expire"),
         (r"expir\w+(?: date)?|end date|termination date",
          "date or time at which the term expires or ends"),
         (r"renewal(?: term)?|auto\w*[ -]renewal",
