@@ -159,7 +159,31 @@ def run_retrieval_eval(
     if folder.is_dir() and contracts != 0:
         report["spans"]["cuad-spans"] = evaluate_spans(load_contracts(folder, contracts), embedder)
     print_report(report)
+    if set(REFERENCE) <= report["passages"].keys():
+        report["gate"] = gate(report)
+        Console().print(_verdict(report["gate"]))
     return report
+
+
+def gate(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether the default is better in the mean by ``GATE``, and worse on no set.
+
+    Worse is what is below the best other ranking with its whole interval.
+    """
+    sets = report["passages"] | report["spans"]
+    gained = [report["passages"][name]["default_against_best_other"]["mean"] for name in REFERENCE]
+    worse = [name for name, one in sets.items() if one["default_against_best_other"]["high"] < 0]
+    mean = float(np.mean(gained))
+    return {"gained": mean, "worse": worse, "passed": mean >= GATE and not worse}
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    worse = ", ".join(found["worse"]) or "no set"
+    return (
+        f"{DEFAULT} against the best of the others: {found['gained']:+.4f} in the mean over "
+        f"{', '.join(REFERENCE)} (wanted {GATE:+.4f}), significantly worse on {worse}: "
+        f"{'passed' if found['passed'] else 'FAILED'}"
+    )
 
 
 def passage_sets(folder: Path, languages: Sequence[str]) -> Iterator[RetrievalSet]:

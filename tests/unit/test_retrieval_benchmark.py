@@ -18,7 +18,7 @@ from rag.types import FloatMatrix, FloatVector, Ids
 from tests.benchmarks import chunking
 from tests.benchmarks.cached import CachedEmbedder
 from tests.benchmarks.evaluate import main
-from tests.benchmarks.retrieval import RANKINGS, run_retrieval_eval
+from tests.benchmarks.retrieval import RANKINGS, REFERENCE, gate, run_retrieval_eval
 
 
 class WordEmbedder:
@@ -91,6 +91,19 @@ def test_every_set_is_scored_and_reported(data: Path, capsys: pytest.CaptureFixt
     printed = capsys.readouterr().out
     assert "cranfield (3 questions)" in printed
     assert "0.437" in printed
+
+
+def test_the_gate_wants_a_mean_gain_and_no_set_that_is_worse() -> None:
+    def report(gains: Sequence[float], high: float) -> dict[str, Any]:
+        against = [{"mean": gain, "high": gain + 0.01} for gain in gains]
+        sets = [{"default_against_best_other": one} for one in against]
+        spans = {"contracts": {"default_against_best_other": {"mean": -0.1, "high": high}}}
+        return {"passages": dict(zip(REFERENCE, sets, strict=True)), "spans": spans}
+
+    assert gate(report([0.04, 0.02, 0.0], 0.1))["passed"]
+    assert not gate(report([0.02, 0.01, 0.0], 0.1))["passed"]
+    assert gate(report([0.04, 0.02, 0.0], -0.01))["worse"] == ["contracts"]
+    assert gate(report([0.08, 0.02, -0.02], 0.1))["worse"] == [list(REFERENCE)[2]]
 
 
 def test_no_text_is_embedded_twice(tmp_path: Path) -> None:
