@@ -152,6 +152,7 @@ class Indexes:
                 indexes = self._build(collection)
                 with self._lock:
                     self._open[key] = indexes
+                self._renew_later(collection, indexes)
         return indexes
 
     def _build(self, collection: Collection) -> CollectionIndexes:
@@ -179,7 +180,6 @@ class Indexes:
         words.index.remove(np.setdiff1d(held_words, expected))
         words.note(visible.seq)
         indexes.seq = visible.seq
-        self._renew_later(collection, indexes)
         return indexes
 
     def _renamed(self, collection: Collection, seq: int) -> set[str]:
@@ -274,8 +274,14 @@ class Indexes:
                 partial(self._renew, collection, indexes),
             )
 
+    def _is_open(self, collection: Collection, indexes: CollectionIndexes) -> bool:
+        with self._lock:
+            return self._open.get(_key(collection)) is indexes
+
     def _renew(self, collection: Collection, indexes: CollectionIndexes) -> None:
         """Make the index of words anew from SQL, while the old one is searched."""
+        if not self._is_open(collection, indexes):  # whoever opens it again asks again
+            return
         began = time.perf_counter()
         with self._catalog.indexed.visible(collection.id, collection.edition) as visible:
             versions = visible.versions()
@@ -293,6 +299,9 @@ class Indexes:
                     fresh.index.remove(ids_of(batch))
                 else:
                     add_words(fresh.index, self._published(batch))
+            if not self._is_open(collection, indexes):
+                fresh.discard()
+                return
             fresh.note(indexes.seq)
             old, indexes.words = indexes.words, fresh
             indexes.took_s = time.perf_counter() - began

@@ -145,6 +145,26 @@ def test_words_that_were_deleted_before_the_end_leave_the_files_after_the_next_s
         assert found(services, "lentils") == ["soup.txt"]
 
 
+def test_what_was_opened_again_or_dropped_meanwhile_is_left_alone(
+    start: Callable[[], Opened], home: Path
+) -> None:
+    with start() as services:
+        ids = {name: upload(services, name, text) for name, text in TEXTS.items()}
+        collection = services.collection(TENANT, None)
+        before = services.indexes.of(collection)
+        services.delete(TENANT, ids["pump.txt"])
+        assert found(services, "brine") == []
+        services.indexes.forget(collection.id)
+        assert found(services, "rent") == ["lease.txt"]
+        services.indexes._renew(collection, before)
+        assert found(services, "rent") == ["lease.txt"]
+        assert run_audit(services.pipeline, services.indexes, repair=False) == []
+        opened = services.indexes.of(collection)
+        services.delete_collection(TENANT, collection)
+        services.indexes._renew(collection, opened)
+    assert not list((home / "indexes" / "lexical").rglob("*.term"))
+
+
 def test_a_deleted_collection_leaves_no_words(start: Callable[[], Opened], home: Path) -> None:
     with start() as services:
         upload(services, "pump.txt", TEXTS["pump.txt"])
