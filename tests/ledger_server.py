@@ -86,9 +86,10 @@ class LedgerServer(ThreadingHTTPServer):
         with self._lock:
             return list(self._ledger)
 
-    def answered(self) -> int:
-        """How many different calls were replied to."""
-        return len({one.asked for one in self.ledger if one.replied is not None})
+    def answered(self, by: str | None = None) -> int:
+        """How many different calls of a key, or of all, were replied to."""
+        found = {one.asked for one in self.ledger if one.replied and by in (None, one.by)}
+        return len(found)
 
     def in_flight(self, by: str | None = None) -> list[Call]:
         """The calls of a key, or all, that were not replied to yet."""
