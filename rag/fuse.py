@@ -37,6 +37,7 @@ SPELLED_WEIGHT = 0.2
 _FLUENT, _FOREIGN = 0.28, 0.36
 """The same for a language that the model was trained on, and for one that it only has words for:
 nineteen of twenty English questions have at most 0.31, of German ones at least 0.29."""
+_LONGEST_TOKEN = 20
 _FEW = 3
 """Fewer candidates than this say nothing of one another."""
 _WORDS, _LETTERS = 0.6, 0.9
@@ -73,12 +74,16 @@ def likeness_trust(query: str, embedder: Embedder) -> float:
 
 
 def _spelled(query: str, embedder: Embedder) -> float:
-    """Tokens a letter or digit of the query; 0 where that cannot be known."""
+    """Tokens a letter or digit of the query; 0 where that cannot be known.
+
+    What is longer than words are is one unknown token for a stretch of Thai: as if spelled.
+    """
     letters = sum(sign.isalnum() for sign in query)
     if not letters or not isinstance(embedder, Tokenizing):  # else its tokens are an estimate
         return 0.0
     spans = embedder.token_offsets(query).tolist()
-    return sum(any(map(str.isalnum, query[start:end])) for start, end in spans) / letters
+    lengths = [sum(map(str.isalnum, query[start:end])) for start, end in spans]
+    return sum(one if one > _LONGEST_TOKEN else min(one, 1) for one in lengths) / letters
 
 
 def search_hybrid(

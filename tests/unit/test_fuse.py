@@ -150,6 +150,7 @@ class Spelling(HashingEmbedder):
         ("how often is the pump serviced?", DENSE_WEIGHT),
         ("πόσο συχνά συντηρείται η αντλία;", SPELLED_WEIGHT),
         ("7.2", SPELLED_WEIGHT),
+        ("a" * 60, SPELLED_WEIGHT),  # a stretch without spaces that no token is known for
         ("?", DENSE_WEIGHT),
         ("", DENSE_WEIGHT),
     ],
