@@ -310,7 +310,7 @@ def test_cancelling_removes_what_was_built(
 def test_the_index_before_stays_while_a_document_cannot_be_indexed_anew(
     services: Services, collection: Collection, new: New, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.runner._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("api.carrying._FIRST_PAUSE_S", 0.01)
     for number in range(3):
         add(services, number)
 
