@@ -192,9 +192,12 @@ class Services:
                     with suppress(NotFound):
                         self.catalog.versions.delete(tenant, document.id)
         self.catalog.garbage.collect(self.originals.discard)
-        for edition in self.catalog.editions.of(collection.id):
+        editions = self.catalog.editions.of(collection.id)
+        for edition in editions:
             self.indexes.drop(as_edition(collection, edition))
         self.catalog.collections.delete(tenant, collection.id)
+        for edition in editions:  # a search may have opened it once more
+            self.indexes.drop(as_edition(collection, edition))
 
     @contextmanager
     def _forgetting(self, document_ids: Sequence[str]) -> Iterator[None]:

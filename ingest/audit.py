@@ -13,7 +13,7 @@ from ingest.originals import file_parts
 from ingest.pipeline import Pipeline, missing_vectors
 from rag.catalog.editions import as_edition
 from rag.catalog.texts import ChunkText
-from rag.errors import StoreDamaged
+from rag.errors import NotFound, StoreDamaged
 from rag.indexes import Indexes
 from rag.types import Collection, EditionStatus, Ids
 
@@ -266,11 +266,17 @@ def _index_differences(
 def _settled_ids(
     pipeline: Pipeline, indexes: Indexes, collection: Collection
 ) -> tuple[Ids, dict[str, Ids]] | None:
-    """Chunk ids as SQL and as each index has them, of one moment; ``None`` if there is none."""
+    """Chunk ids as SQL and as each index has them, of one moment; ``None`` if there is none.
+
+    Of a collection that is deleted meanwhile there are none.
+    """
     catalog = pipeline.catalog
     for _ in range(_TRIES):
         collection = catalog.collections.current(collection)
-        opened = indexes.of_edition(collection)
+        try:
+            opened = indexes.of_edition(collection)
+        except NotFound:
+            return np.empty(0, np.int64), {}
         before = opened.seq
         held = {"vector": opened.vectors.ids(), "text": opened.lexical.ids()}
         runs = [
@@ -279,8 +285,7 @@ def _settled_ids(
         ]
         if before == opened.seq == catalog.collections.seq(collection.id):
             return (np.concatenate(runs) if runs else np.empty(0, np.int64)), held
-    gone = catalog.collections.seq(collection.id) < 0
-    return (np.empty(0, np.int64), {}) if gone else None
+    return None
 
 
 def _difference(expected: Ids, held: Ids) -> str:

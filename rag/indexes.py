@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
@@ -18,7 +19,7 @@ from rag.catalog.indexed import DocumentTexts
 from rag.catalog.texts import ChunkText
 from rag.embedding import Embedder
 from rag.embedding.several import Embedders
-from rag.errors import StoreDamaged
+from rag.errors import NotFound, StoreDamaged
 from rag.indexing import add_words, alike, batches, ids_of
 from rag.later import Later
 from rag.lexical import LexicalIndex
@@ -51,6 +52,7 @@ class CollectionIndexes:
     seq: int = 0
     took_s: float = 0.0
     """How long it took to make the index of words anew, when that was last done."""
+    dropped: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -90,6 +92,7 @@ class Indexes:
         """The indexes of the edition that is searched, with every change committed before.
 
         Raises:
+            NotFound: the collection is gone.
             Conflict: the collection was embedded with another model than this process has.
             StoreDamaged: a chunk of a visible document has no vector.
         """
@@ -99,14 +102,18 @@ class Indexes:
         """The indexes of the edition that the collection was read or given with.
 
         Raises:
+            NotFound: the collection is gone.
             Conflict: as for ``of``.
             StoreDamaged: as for ``of``.
         """
-        indexes = self._opened(collection)
-        if indexes.seq < collection.seq:
+        while True:
+            indexes = self._opened(collection)
+            if indexes.seq >= collection.seq:
+                return indexes
             with indexes.lock:
-                self._catch_up(collection, indexes)
-        return indexes
+                if not indexes.dropped:
+                    self._catch_up(collection, indexes)
+                    return indexes
 
     def forget(self, collection_id: str, *, edition: int | None = None) -> None:
         """Close a collection's indexes; the next search compares them with SQL and mends them."""
@@ -117,14 +124,18 @@ class Indexes:
 
     def drop(self, collection: Collection) -> None:
         """Remove the indexes of an edition for good, also what lies outside this process."""
-        with self._lock:
-            opened = self._open.pop(_key(collection), None)
-        embedder = self._embedders.find(collection.embedder)
-        # Of what nobody can search any more, the dimension does not matter.
-        place = self._place(collection, embedder.dimension if embedder else 1)
-        vectors = opened.vectors if opened else self._open_vectors(place)
-        vectors.drop()
-        self._lexical.drop(place.name)
+        with self._building_of(_key(collection)):
+            with self._lock:
+                opened = self._open.pop(_key(collection), None)
+            embedder = self._embedders.find(collection.embedder)
+            # Of what nobody can search any more, the dimension does not matter.
+            place = self._place(collection, embedder.dimension if embedder else 1)
+            with opened.lock if opened else nullcontext():
+                vectors = opened.vectors if opened else self._open_vectors(place)
+                if opened:
+                    opened.dropped = True
+                vectors.drop()
+                self._lexical.drop(place.name)
 
     def forms(self) -> Mapping[str, tuple[str, int]]:
         """Of collections that are open: how their vectors are searched, in words, and how many."""
@@ -143,17 +154,23 @@ class Indexes:
         key = _key(collection)
         with self._lock:
             indexes = self._open.get(key)
-            building = self._building.setdefault(key, threading.Lock())
         if indexes is not None:
             return indexes
-        with building:
+        with self._building_of(key):
             indexes = self._open.get(key)  # somebody else may have built them
             if indexes is None:
+                if self._catalog.collections.seq(collection.id) < 0:
+                    raise NotFound(f"No collection {collection.name!r}.", param="collection")
                 indexes = self._build(collection)
                 with self._lock:
                     self._open[key] = indexes
                 self._renew_later(collection, indexes)
         return indexes
+
+    def _building_of(self, key: _Key) -> threading.Lock:
+        """Held by whoever makes or removes the indexes of an edition."""
+        with self._lock:
+            return self._building.setdefault(key, threading.Lock())
 
     def _build(self, collection: Collection) -> CollectionIndexes:
         """Indexes as SQL says, in batches, seen by nobody before they are complete.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,10 +18,11 @@ from api.settings import Settings
 from ingest.audit import run_audit
 from ingest.intake import Incoming
 from ingest.pipeline import ingest
+from rag.errors import NotFound
 from rag.lexical import LexicalIndex
 from rag.lexical_store import StoredLexical
 from rag.retrieve import Mode, SearchRequest
-from rag.types import Ids
+from rag.types import Collection, Ids
 
 TENANT = "default"
 TEXTS = {
@@ -171,3 +173,37 @@ def test_a_deleted_collection_leaves_no_words(start: Callable[[], Opened], home:
         assert found(services, "brine") == ["pump.txt"]
         services.delete_collection(TENANT, services.collection(TENANT, None))
     assert not list((home / "indexes" / "lexical").rglob("*.term"))
+
+
+def test_searches_during_the_deletion_of_a_collection_fail_as_in_one_that_is_gone(
+    start: Callable[[], Opened], home: Path
+) -> None:
+    failures: list[Exception] = []
+    with start() as services:
+
+        def ask(collection: Collection, ended: threading.Event) -> None:
+            request = SearchRequest(query="brine rent", collections=(collection,))
+            while not ended.is_set():
+                try:
+                    services.retriever.search(request)
+                except Exception as error:
+                    failures.append(error)
+                    time.sleep(0.005)
+
+        for _ in range(4):
+            for name, text in TEXTS.items():
+                upload(services, name, text)
+            collection = services.collection(TENANT, None)
+            ended = threading.Event()
+            askers = [threading.Thread(target=ask, args=(collection, ended)) for _ in range(3)]
+            for asker in askers:
+                asker.start()
+            time.sleep(0.05)
+            services.delete_collection(TENANT, collection)
+            time.sleep(0.05)
+            ended.set()
+            for asker in askers:
+                asker.join()
+    assert failures
+    assert {type(error) for error in failures} == {NotFound}
+    assert list((home / "indexes" / "lexical").iterdir()) == []
