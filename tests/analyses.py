@@ -134,10 +134,14 @@ def cited(result: Mapping[str, Any]) -> set[Gold]:
 
 
 def output_of(request: ChatRequest) -> str:
-    """An output that quotes sentences of the excerpts, six of them, whatever the task."""
+    """An output that quotes sentences of the excerpts, six of them, whatever the task.
+
+    An excerpt without a sentence, such as a page's number, is quoted whole.
+    """
     asked = request.turns[-1].text
     excerpts = re.findall(r"\[\w+ (P\d+)\]\n[^\n]*\n\n(.*?)\n\[\w+ end", asked, re.DOTALL)
-    found = [(name, one) for name, text in excerpts for one in re.findall(r"[^.]+\.", text)]
+    sentences = [(name, re.findall(r"[^.]+\.", text) or [text]) for name, text in excerpts]
+    found = [(name, one) for name, ones in sentences for one in ones]
     said = [
         {"text": f"It says: {quote}", "evidence": [{"passage": name, "quote": quote.strip()}]}
         for name, quote in found[:: max(1, len(found) // 6)][:6]

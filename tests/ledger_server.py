@@ -122,8 +122,10 @@ class _Handler(BaseHTTPRequestHandler):
         by = self.headers.get("authorization", "").removeprefix("Bearer ")
         call = self.server.begin(body["messages"], by)
         time.sleep(self.server.delay_s)
-        said = json.dumps(compatible_reply(json.dumps(_reply(body)))).encode()
-        call.replied = time.monotonic()
+        try:
+            said = json.dumps(compatible_reply(json.dumps(_reply(body)))).encode()
+        finally:  # also one that it fails of is over
+            call.replied = time.monotonic()
         with suppress(OSError):
             self.send_response(200)
             self.send_header("content-type", "application/json")
