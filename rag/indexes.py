@@ -34,6 +34,7 @@ and the samples together, 0.3 to 0.5 measured best."""
 
 _Key: TypeAlias = tuple[str, int]
 _RENEWED_AFTER_S = 60.0
+_IDLE_S = 60.0
 _REST = 20
 """Making an index anew takes at most one part in so many of the time."""
 
@@ -86,6 +87,7 @@ class Indexes:
         self._building: dict[_Key, threading.Lock] = {}
         self._lexical = lexical
         self._later = Later()
+        self._idle: dict[_Key | str, float] = {}
         self._lock = threading.Lock()
 
     def of(self, collection: Collection) -> CollectionIndexes:
@@ -136,6 +138,27 @@ class Indexes:
                     opened.dropped = True
                 vectors.drop()
                 self._lexical.drop(place.name)
+
+    def put_away(self) -> None:
+        """Close what nobody has searched or built for a while, and remove its words.
+
+        What is deleted goes only from indexes in use, so no other keeps words: those of an
+        edition that is gone back to are made anew, and others were left by a crash, or are
+        another process's doing.
+        """
+        needed = self._catalog.editions.needed()
+        with self._lock:
+            idle: set[_Key | str] = set(self._open) - {one[:2] for one in needed}
+        idle |= self._lexical.names() - {_place_name(*one) for one in needed}
+        now = time.monotonic()
+        self._idle = {one: self._idle.get(one, now) for one in idle}
+        for one, since in self._idle.items():
+            if now - since < _IDLE_S:  # a search may still be at it
+                continue
+            if isinstance(one, str):
+                self._lexical.drop(one)
+            else:
+                self.forget(one[0], edition=one[1])
 
     def forms(self) -> Mapping[str, tuple[str, int]]:
         """Of collections that are open: how their vectors are searched, in words, and how many."""
@@ -207,10 +230,8 @@ class Indexes:
         return {change.document_id for change in changes if change.op != "remove"}
 
     def _place(self, collection: Collection, dimension: int) -> Place:
-        # What else goes into the vectors than texts and their ids: other vectors, another place.
-        made_by = f"{collection.embedder}\n{OPENING_WEIGHT}\n{collection.edition}"
         return Place(
-            name=f"{collection.id}_{hashlib.sha256(made_by.encode()).hexdigest()[:8]}",
+            name=_place_name(collection.id, collection.edition, collection.embedder),
             dimension=dimension,
             stored=partial(self._stored, collection, dimension),
         )
@@ -331,6 +352,12 @@ class Indexes:
 
 def _key(collection: Collection) -> _Key:
     return collection.id, collection.edition
+
+
+def _place_name(collection_id: str, edition: int, embedder: str) -> str:
+    # What else goes into the vectors than texts and their ids: other vectors, another place.
+    made_by = f"{embedder}\n{OPENING_WEIGHT}\n{edition}"
+    return f"{collection_id}_{hashlib.sha256(made_by.encode()).hexdigest()[:8]}"
 
 
 def _matrix(vectors: Sequence[FloatVector], dimension: int) -> FloatMatrix:

@@ -92,6 +92,12 @@ class LexicalStore:
                 shutil.rmtree(folder, ignore_errors=True)
         return found or _empty(place / str(number + 1))
 
+    def names(self) -> set[str]:
+        """Under which names something is kept."""
+        if self._folder is None or not self._folder.is_dir():
+            return set()
+        return {place.name for place in self._folder.iterdir()}
+
     def drop(self, name: str) -> None:
         """Forget what is kept under a name."""
         if self._folder is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -23,6 +24,14 @@ from rag.types import Chunk, Collection, Edition, EditionStatus, JobStatus
 _BATCH = 1_000
 _REMOVED_AT_ONCE = 50
 _ENDED = (JobStatus.COMPLETED, JobStatus.CANCELLED)
+
+
+class EditionKey(NamedTuple):
+    """Which edition it is, and the model of its vectors."""
+
+    collection_id: str
+    number: int
+    embedder: str
 
 
 class Editions:
@@ -45,6 +54,18 @@ class Editions:
             if edition.number == number:
                 return edition
         raise NotFound(f"Collection {collection.name!r} has no index {number} any more.")
+
+    def needed(self) -> Sequence[EditionKey]:
+        """The editions of all collections that are searched or being built."""
+        e = t.editions.c
+        searched = sa.exists().where(
+            t.collections.c.id == e.collection_id, t.collections.c.edition == e.number
+        )
+        query = sa.select(e.collection_id, e.number, e.embedder).where(
+            (e.status == EditionStatus.BUILDING) | searched
+        )
+        with self._db.read() as connection:
+            return [EditionKey(*row) for row in connection.execute(query)]
 
     def last_number(self, collection_id: str) -> int:
         """The greatest number that an edition of the collection has or had."""

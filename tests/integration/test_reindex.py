@@ -234,6 +234,34 @@ def test_what_comes_and_goes_meanwhile_does_so_in_both(
     check_whole(services, 2, [100, 101, *left])
 
 
+def test_an_index_that_is_kept_keeps_no_words(
+    services: Services,
+    collection: Collection,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    documents = [add(services, number) for number in range(4)]
+    folder = home / "indexes" / "lexical"
+    left = folder / "col_of_a_process_that_died" / "1"
+    left.mkdir(parents=True)
+    with working(services):
+        search(services, "pump")
+        (before,) = folder.glob(f"{collection.id}*")
+        ended(services, order(services))
+        services.indexes.put_away()
+        assert before.exists()  # a search may still read it
+        monkeypatch.setattr("rag.indexes._IDLE_S", 0.0)
+        services.indexes.put_away()
+        assert not before.exists() and not left.exists()
+        check_whole(services, 2, range(4))
+        services.delete(TENANT, documents[0].id)
+        now = services.catalog.collections.find(TENANT, "c")
+        assert ended(services, order_rollback(services, now, "key")).status is JobStatus.COMPLETED
+    services.indexes.put_away()
+    assert list(folder.iterdir()) == [before]
+    check_whole(services, 1, range(1, 4))
+
+
 def test_a_document_that_is_read_while_the_index_changes_is_in_the_new_one(
     services: Services, collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
