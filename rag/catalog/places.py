@@ -1,7 +1,7 @@
 """Calls of language models under way, counted where several processes share a provider's limits.
 
-A process gives signs of life while it has any; places of one that gives none for the length of a
-lease are free again.
+A process gives signs of life for those it has; places for which none came for the length of a lease
+are free again.
 """
 
 from __future__ import annotations
@@ -98,14 +98,17 @@ class SharedPlaces:
                 self._beating.start()
 
     def _show_life(self) -> None:
-        mine = t.model_places.c.process == self._process
+        # Only what is held: a place that could not be given back is free after its lease.
+        mine = t.model_places.c.id.in_(sa.bindparam("held", expanding=True))
         staying = sa.update(t.model_places).where(mine).values(until=database_clock() + LEASE_S)
         while not self._stopping.wait(_BEAT_S):
-            if not self._held:
+            with self._lock:
+                held = list(self._held)
+            if not held:
                 continue
             try:
                 with self._db.write(durable=False) as connection:
-                    connection.execute(staying)
+                    connection.execute(staying, {"held": held})
             except sa.exc.DBAPIError:
                 _log.warning("places of calls were not renewed; trying again", exc_info=True)
 

@@ -133,6 +133,21 @@ def _until(database: Database, place: str) -> float:
     return float(database.value(sa.select(c.until).where(c.id == place), {}))
 
 
+def test_a_place_that_was_not_given_back_is_free_again_though_its_process_lives(
+    processes: list[SharedPlaces], databases: list[Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_BEAT_S", 0.02)
+    monkeypatch.setattr(places, "LEASE_S", 0.5)
+    mine = limits(processes[0], f"{SERVER}=2")
+    with mine.place(1, deadline=soon()):  # it has calls under way all the time
+        with mine.place(1, deadline=soon()), databases[1].write() as connection:
+            connection.execute(sa.text("ALTER TABLE model_places RENAME TO elsewhere"))
+        with databases[1].write() as connection:
+            connection.execute(sa.text("ALTER TABLE elsewhere RENAME TO model_places"))
+        with mine.place(1, deadline=soon(5)):
+            pass
+
+
 def test_a_call_ends_well_though_its_place_cannot_be_given_back(
     processes: list[SharedPlaces], databases: list[Database]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rag.errors import ConfigurationError, RateLimited
 from rag.guard import PatternDetector
 from rag.models.chat.redacting import RedactingChat
-from rag.models.limits import read_limits
+from rag.models.limits import ProviderLimits, read_limits
 from rag.models.registry import Resources, open_backend, open_engine
 from tests.fakes import HashingEmbedder
 
@@ -145,9 +145,10 @@ def test_a_mistyped_name_does_not_tell_its_password(name: str) -> None:
 
 
 def test_limits_are_set_by_provider() -> None:
-    limits = read_limits("openai=2,60/min,1000tok/min; http://localhost:8000/v1=1")
+    told = read_limits("openai=2,60/min,1000tok/min; http://localhost:8000/v1=1")
+    limits = ProviderLimits(told)
     soon = time.monotonic() + 0.05
-    of_hosted, one = limits["openai"], limits["http://localhost:8000/v1"]
+    of_hosted, one = limits.of("openai"), limits.of("http://localhost:8000/v1")
     with (
         of_hosted.place(900, deadline=soon),
         pytest.raises(RateLimited, match="a minute"),
