@@ -83,18 +83,18 @@ def bring_replies(
     Raises:
         ModelError: a batch could not be handed in or looked after; nothing is lost.
     """
-    engine = _opened(services, job_id, noted[0].id)
-    in_order = sorted(range(len(noted)), key=lambda place: _prompt(noted[place]))
-    for _, group in groupby(in_order, key=lambda place: _prompt(noted[place])):
-        places = list(group)
+    in_order = sorted(range(len(noted)), key=lambda place: _asked_of(noted[place]))
+    for (engine_id, _), group in groupby(in_order, key=lambda place: _asked_of(noted[place])):
+        engine, places = _opened(services, job_id, engine_id), list(group)
         tasks = [task for place in places if (task := noted[place].task) is not None]
         for place, outcome in zip(places, engine.run(tasks, noted[places[0]].context), strict=True):
             yield place, outcome if isinstance(outcome, ModelError) else None
 
 
-def _prompt(noted: Noting) -> str:
+def _asked_of(noted: Noting) -> tuple[str, str]:
+    """Which engine is asked, and with which prompt of the caller's own."""
     prompt = noted.context.prompt
-    return "" if prompt is None else prompt.sha256
+    return noted.id, "" if prompt is None else prompt.sha256
 
 
 def _opened(services: Services, job_id: str, engine_id: str) -> BatchEngine:

@@ -20,7 +20,7 @@ from rag import answer as line
 from rag.analysis.requests import Request
 from rag.analysis.reviewing import reviewed
 from rag.analysis.run import work_through
-from rag.errors import IbidemError, InvalidRequest
+from rag.errors import InvalidRequest
 from rag.trace import begun
 from rag.types import Answer
 from rag.work import CameTo, Done, Failed, Item, NewItem, Produced, WorkSpec
@@ -59,7 +59,7 @@ class BatchWork:
         for item in items:
             try:
                 noted.append((item, self._noted(spec, item)))
-            except IbidemError as error:
+            except Exception as error:  # whatever it is, the others go on
                 yield item, error
         if not noted:
             return

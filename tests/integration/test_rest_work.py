@@ -268,6 +268,31 @@ def test_questions_go_through_the_providers_batches(
     assert len(fake.batches) == 1
 
 
+@on_sqlite
+def test_each_line_of_a_providers_batch_goes_to_the_engine_that_it_names(
+    open_rest: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openai", reason="needs the extra `openai`; `make test` installs it")
+    fakes = {one: FakeOpenAI(lambda _, __: SAID, ended=True) for one in ("openai:m", "openai:n")}
+
+    def chat(name: str, _resources: Resources) -> OpenAIChat:
+        transport = httpx2.MockTransport(fakes[name])
+        return OpenAIChat(name.removeprefix("openai:"), api_key=KEY, transport=transport)
+
+    monkeypatch.setattr(provider, "open_batches", partial(open_batches, open_chat=chat))
+    monkeypatch.setattr(provider, "_LOOK_S", 0.01)
+    settings = {"engine": "openai:m", "engines": ("openai:n",), "openai_api_key": KEY}
+    with open_rest(work=True, **settings) as rest:
+        rest.ready("a.txt", b"The wren pump weighs eleven kilos without its base.")
+        lines = [line(one, f"What does wren pump {one} weigh?", engine=f"openai:{one}")
+                 for one in ("m", "n")]  # fmt: skip
+        done = finished(rest, *lines, executor="provider")
+        assert done["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
+        rows = results(rest, done, "json").json()["data"]
+    assert [one["response"]["engine"] for one in rows] == ["openai:m", "openai:n"]
+    assert [len(one.asked) for one in fakes.values()] == [1, 1]
+
+
 SAID = json.dumps(
     {
         "reasoning": "P1 says so.",
