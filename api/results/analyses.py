@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +16,7 @@ _ROWS = "documents"
 _OWN = ("document_id", "document_name", "confidence", "corrected_by", "citations")
 """The columns that each document has beside those of its fields."""
 _VALUE: Mapping[str, str] = {"value": "value"}
+_OF_ROW = re.compile(rf"/{_ROWS}/(\d+)/value(?=/|\Z)", re.ASCII)
 
 
 def entries(shown: Json) -> Iterator[Entry]:
@@ -44,16 +47,16 @@ def _by_document(rows: list[dict[str, Any]], shown: Json) -> Iterator[Entry]:
         if isinstance(row["value"], dict)
         for name in row["value"]
     }
+    evidence, corrections = by_row(shown["evidence"]), by_row(shown["corrected_by"])
     for place, row in enumerate(rows):
-        under = f"/{_ROWS}/{place}/value"
-        said = list(_said(row["value"], under, shown, ""))
-        corrected = _within(under, shown["corrected_by"])
+        said = list(_said(row["value"], f"/{_ROWS}/{place}/value", shown, ""))
+        corrected = corrections.get(place, {})
         value = row["value"] if isinstance(row["value"], dict) else {"value": row["value"]}
         yield Entry(
             title=row["document_title"] or row["document_name"] or row["document_id"] or "Text",
             raw={
                 **row,
-                "evidence": _within(under, shown["evidence"]),
+                "evidence": evidence.get(place, {}),
                 "corrected_by": corrected,
             },
             columns={
@@ -88,6 +91,15 @@ def _by_value(result: Any, shown: Json) -> Iterator[Entry]:
             },
             said=[replace(part, label=None)],
         )
+
+
+def by_row(by_pointer: Json) -> Mapping[int, dict[str, Any]]:
+    """What is said of the value of each document, by its place and pointers into the value."""
+    found: dict[int, dict[str, Any]] = defaultdict(dict)
+    for pointer, one in by_pointer.items():
+        if row := _OF_ROW.match(pointer):
+            found[int(row[1])][pointer[row.end() :]] = one
+    return found
 
 
 def values(result: Any, shown: Json) -> Iterator[Said]:
@@ -125,15 +137,6 @@ def _said(
                 citations = []
     elif value is not None and value != "":
         yield Said(text=_text(value), citations=citations, label=label, corrected_by=by)
-
-
-def _within(under: str, by_pointer: Json) -> dict[str, Any]:
-    """What is said of one document, by pointers into its value."""
-    return {
-        pointer.removeprefix(under): found
-        for pointer, found in by_pointer.items()
-        if pointer == under or pointer.startswith(f"{under}/")
-    }
 
 
 def _text(value: Any) -> str:

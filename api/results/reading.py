@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from api.results.analyses import entries, is_by_document, values_at
+from api.results.analyses import by_row, entries, is_by_document, values_at
 from api.results.entries import Entry, Json, Said
 from rag.pointers import below, names_of
 
@@ -37,8 +37,9 @@ def sections(shown: Json) -> Iterator[Entry]:
     """An entry for each document, or for each part of the one result, under its name."""
     result = shown["result"]
     if is_by_document(result):
+        missing_of = by_row(dict.fromkeys(shown["not_mentioned"]))
         for at, entry in enumerate(entries(shown)):
-            unsaid = _not_mentioned(shown, f"/documents/{at}/value")
+            unsaid = _not_mentioned(missing_of.get(at, ()))
             yield replace(entry, said=[*entry.said, *unsaid])
         return
     if not isinstance(result, Mapping):
@@ -55,7 +56,7 @@ def sections(shown: Json) -> Iterator[Entry]:
         if value not in (None, "", [], {}):
             title = name.replace("_", " ").capitalize()
             yield _section(title, value, below("", name), shown)
-    if missing := list(_not_mentioned(shown, "")):
+    if missing := list(_not_mentioned(shown["not_mentioned"])):
         yield Entry(title="Not mentioned", raw={}, columns={}, said=missing)
 
 
@@ -74,10 +75,9 @@ def notes_of(shown: Json) -> list[str]:
     return list(told)
 
 
-def _not_mentioned(shown: Json, under: str) -> Iterator[Said]:
+def _not_mentioned(pointers: Iterable[str]) -> Iterator[Said]:
     """What was looked for in a document, or in all of them, and is not there."""
-    found = [at.removeprefix(under) for at in shown["not_mentioned"] if at.startswith(f"{under}/")]
-    if found:
+    if found := [at for at in pointers if at]:
         names = (" ".join(names_of(at)).replace("_", " ") for at in found)
         yield Said(text=", ".join(names), label="not mentioned")
 

@@ -15,6 +15,7 @@ from api.results.entries import Cell, Entry, Json, place
 
 _MOST_IN_CELL = 32_767
 """Characters that a cell of a sheet holds."""
+_MOST_EXACT = 10**15
 _PIECE = 1 << 16
 _LOOKED_AT = 100
 """Rows by which columns get their widths, in characters."""
@@ -165,13 +166,20 @@ def _cell(cell: Cell, style: int) -> str:
         return f'<c s="{style}"/>'
     if isinstance(cell, bool):
         return f'<c s="{style}" t="b"><v>{int(cell)}</v></c>'
-    if isinstance(cell, int | float) and math.isfinite(cell):
+    if _is_number(cell):
         return f'<c s="{style}"><v>{cell!r}</v></c>'
     text = _NO_XML.sub("", str(cell))
     # Characters that sheets count are UTF-16 units; half of them suffices for any text.
     cut = text if len(text.encode("utf-16-le", "replace")) // 2 <= _MOST_IN_CELL else None
     text = cut if cut is not None else f"{text[: _MOST_IN_CELL // 2]}…"
     return f'<c s="{style}" t="inlineStr"><is><t xml:space="preserve">{escape(text)}</t></is></c>'
+
+
+def _is_number(cell: Cell) -> bool:
+    """Whether a sheet holds it as it is: of longer numbers it would change the last digits."""
+    if isinstance(cell, int):
+        return abs(cell) < _MOST_EXACT
+    return isinstance(cell, float) and math.isfinite(cell)
 
 
 def _bytes(part: str) -> bytes:

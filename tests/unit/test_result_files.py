@@ -15,6 +15,7 @@ from openpyxl import load_workbook
 from api.results.analyses import entries
 from api.results.entries import Entry, Said
 from api.results.files import Format, Report, content_of
+from api.results.reading import sections
 from api.results.report import MOST_PAGES, as_html
 from api.results.tables import as_csv
 from api.results.workbook import as_xlsx
@@ -63,9 +64,12 @@ def sheet_of(**columns: Any) -> str:
 
 
 def test_a_sheet_is_xml_whatever_the_text_and_numbers_are() -> None:
-    text = sheet_of(a="x\ufffe\uffff\x00\x0by\n", b=float("nan"), c=float("-inf"), d=1.5)
+    numbers = {"b": float("nan"), "c": float("-inf"), "d": 1.5, "e": 10**15 - 1}
+    text = sheet_of(a="x\ufffe\uffff\x00\x0by\n", **numbers, f=4_036_500_000_000_001_239, g=10**400)
     assert "xy\n" in text
     assert "<v>1.5</v>" in text
+    assert "<v>999999999999999</v>" in text
+    assert ">4036500000000001239</t>" in text  # a sheet keeps 15 digits of a number
     assert "<v>nan</v>" not in text
     assert "<v>-inf</v>" not in text
     assert "nan</t>" in text
@@ -89,6 +93,26 @@ def test_fields_called_like_a_column_of_the_row_have_columns_of_their_own() -> N
     assert (told["value.confidence"], told["value.document_id"]) == ("high", "C-9")
     assert (told["value.value.confidence"], told["value.citations"]) == ("low", "12")
     assert told["price"] == "3"
+
+
+def test_what_is_said_of_a_document_stands_with_it_however_many_there_are() -> None:
+    count = 12
+    row = {"document_title": "T", "document_name": "n", "confidence": 0.4}
+    rows = [{**row, "document_id": f"d{n}", "value": {"a": "b"}} for n in range(count)]
+    at = [f"/documents/{n}/value" for n in range(count)]
+    shown = {
+        "kind": "extraction",
+        "result": {"documents": rows},
+        "evidence": {f"{one}/a": [citation("d", None, str(n))] for n, one in enumerate(at)},
+        "corrected_by": {at[1]: "ann", f"{at[11]}/a": "bob"},
+        "not_mentioned": [f"{one}/of_{n}" for n, one in enumerate(at)],
+    }
+    told = list(sections(shown))
+    quotes = [one.raw["evidence"]["/a"][0]["cited_text"] for one in told]
+    assert quotes == [str(n) for n in range(count)]
+    assert [one.said[-1].text for one in told] == [f"of {n}" for n in range(count)]
+    corrected = {n: one.raw["corrected_by"] for n, one in enumerate(told)}
+    assert {n: by for n, by in corrected.items() if by} == {1: {"": "ann"}, 11: {"/a": "bob"}}
 
 
 def test_neither_cells_nor_names_of_columns_are_formulas() -> None:
