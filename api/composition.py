@@ -17,6 +17,7 @@ from ingest.pipeline import Pipeline
 from rag.catalog import Catalog
 from rag.catalog.database import Database, is_server, open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
+from rag.cross_encoder import CrossEncoderRerank
 from rag.embedding.registry import open_embedder
 from rag.embedding.several import Embedders
 from rag.errors import ConfigurationError
@@ -34,6 +35,7 @@ from rag.models.pages import Look
 from rag.models.pricing import Pricing, load_pricing
 from rag.models.registry import Resources, open_engine
 from rag.models.traced import TracedEngine
+from rag.rerank import Rerank
 from rag.retrieve import Retriever
 from rag.trace import Tracer
 from rag.vectors import OpenVectors
@@ -203,14 +205,21 @@ def _retriever(
     indexes: Indexes,
     reader: Reader | None,
 ) -> Retriever:
-    """What searches, and reranks by the reader where that was found to be better."""
+    """What searches, and reranks if it is set to, or by the reader where that is better."""
+    return Retriever(catalog, indexes, _rerank(settings.rerank, reader))
+
+
+def _rerank(name: str, reader: Reader | None) -> Rerank | None:
+    kind, _, model = name.partition(":")
+    if kind == "cross-encoder":
+        return CrossEncoderRerank(model)
     reranking = open_reranking(reader)
-    if settings.rerank != "none" and reranking is None:
+    if kind != "none" and reranking is None:
         raise ConfigurationError(
             "IBIDEM_RERANK is reader, and there is no reader that was found to rank better: name "
             "one in IBIDEM_READER, or set IBIDEM_RERANK to none."
         )
-    return Retriever(catalog, indexes, reranking)
+    return reranking
 
 
 def _detector(redact: str) -> Detector | None:

@@ -86,6 +86,7 @@ STATUS: Mapping[type[e.IbidemError], tuple[int, str]] = {
     e.HomeBusy: (503, "storage_error"),
     e.Overloaded: (503, "overloaded_error"),
     e.EmbeddingFailed: (500, "api_error"),
+    e.RerankFailed: (500, "api_error"),
     e.ModelError: (502, "model_error"),
     e.ModelUnavailable: (503, "model_error"),
     e.RateLimited: (503, "model_error"),

@@ -14,6 +14,7 @@ from rag.redact import masked_url, public_url
 PREFIX = "IBIDEM_"
 _LANGUAGES = re.compile(r"\w+(\+\w+)*", re.ASCII)
 _KEY_NAME = re.compile(r"key_[0-9a-f]{12}", re.ASCII)
+_RERANK = re.compile(r"none|reader|cross-encoder:.+")
 _AMOUNT = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -137,8 +138,10 @@ def _parse(field: str, name: str, value: str) -> object:
 
 
 def _check_words(field: str, name: str, value: str) -> None:
-    if field == "rerank" and value not in ("none", "reader"):
-        raise ConfigurationError(f"{name} must be none or reader, not {value!r}.")
+    if field == "rerank" and not _RERANK.fullmatch(value):
+        raise ConfigurationError(
+            f"{name} must be none, reader, or cross-encoder:NAME_OR_FOLDER, not {value!r}."
+        )
     if field == "ocr_languages" and not _LANGUAGES.fullmatch(value):
         raise ConfigurationError(
             f"{name} must be languages as Tesseract names them, joined by '+', as in eng+deu; or "

@@ -23,6 +23,7 @@ IbidemError
 |   +-- HomeBusy
 +-- Overloaded
 +-- EmbeddingFailed
++-- RerankFailed
 +-- ModelError                a language model did not do what it was asked to
 |   +-- ModelUnavailable      it may, a little later
 |   |   +-- RateLimited
@@ -158,6 +159,10 @@ class Overloaded(IbidemError):
 
 class EmbeddingFailed(IbidemError):
     """The embedding model could not encode the text."""
+
+
+class RerankFailed(IbidemError):
+    """The reranking model could not score the passages."""
 
 
 class ModelError(IbidemError):

@@ -87,7 +87,7 @@ class Retriever:
         if request.rerank and self._rerank is None:
             raise InvalidRequest(
                 "Nothing reranks here: this service has no reader that was found to do it better "
-                "(IBIDEM_READER).",
+                "(IBIDEM_READER), and no cross-encoder (IBIDEM_RERANK).",
                 param="rerank",
             )
         # As they are now: all of a search is of one edition, even if another comes meanwhile.

@@ -13,6 +13,7 @@ import pytest
 from rag.errors import ConfigurationError, StoreDamaged
 from rag.models.engine import Context
 from rag.models.tasks import AnswerTask
+from tests.cross_encoders import make_cross_encoder
 from tests.integration.conftest import LEASE, Opened, Rest
 from tests.readers import make_reader
 
@@ -65,6 +66,21 @@ def test_reranking_shows_its_scores(
         answer = rest.client.post("/v1/ask", json={"question": "Who sat on the mat?"}).json()
         assert answer["request"]["rerank"]
         assert "rerank" in answer["passages"][0]["scores"]
+
+
+def test_a_service_may_rerank_with_a_cross_encoder(
+    open_rest: Callable[..., Opened], tmp_path: Path
+) -> None:
+    pytest.importorskip("sentence_transformers")
+    model = make_cross_encoder(tmp_path / "model")
+    with open_rest(reader="none", rerank=f"cross-encoder:{model}", work=True) as rest:
+        for number, text in enumerate(("The cat sat on the mat.", "A dog.", "Tax revenue.")):
+            rest.ready(f"{number}.txt", text.encode())
+        found = rest.client.post("/v1/search", json={"query": "cat"}).json()["passages"]
+        scores = [one["scores"]["rerank"] for one in found]
+        assert len(found) == 3
+        assert scores == sorted(scores, reverse=True) == [one["score"] for one in found]
+        assert {"dense", "fused"} <= found[0]["scores"].keys()
 
 
 def test_reranking_is_refused_where_nothing_reranks(open_rest: Callable[..., Opened]) -> None:
