@@ -252,7 +252,8 @@ def test_an_index_that_is_kept_keeps_no_words(
         assert before.exists()  # a search may still read it
         monkeypatch.setattr("rag.indexes._IDLE_S", 0.0)
         services.indexes.put_away()
-        assert not before.exists() and not left.exists()
+        assert not before.exists()
+        assert not left.exists()
         check_whole(services, 2, range(4))
         services.delete(TENANT, documents[0].id)
         now = services.catalog.collections.find(TENANT, "c")
