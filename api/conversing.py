@@ -94,6 +94,7 @@ def _collections(
 def _history(messages: Sequence[Message]) -> History:
     earlier: list[Exchange] = []
     passages: list[Passage] = []
+    documents: frozenset[str] = frozenset()
     for message in messages:
         answer = message.answer or {}
         quotes = list(islice(_quotes(answer), _MOST_QUOTES))
@@ -101,7 +102,9 @@ def _history(messages: Sequence[Message]) -> History:
         passages += quotes
         understood = answer.get("queries", {}).get("standalone_question", message.question)
         earlier.append(Exchange(question=understood, passages=tuple(places)))
-    return History(earlier=tuple(earlier), passages=tuple(passages))
+        if understood != message.question:  # what completed it may be words of a document
+            documents |= message.documents
+    return History(earlier=tuple(earlier), passages=tuple(passages), documents=documents)
 
 
 def _quotes(answer: Mapping[str, Any]) -> Iterator[Passage]:

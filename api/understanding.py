@@ -16,10 +16,14 @@ from rag.types import Passage, Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Questions asked before in a conversation, and what their answers quoted."""
+    """Questions asked before in a conversation, and what their answers quoted.
+
+    ``documents``: whose words may have completed these questions.
+    """
 
     earlier: tuple[Exchange, ...] = ()
     passages: tuple[Passage, ...] = ()
+    documents: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ def understand(
         question=question, passages=history.passages, earlier=history.earlier, imagine=imagine
     )
     if imagine or how.decompose == "engine" or history.earlier:
-        outcome = engine.run(task, context)
+        outcome = engine.run(task, replace(context, documents=history.documents))
     else:
         outcome = rewrite(task)
     queries = outcome.value
@@ -63,7 +67,9 @@ def understand(
     as_asked = queries == Queries(question=question)
     return Understood(
         queries=queries,
-        documents=frozenset() if as_asked else documents_of(history.passages),
+        documents=frozenset()
+        if as_asked
+        else documents_of(history.passages) | history.documents,
         usage=outcome.usage,
         notes=outcome.notes,
     )

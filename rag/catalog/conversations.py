@@ -40,12 +40,16 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A question and its answer, as it was returned; ``None`` once a document of it is deleted."""
+    """A question and its answer, as it was returned; ``None`` once a document of it is deleted.
+
+    ``documents``: whose text the answer, and what it says of the question, may repeat.
+    """
 
     id: str
     position: int
     question: str
     answer: Mapping[str, Any] | None
+    documents: frozenset[str]
     created_at: float
 
 
@@ -126,7 +130,7 @@ class Conversations:
         m, a = t.conversation_messages.c, t.answers.c
         mine = m.conversation_id == conversation_id
         query = (
-            sa.select(m.id, m.position, m.question, m.created_at, a.body)
+            sa.select(m.id, m.position, m.question, m.created_at, m.answer_id, a.body)
             .select_from(t.conversation_messages.outerjoin(t.answers, a.id == m.answer_id))
             .where(mine)
             .order_by(m.position.desc() if newest_first else m.position)
@@ -138,16 +142,19 @@ class Conversations:
                 if at is None:
                     raise NotFound(f"No message {after!r} in this conversation.", param="after")
                 query = query.where(m.position < at if newest_first else m.position > at)
-            return [
-                Message(
-                    id=row.id,
-                    position=row.position,
-                    question=row.question,
-                    answer=row.body,
-                    created_at=row.created_at,
-                )
-                for row in connection.execute(query)
-            ]
+            rows = connection.execute(query).all()
+            documents = _documents(connection, [row.answer_id for row in rows])
+        return [
+            Message(
+                id=row.id,
+                position=row.position,
+                question=row.question,
+                answer=row.body,
+                documents=documents.get(row.answer_id, frozenset()),
+                created_at=row.created_at,
+            )
+            for row in rows
+        ]
 
     def add(
         self,
@@ -218,6 +225,20 @@ def check_room(conversation: Conversation) -> None:
             "go on in a new one.",
             param="conversation",
         )
+
+
+def _documents(
+    connection: sa.Connection, answer_ids: Sequence[str | None]
+) -> Mapping[str | None, frozenset[str]]:
+    """Whose text some answers may repeat."""
+    c = t.answer_documents.c
+    query = sa.select(c.answer_id, c.document_id).where(
+        c.answer_id.in_([one for one in answer_ids if one is not None])
+    )
+    found: dict[str | None, frozenset[str]] = {}
+    for answer_id, document_id in connection.execute(query):
+        found[answer_id] = found.get(answer_id, frozenset()) | {document_id}
+    return found
 
 
 def _get(connection: sa.Connection, tenant: str, conversation_id: str) -> Conversation:

@@ -148,6 +148,27 @@ def test_nothing_of_a_deleted_document_stays_in_a_conversation(rest: Rest) -> No
     assert "Lerwick" in third["text"]
 
 
+def test_what_came_by_way_of_other_questions_goes_with_its_document_too(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.conversing._REMEMBERED", 1)
+    rest.client.post("/v1/collections", json={"name": "afar"})
+    lease = b"The Gannet lease was signed by Zadie Thrushcross."
+    signer = rest.ready("a.txt", lease, collection="afar", metadata={"read": True})
+    office = b"People work in the Lerwick office because of the harbour."
+    rest.ready("b.txt", office, collection="afar", metadata={"read": True})
+    talk = begin(rest, collection="afar", filter={"read": True})
+    say(rest, talk, "Who signed the Gannet lease?")
+    hidden = rest.client.patch(f"/v1/documents/{signer}", json={"metadata": {"read": False}})
+    hidden.raise_for_status()
+    for question in ("Where does she work?", "Why?"):
+        answer = say(rest, talk, question)
+        assert "Zadie Thrushcross" in answer["queries"]["standalone_question"]
+        assert [one["document_title"] for one in answer["passages"]] == ["b.txt"]
+    rest.client.delete(f"/v1/documents/{signer}").raise_for_status()
+    assert "Zadie" not in rest.client.get(f"/v1/conversations/{talk}").text
+
+
 def test_a_deleted_conversation_takes_its_answers_along(rest: Rest, leases: str) -> None:
     talk = begin(rest, collection="leases")
     answer = say(rest, talk, "What is the monthly rent of the Puffin shed?")
