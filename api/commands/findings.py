@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["analyze"]
 
 _OPERATIONS = ("count", "group", "min", "max", "sum", "timeline")
+_NEEDED = {
+    "min": "numbers or dates",
+    "max": "numbers or dates",
+    "sum": "numbers",
+    "timeline": "dates",
+}
 _WIDEST = 40
 _MOST_SIDE_BY_SIDE = 4
 
@@ -118,14 +124,15 @@ def _show_aggregate(found: Json, names: Mapping[str | None, str]) -> None:
     if found["distinct"] is not None:
         click.echo(f"{found['distinct']} different ones")
     if found["value"] is not None and found["count"] > found["unreadable"]:
-        click.echo(f"{found['op']}: {found['value']:g}")
+        value = found["value"]
+        click.echo(f"{found['op']}: {value if isinstance(value, str) else f'{value:g}'}")
     for one in found["groups"] or ():
         click.echo(f"{one['count']:6}  {_cell(one['value'])}")
     for one in found["timeline"] or ():
         name = names.get(one["document_id"], one["document_id"] or "")
         click.echo(f"{one['date']}  {_cell(one['value'])}  {name}".rstrip())
     if found["unreadable"]:
-        needed = "dates" if found["op"] == "timeline" else "numbers"
+        needed = _NEEDED[found["op"]]
         click.echo(f"{found['unreadable']} could not be read as {needed}.")
 
 

@@ -64,7 +64,9 @@ class AggregateOut(BaseModel):
     documents: int = Field(description="Documents that they are of.")
     unreadable: int = Field(description="Values that are no number, or no date.")
     distinct: int | None = None
-    value: float | None = Field(None, description="Of min, max and sum.")
+    value: float | str | None = Field(
+        None, description="Of min, max and sum; min and max of dates are dates."
+    )
     entries: list[EntryOut] | None = Field(None, description="Of min and max: where it stands.")
     groups: list[GroupOut] | None = None
     timeline: list[DatedOut] | None = Field(None, description="The first 1,000.")

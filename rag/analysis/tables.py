@@ -78,6 +78,7 @@ def entries(result: Any, of: str) -> list[Entry]:
 def aggregate(result: Any, asked: Aggregation) -> dict[str, Any]:
     """What an operation comes to, and the entries that it was computed from.
 
+    ``min`` and ``max`` are of the numbers; where there are none, of the dates (in ISO form).
     Values that are no numbers, or no dates, where such are needed, are counted as ``unreadable``.
 
     Raises:
@@ -97,16 +98,17 @@ def aggregate(result: Any, asked: Aggregation) -> dict[str, Any]:
     if asked.op is Operation.GROUP:
         return {**made, "groups": _groups(found)}
     if asked.op is Operation.TIMELINE:
-        dated = [(day, one) for one in found if (day := day_of(one.value)) is not None]
-        dated.sort(key=lambda pair: pair[0])
+        dated = sorted(_dated(found), key=lambda pair: pair[0])
         told = [{"date": day, **asdict(one)} for day, one in dated[:_LISTED]]
         return {**made, "unreadable": len(found) - len(dated), "timeline": told}
     numbers = [(n, one) for one in found if (n := number_of(one.value)) is not None]
     _check_units([one for _, one in numbers], asked)
-    made["unreadable"] = len(found) - len(numbers)
     if asked.op is Operation.SUM:
-        return {**made, "value": sum(number for number, _ in numbers)}
-    return {**made, **_extreme(numbers, largest=asked.op is Operation.MAX)}
+        total = sum(number for number, _ in numbers)
+        return {**made, "unreadable": len(found) - len(numbers), "value": total}
+    ordered: Sequence[tuple[float | str, Entry]] = numbers or _dated(found)
+    made["unreadable"] = len(found) - len(ordered)
+    return {**made, **_extreme(ordered, largest=asked.op is Operation.MAX)}
 
 
 def compare(result: Any) -> dict[str, Any]:
@@ -129,13 +131,17 @@ def compare(result: Any) -> dict[str, Any]:
 
 
 def number_of(value: Any) -> float | None:
-    """A value as a number: one, or a text with just one in it."""
+    """A value as a number: one, or a text with just one in it that is no part of a date."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return value
     amount = amount_of(value) if isinstance(value, str) else None
-    return None if amount is None else amount.number
+    if amount is None or any(
+        start < amount.end and amount.start < end for start, end, _ in dates(value)
+    ):
+        return None
+    return amount.number
 
 
 def day_of(value: Any) -> str | None:
@@ -151,6 +157,10 @@ def key_of_any(value: Any) -> Any:
     if isinstance(value, list):
         return frozenset(map(key_of_any, value))
     return key_of(value)
+
+
+def _dated(found: Sequence[Entry]) -> list[tuple[str, Entry]]:
+    return [(day, one) for one in found if (day := day_of(one.value)) is not None]
 
 
 def _records(result: Any) -> Iterator[tuple[str | None, str, Any]]:
@@ -201,13 +211,13 @@ def _check_units(found: Sequence[Entry], asked: Aggregation) -> None:
         )
 
 
-def _extreme(numbers: Sequence[tuple[float, Entry]], *, largest: bool) -> dict[str, Any]:
-    if not numbers:
+def _extreme(ordered: Sequence[tuple[Any, Entry]], *, largest: bool) -> dict[str, Any]:
+    if not ordered:
         return {"value": None, "entries": []}
-    chosen = (max if largest else min)(number for number, _ in numbers)
+    chosen = (max if largest else min)(key for key, _ in ordered)
     return {
         "value": chosen,
-        "entries": [asdict(one) for number, one in numbers if number == chosen][:_LISTED],
+        "entries": [asdict(one) for key, one in ordered if key == chosen][:_LISTED],
     }
 
 

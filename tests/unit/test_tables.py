@@ -88,6 +88,23 @@ def test_what_is_no_number_or_date_is_counted_and_not_guessed() -> None:
     assert (added["value"], added["count"], added["unreadable"]) == (1207, 5, 3)
 
 
+def test_the_least_of_dates_is_a_date_and_they_do_not_add_up() -> None:
+    result = {
+        "dates": ["2024-03-01", "18 May 1999", "soon", "1999-05-18"],
+        "mixed": ["2024-03-01", 7],
+    }
+
+    def of(op: Operation, at: str) -> tuple[Any, int]:
+        found = aggregate(result, Aggregation(op=op, of=at))
+        return found["value"], found["unreadable"]
+
+    assert of(Operation.MIN, "/dates/*") == ("1999-05-18", 1)
+    assert of(Operation.MAX, "/dates/*") == ("2024-03-01", 1)
+    assert of(Operation.SUM, "/dates/*") == (0, 4)
+    assert of(Operation.MAX, "/mixed/*") == (7, 1)
+    assert len(aggregate(result, Aggregation(op=Operation.MIN, of="/dates/*"))["entries"]) == 2
+
+
 def test_documents_side_by_side() -> None:
     def row(name: str, **value: Any) -> dict[str, Any]:
         return {"document_id": name, "document_title": name, "document_name": name, "value": value}
