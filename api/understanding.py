@@ -67,9 +67,7 @@ def understand(
     as_asked = queries == Queries(question=question)
     return Understood(
         queries=queries,
-        documents=frozenset()
-        if as_asked
-        else documents_of(history.passages) | history.documents,
+        documents=frozenset() if as_asked else documents_of(history.passages) | history.documents,
         usage=outcome.usage,
         notes=outcome.notes,
     )
