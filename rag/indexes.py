@@ -148,8 +148,9 @@ class Indexes:
         """
         needed = self._catalog.editions.needed()
         with self._lock:
-            idle: set[_Key | str] = set(self._open) - {one[:2] for one in needed}
-        idle |= self._lexical.names() - {_place_name(*one) for one in needed}
+            closing = self._open.keys() - {one[:2] for one in needed}
+        left = self._lexical.names() - {_place_name(*one) for one in needed}
+        idle: list[_Key | str] = [*closing, *left]
         now = time.monotonic()
         self._idle = {one: self._idle.get(one, now) for one in idle}
         for one, since in self._idle.items():
