@@ -38,6 +38,7 @@ _PRONOUN = re.compile(
 _EMPTY_IT = re.compile(
     r"\bit (?:possible|true|necessary|allowed|legal|required|rain|matter)\b|"
     r"\bit (?:take|mean|cost) (?:to|for|when|that|if)\b|"
+    r"\b(?:when|if|while) it (?:rains|snows|matters|gets)\b|"
     r"\b(?:is|was|will|would) it (?:be )?(?:\w+ ){1,5}(?:to|that)\b|"
     r"\bit (?:is|was|has been) (?:\w+ ){0,3}(?:to|that)\b|\bit comes to\b|"
     r"\bit (?:\w+ )?(?:when|if)\b",
@@ -74,6 +75,10 @@ _ASKING = re.compile(
     r"will|the|tell|show|explain|list)\b",
     re.IGNORECASE,
 )
+_TEXTS = frozenset(
+    "document text file page report paper article letter book manual contract agreement lease "
+    "policy section clause dokument text bericht vertrag brief artikel abschnitt".split()
+)
 _OWNING = frozenset("its their his theirs hers".split())
 
 
@@ -95,12 +100,28 @@ def with_pronouns_replaced(asked: str, earlier: Sequence[Told]) -> str | None:
     for match in pattern.finditer(asked):
         if any(start <= match.start() < end for start, end in idle):
             continue
+        if _is_quoted(match, asked) or _names_text(match, earlier):
+            continue
         if match.group() == "Sie" and match.start() > 0:  # whom one addresses
             continue
         if _is_explained(match, asked, grammar):
             return None
         return _replaced(asked, match, earlier)
     return None
+
+
+def _is_quoted(match: re.Match[str], asked: str) -> bool:
+    """Whether it is a word that is asked about, or points to what follows a colon."""
+    before, behind = asked[: match.start()], asked[match.end() :]
+    return before.count('"') % 2 == 1 or re.search(r":\s+\S", behind) is not None
+
+
+def _names_text(match: re.Match[str], earlier: Sequence[Told]) -> bool:
+    """Whether it is the text that is being read, and none that was spoken of."""
+    noun = (match.groupdict().get("noun") or "").casefold()
+    return noun in _TEXTS and not any(
+        re.search(rf"\b{noun}", one.question, re.IGNORECASE) for one in earlier
+    )
 
 
 def _is_explained(match: re.Match[str], asked: str, grammar: Grammar) -> bool:
