@@ -116,6 +116,7 @@ class LedgerServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: LedgerServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a reply's body waits until its head is acknowledged
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
