@@ -93,6 +93,9 @@ def main() -> None:
     """The ``ibidem`` program."""
     for stream in (sys.stdout, sys.stderr):  # documents hold what a terminal may not show
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
+    # Read when numpy is loaded. Its threads would wait for more work without sleeping after each
+    # product of a query's, on the cores that other queries want.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = invoke()
     except SystemExit as error:  # a signal, or click after a broken pipe

@@ -16,6 +16,7 @@ import numpy as np
 
 HALVES, LISTS = "halves.npy", "lists.faiss"
 _NICENESS = 10
+_THREADS = max(1, (os.cpu_count() or 1) // 2)
 
 
 def list_apart(folder: Path) -> None:
@@ -26,7 +27,11 @@ def list_apart(folder: Path) -> None:
     """
     command = (sys.executable, "-m", __name__, str(folder))
     with subprocess.Popen(  # noqa: S603 - no part of it comes from outside
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": str(_THREADS)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     ) as child:
         try:
             assert child.stderr is not None  # noqa: S101 - the pipe was asked for
@@ -47,7 +52,7 @@ def main() -> None:
 
     os.nice(_NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    faiss.omp_set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+    faiss.omp_set_num_threads(_THREADS)
     folder = Path(sys.argv[1])
     halves = np.load(folder / HALVES, mmap_mode="r", allow_pickle=False)
     faiss.write_index(listed(halves), str(folder / LISTS))
