@@ -214,9 +214,8 @@ class Collections:
     def current(self, collection: Collection) -> Collection:
         """The collection as it is now; as it was given when it is gone."""
         values = {"tenant": collection.tenant, "collection": collection.id}
-        with self._db.read() as connection:
-            row = connection.execute(_BY_ID, values).mappings().first()
-        return collection if row is None else Collection(**row)
+        rows = self._db.rows(_BY_ID, values)
+        return Collection(**rows[0]._mapping) if rows else collection
 
     def seq(self, collection_id: str) -> int:
         """The number of the last committed change; -1 when the collection is gone."""

@@ -32,8 +32,10 @@ def read_passages(database: Database, collection_id: str, ids: Ids) -> Mapping[i
 def first_chunks(database: Database, collection_id: str, ids: Ids) -> Ids:
     """For each chunk the id of its document's first one; 0 or another's if it is gone."""
     values = {"collection": collection_id, "chunks": json.dumps(ids.tolist())}
-    found = {row.value: row.first for row in database.rows(_FIRST_CHUNKS, values)}
-    return np.array([found[one] or 0 for one in ids.tolist()], np.int64)
+    told = database.value(_FIRST_CHUNKS, values) or ""  # nothing is told of none
+    pairs = (pair.split(":") for pair in told.split(",") if pair)
+    found = {int(one): int(first) for one, first in pairs}
+    return np.array([found[one] for one in ids.tolist()], np.int64)
 
 
 def of_placement(chunk: Any) -> sa.ColumnElement[bool]:
@@ -104,8 +106,14 @@ def _passages() -> sa.Select[Any]:
 
 
 def _first_chunks() -> sa.Select[Any]:
+    """Chunks and their documents' first ones, such as ``7:1,8:1``.
+
+    In one row: SQLite has other threads run Python between any two.
+    """
     wanted = t.json_integers(sa.bindparam("chunks")).table_valued(sa.column("value", sa.BigInteger))
-    return sa.select(wanted.c.value, t.owner_of(wanted.c.value).label("first"))
+    first = sa.func.coalesce(t.owner_of(wanted.c.value), 0)
+    pair = sa.cast(wanted.c.value, sa.Text) + ":" + sa.cast(first, sa.Text)
+    return sa.select(sa.func.aggregate_strings(pair, ","))
 
 
 # Built once: a search takes milliseconds.
