@@ -35,6 +35,7 @@ _MAY_PASS = (
     *(ModelUnavailable, Overloaded, StorageError, EmbeddingFailed),
     *(OSError, sa.exc.OperationalError),
 )
+_NOT_NOW = (StorageError, sa.exc.OperationalError, sa.exc.TimeoutError, OSError)
 _UNFORESEEN = {
     "code": "attempt_failed",
     "message": "Something went wrong inside Ibidem; the log says more.",
@@ -124,7 +125,9 @@ class Carrier:
             try:
                 write()
                 return
-            except (StorageError, sa.exc.OperationalError, OSError) as error:
+            except Exception as error:
+                if not _may_come_back(error):
+                    raise
                 _log.warning("job %s: %s; trying again", claim.ordered.job_id, error)
                 if self._stopping.wait(pause_s):
                     return
@@ -144,10 +147,15 @@ class Carrier:
         self._give_up(claim, error.as_dict() if isinstance(error, IbidemError) else _UNFORESEEN)
 
     def _give_up(self, claim: Claim, told: Mapping[str, str]) -> None:
-        if claim.is_step:
-            self._claims.give_up(claim, told)
-        else:
-            self._claims.fail(claim, told)
+        fail = self._claims.give_up if claim.is_step else self._claims.fail
+        try:
+            fail(claim, told)
+        except Exception as error:
+            if _may_come_back(error):
+                raise
+            # An item that is never given back would hold its job up for ever.
+            _log.exception("why an item of job %s failed cannot be kept", claim.ordered.job_id)
+            fail(claim, _UNFORESEEN)
 
     def _item(self, work: Work, spec: WorkSpec, claim: Claim) -> None:
         produced = work.run(spec, claim.item)
@@ -174,3 +182,9 @@ class Carrier:
             return
         done, failed = self._catalog.work.done(job_id), self._catalog.work.failed(job_id)
         self._claims.finish(claim, work.finish(spec, done, failed))
+
+
+def _may_come_back(error: Exception) -> bool:
+    """Whether a database that something could not be written to may take it later."""
+    lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+    return lost or isinstance(error, _NOT_NOW)

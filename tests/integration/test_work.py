@@ -224,6 +224,20 @@ def test_what_may_pass_is_tried_again_some_times(catalog: Catalog, error: Except
     assert work.runs[0, 0] == 3
 
 
+def test_what_cannot_be_written_down_ends_an_item_and_not_the_work(catalog: Catalog) -> None:
+    half = "half a character: \ud83d"
+
+    def fail(_spec: WorkSpec, item: Item) -> None:
+        if item.round == 0 and item.position == 1:
+            raise InvalidRequest(half)
+
+    work = Sums(run_one=fail)
+    job_id = order(catalog, 3)
+    with working(catalog, work):
+        ended(catalog, job_id)
+    assert result(catalog, job_id) == {"sum": 2, "failed": 1}
+
+
 def test_work_that_cannot_be_listed_fails_and_says_why(catalog: Catalog) -> None:
     job_id = order(catalog, spec={"unknown": True})
     with working(catalog, Sums()):
