@@ -58,8 +58,6 @@ class Runner:
         self._claims = catalog.claims
         self._alone = alone
         self._threads = threads
-        self._kept_s = kept_s
-        self._sweep_at = 0.0
         self._pools = {
             lane: ThreadPoolExecutor(count, f"work-{lane}", initializer=give_way)
             for lane, count in threads.items()
@@ -73,9 +71,12 @@ class Runner:
             catalog, works, budgets, news=self._news.set, stopping=self._stopping
         )
         self._worker = ""
+        steps = {"work-claims": self._claim_all, "work-signs": self._show_life}
+        if kept_s is not None:  # it may take longer than a lease
+            steps["work-sweeps"] = partial(self._sweep, kept_s)
         self._loops = [
             threading.Thread(target=self._until_stopped, args=(step,), name=name, daemon=True)
-            for name, step in (("work-claims", self._claim_all), ("work-signs", self._show_life))
+            for name, step in steps.items()
         ]
 
     def start(self) -> None:
@@ -119,9 +120,10 @@ class Runner:
             _log.warning("this worker was taken for dead; what it was at went to others")
             self._worker = self._claims.sign_on()
         self._claims.bury_dead()
-        if self._kept_s is not None and time.monotonic() >= self._sweep_at:
-            self._catalog.work.sweep(self._kept_s)
-            self._sweep_at = time.monotonic() + _SWEEP_S
+
+    def _sweep(self, kept_s: float) -> None:
+        self._catalog.work.sweep(kept_s)
+        self._stopping.wait(_SWEEP_S)
 
     def _claim_all(self) -> None:
         self._news.clear()

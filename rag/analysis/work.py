@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from rag.analysis import results as made
@@ -86,18 +86,13 @@ class Analyses:
         """
         free = 0
         waiting = (one for one in results if "body" in one.value)
-        for group, found in groupby(waiting, key=lambda one: one.value["group"]):
-            children = list(found)
-            first = children[0].position if group else 0
-            together = [
-                (at, list(some))
-                for at, some in groupby(children, key=lambda one: (one.position - first) // FAN_IN)
-            ]
-            for at, some in together:
-                payload = _merge(group, some, alone=len(together) == 1)
+        for group, children in groupby(waiting, key=lambda one: one.value["group"]):
+            for at, some, alone in _together(children, from_first=bool(group)):
+                last = free + at
+                payload = _merge(group, some, alone=alone)
                 documents = frozenset(filter(None, payload["documents"]))
-                yield NewItem(position=free + at, payload=payload, documents=documents)
-            free += together[-1][0] + 1
+                yield NewItem(position=last, payload=payload, documents=documents)
+            free = last + 1
 
     def finish(
         self, spec: WorkSpec, results: Iterable[Done], failures: Iterable[Failed]
@@ -146,6 +141,21 @@ def _read(
     passages = passages_of(library, text, stretch)
     body = KINDS[request.kind].read(request, passages, reading)
     return body, frozenset({text.id})
+
+
+def _together(
+    children: Iterator[Done], *, from_first: bool
+) -> Iterator[tuple[int, list[Done], bool]]:
+    """Which results are merged into which, and whether that one is all; a few are in memory."""
+    first = next(children)
+    start = first.position if from_first else 0
+    parts = groupby(chain((first,), children), key=lambda one: (one.position - start) // FAN_IN)
+    at, merged = next((at, list(some)) for at, some in parts)
+    alone = True
+    for after, more in parts:
+        yield at, merged, False
+        at, merged, alone = after, list(more), False
+    yield at, merged, alone
 
 
 def _merge(group: str, children: list[Done], *, alone: bool) -> dict[str, Any]:

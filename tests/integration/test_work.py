@@ -308,6 +308,23 @@ def test_what_ended_long_ago_is_swept_and_what_rests_stays(catalog: Catalog) -> 
     assert catalog.work.sweep(kept_s) == 0
 
 
+def test_a_worker_shows_that_it_lives_while_it_sweeps(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept, shown = threading.Event(), threading.Semaphore(0)
+    stay = catalog.claims.stay
+
+    def show(worker: str) -> bool:
+        shown.release()
+        return stay(worker)
+
+    monkeypatch.setattr(catalog.work, "sweep", lambda _kept_s: swept.wait(ENOUGH_S))
+    monkeypatch.setattr(catalog.claims, "stay", show)
+    with working(catalog, Sums(), kept_s=1.0):
+        assert all(shown.acquire(timeout=ENOUGH_S / 3) for _ in range(3))
+        swept.set()
+
+
 def test_what_nobody_is_at_takes_another_budget(catalog: Catalog) -> None:
     job_id = order(catalog, 10, budget_usd=1.0)
     catalog.work.resume(job_id, budget_usd=100.0)
