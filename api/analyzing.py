@@ -170,10 +170,11 @@ def result_of(services: Services, job: Job) -> dict[str, Any]:
 
 
 def _reviewed(services: Services, job: Job, state: WorkState) -> dict[str, Any] | None:
-    if state.result is None:
+    result = services.catalog.work.result(job.id)
+    if result is None:
         return None
     kind = Kind(state.spec["request"]["kind"])
-    return reviewed(kind, state.result, services.catalog.reviews.of(job.id))
+    return reviewed(kind, result, services.catalog.reviews.of(job.id))
 
 
 def parts(services: Services, job: Job, *, after: int) -> Iterator[ChunkOut]:

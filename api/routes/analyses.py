@@ -204,7 +204,8 @@ def decide(
 ) -> DoubtOut:
     """Accept a value, or correct it. The correction is kept with your name, and wins."""
     job = analysis_job(door.services, tenant, analysis_id)
-    state = door.services.catalog.work.state(job)
+    work = door.services.catalog.work
+    state, found = work.state(job), work.result(job.id)
     result = result_of(door.services, job)
     if not 0 <= number < len(result["review"]):
         raise NotFound(f"There is no number {number} in this review list.", param="number")
@@ -222,11 +223,13 @@ def decide(
         value=body.value,
         note=body.note,
         key=asker,
-        mark=mark_of(state.result or {}, doubt, body.action),
+        mark=mark_of(found or {"result": None}, doubt, body.action),
     )
     door.services.catalog.reviews.put(job.id, decided)
-    after = result_of(door.services, job)
-    return DoubtOut.of(after["review"][number])
+    after = result_of(door.services, job)["review"]
+    if number >= len(after):
+        raise Conflict("The result was made anew meanwhile; look at its review list again.")
+    return DoubtOut.of(after[number])
 
 
 @router.post("/{analysis_id}/cancel", summary="Cancel an analysis", responses=failures(404, 409))

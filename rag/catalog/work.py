@@ -68,7 +68,6 @@ class WorkState:
     key: str
     priority: int
     budget_usd: float | None
-    result: Mapping[str, Any] | None
     failures: Mapping[str, int]
     """How many items failed, by the code of what they failed of."""
     cost_usd: float
@@ -151,6 +150,7 @@ class WorkStore:
             NotFound: it is not a job made of items.
         """
         i, u = t.work_items.c, t.usage.c
+        ordered = [one for one in t.work.c if one is not t.work.c.result]  # that may be long
         failures = (
             sa.select(i.code, sa.func.count())
             .where(i.job_id == job.id, i.status == FAILED)
@@ -158,7 +158,7 @@ class WorkStore:
         )
         cost = sa.select(sa.func.coalesce(sa.func.sum(u.cost_usd), 0.0)).where(u.job == job.id)
         with self._db.read() as connection:
-            row = connection.execute(sa.select(t.work).where(t.work.c.job_id == job.id)).first()
+            row = connection.execute(sa.select(*ordered).where(t.work.c.job_id == job.id)).first()
             if row is None:
                 raise NotFound(f"No work {job.id!r}.", param="job")
             failed = {str(code): int(count) for code, count in connection.execute(failures)}
@@ -170,12 +170,17 @@ class WorkStore:
             key=row.key,
             priority=row.priority,
             budget_usd=row.budget_usd,
-            result=row.result,
             failures=failed,
             cost_usd=spent,
             per_second=per_second,
             seconds_left=left / per_second if per_second and left is not None else None,
         )
+
+    def result(self, job_id: str) -> Mapping[str, Any] | None:
+        """What the whole of a work came to; ``None`` before its end, and when it is gone."""
+        query = sa.select(t.work.c.result).where(t.work.c.job_id == job_id)
+        found: Mapping[str, Any] | None = self._db.value(query, {})
+        return found
 
     def _pace(self, job: Job, row: sa.Row[Any]) -> float | None:
         done = job.done - row.paced_from
