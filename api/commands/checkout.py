@@ -52,14 +52,12 @@ def run(once: bool) -> int:
 @click.command("eval", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def eval_(arguments: tuple[str, ...]) -> int:
-    r"""Measure how well passages are found and questions answered.
+    """Measure how well passages are found and questions answered.
 
-    \b
-    ibidem eval FILE [--collection NAME] [--top-k N] [--rerank] [--url URL] [--json]
-
-    asks your own questions, and says how often what you expect is found, and why the rest is not.
-    FILE (.jsonl, or .csv with a heading) has a question to a line: `question`, and at least one
-    of `document` (a name or title), `quote` and `answer`; `language`, to see each apart.
+    With FILE (also --collection NAME, --top-k N, --rerank, --url URL, --json) it asks your own
+    questions, and says how often what you expect is found, and why the rest is not. FILE (.jsonl,
+    or .csv with a heading) has a question to a line: `question`, and at least one of `document`
+    (a name or title), `quote` and `answer`; `language`, to see each apart.
 
     Else, in a checkout, arguments go to tests.benchmarks.evaluate: samples and public sets.
     """

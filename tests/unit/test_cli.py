@@ -56,7 +56,9 @@ def test_commands_that_bring_no_work_are_spared_the_workflow_engine() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.invoke([command, "--help"]) == 0
-    assert f"Usage: ibidem {command}" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"Usage: ibidem {command}" in told
+    assert "\\" not in told
 
 
 @pytest.mark.parametrize(
