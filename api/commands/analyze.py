@@ -96,7 +96,7 @@ def analyze() -> None:
 def run_analysis(
     file: Path | None, dry_run: bool, detach: bool, url: str | None, as_json: bool, **body: Any
 ) -> int:
-    """Make a summary, extraction, reasoning or classification.
+    """Make a summary, extraction, reasoning, classification or report.
 
     Ctrl-C leaves the display, and a service goes on with it; `ibidem jobs watch` shows it again.
     The exit code is 1 when a part was not read or there is no result.
@@ -146,52 +146,6 @@ def show_analysis(analysis_id: str, url: str | None, as_json: bool) -> int:
     """Show how far an analysis is, or its result."""
     with connected(url) as client:
         return _report(client, analysis_id, as_json=as_json)
-
-
-@analyze.command("review")
-@click.argument("analysis_id")
-@click.option("--accept", type=click.IntRange(0), metavar="NUMBER", help="This value is right.")
-@click.option(
-    "--correct",
-    type=(click.IntRange(0), str),
-    metavar="NUMBER VALUE",
-    help="This is the right one.",
-)
-@click.option("--note", metavar="WORDS", help="Why.")
-@target
-def review(
-    analysis_id: str,
-    accept: int | None,
-    correct: tuple[int, str] | None,
-    note: str | None,
-    url: str | None,
-    as_json: bool,
-) -> None:
-    """List what a person should look at, or decide on one of it."""
-    path = f"/v1/analyses/{analysis_id}/review"
-    with connected(url) as client:
-        if accept is not None:
-            client.post(f"{path}/{accept}", {"action": "accept", "note": note})
-        if correct is not None:
-            number, value = correct
-            body = {"action": "correct", "value": _value(value), "note": note}
-            client.post(f"{path}/{number}", body)
-        found = list(client.all(path))
-    if as_json:
-        show_json({"object": "list", "data": found})
-        return
-    rows = [
-        (
-            one["number"],
-            one["decision"]["action"] if one["decision"] else "open",
-            one["reason"].replace("_", " "),
-            one["pointer"] or "all of it",
-            _short(one["decision"]["value"] if _is_corrected(one) else one["value"]),
-            one["detail"],
-        )
-        for one in found
-    ]
-    show_table(("NO.", "STATE", "REASON", "WHERE", "VALUE", "WHY"), rows)
 
 
 @analyze.command("cancel")
@@ -308,18 +262,6 @@ def _parts(one: Json) -> str:
     return f"{one['progress']['done']}/{'?' if total is None else total}"
 
 
-def _is_corrected(doubt: Json) -> bool:
-    return bool(doubt["decision"]) and doubt["decision"]["action"] == "correct"
-
-
 def _short(value: Any) -> str:
     text = plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
-
-
-def _value(text: str) -> Any:
-    """A corrected value: JSON where it is, and else the words as they are."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

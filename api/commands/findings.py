@@ -1,4 +1,4 @@
-"""`ibidem analyze results`, `compare` and `aggregate`: what an analysis found, as tables."""
+"""`ibidem analyze results`, `review`, `compare` and `aggregate`: what was found, as tables."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _NEEDED = {
     "sum": "numbers",
     "timeline": "dates",
 }
+_DECIDED = {"accept": "accepted", "correct": "corrected"}
 _WIDEST = 40
 _MOST_SIDE_BY_SIDE = 4
 
@@ -42,6 +43,56 @@ def show_results(
     """Write what was found, with its quotes, to a file or to stdout."""
     with connected(url) as client:
         fetch(client, f"/v1/analyses/{analysis_id}/results", output, format)
+
+
+@analyze.command("review")
+@click.argument("analysis_id")
+@click.option("--accept", type=click.IntRange(0), metavar="NUMBER", help="This value is right.")
+@click.option(
+    "--correct",
+    type=(click.IntRange(0), str),
+    metavar="NUMBER VALUE",
+    help="This is the right one.",
+)
+@click.option("--note", metavar="WORDS", help="Why.")
+@target
+def review(
+    analysis_id: str,
+    accept: int | None,
+    correct: tuple[int, str] | None,
+    note: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """List what a person should look at, or decide on one of it."""
+    if accept is not None and correct is not None:
+        raise click.UsageError("--accept and --correct are two decisions; give one at a time.")
+    path = f"/v1/analyses/{analysis_id}/review"
+    with connected(url) as client:
+        if accept is not None:
+            client.post(f"{path}/{accept}", {"action": "accept", "note": note})
+        if correct is not None:
+            number, value = correct
+            body = {"action": "correct", "value": _value(value), "note": note}
+            client.post(f"{path}/{number}", body)
+        found = list(client.all(path))
+        names = {} if as_json else _names(client, analysis_id)
+    if as_json:
+        show_json({"object": "list", "data": found})
+        return
+    rows = [
+        (
+            one["number"],
+            _DECIDED[one["decision"]["action"]] if one["decision"] else "open",
+            names.get(one["document_id"], one["document_id"] or "all together"),
+            one["reason"].replace("_", " "),
+            one["pointer"] or "all of it",
+            _cell(one["decision"]["value"] if _is_corrected(one) else one["value"]),
+            one["detail"],
+        )
+        for one in found
+    ]
+    show_table(("NO.", "STATE", "DOCUMENT", "REASON", "WHERE", "VALUE", "WHY"), rows)
 
 
 @analyze.command("compare")
@@ -141,3 +192,15 @@ def _cell(value: Any) -> str:
         return "-"
     text = plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+def _is_corrected(doubt: Json) -> bool:
+    return bool(doubt["decision"]) and doubt["decision"]["action"] == "correct"
+
+
+def _value(text: str) -> Any:
+    """A corrected value: JSON where it is, and else the words as they are."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -30,8 +30,14 @@ def test_fields_are_extracted_reviewed_and_corrected(terminal: Terminal, tmp_pat
     assert terminal.run("analyze", "review", listed["id"]) == 0
     assert "low confidence" in terminal.out
     corrected = ("analyze", "review", listed["id"], "--correct", "0", "1300", "--note", "amended")
+    assert terminal.run(*corrected, "--accept", "0") == 2
+    assert "one at a time" in terminal.err
     (doubt,) = terminal.json(*corrected)["data"]
     assert (doubt["decision"]["value"], doubt["decision"]["note"]) == (1300, "amended")
+    assert terminal.run("analyze", "review", listed["id"]) == 0
+    heading, row = terminal.out.splitlines()
+    assert heading.split()[:3] == ["NO.", "STATE", "DOCUMENT"]
+    assert row.split()[:3] == ["0", "corrected", "lease.txt"]
     shown = terminal.json("analyze", "show", listed["id"])
     assert shown["result"]["documents"][0]["value"] == {"monthly_rent": 1300}
     assert terminal.run("analyze", "show", listed["id"]) == 0
