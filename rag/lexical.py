@@ -44,6 +44,8 @@ _BETWEEN = 1
 """More words between two than there are in the query, and they still stand together."""
 _WRITER_BYTES = 32_000_000
 _FEW = 1_000
+_LOOKED_UP = 500
+"""Up to so many ids are faster looked up one by one than as a set."""
 
 
 class LexicalIndex:
@@ -124,7 +126,7 @@ class LexicalIndex:
         together = self._pairs(telling) if pairs else []
         if not together or not len(hits.ids):
             return hits
-        found = _collect(searcher, self._within(_either(together), hits.ids), len(hits.ids))
+        found = _collect(searcher, self._within(together, hits.ids), len(hits.ids))
         order = np.argsort(hits.ids)
         scores = hits.scores.copy()
         places = order[np.searchsorted(hits.ids, found.ids, sorter=order)]
@@ -178,12 +180,19 @@ class LexicalIndex:
             kept = allowed[np.minimum(places, len(allowed) - 1)] == hits.ids
             if kept.sum() >= k or len(hits.ids) < depth:
                 return Hits(hits.ids[kept][:k], hits.scores[kept][:k])
-        return _collect(searcher, self._within(any_word, allowed), k)
+        return _collect(searcher, self._within([any_word], allowed), k)
 
-    def _within(self, query: Query, ids: Ids) -> Query:
-        """The query's hits of these ids, with the query's scores."""
-        only = Query.const_score_query(self._any_of(ids.tolist()), 0.0)
-        return Query.boolean_query([(Occur.Must, query), (Occur.Must, only)])
+    def _within(self, queries: Sequence[Query], ids: Ids) -> Query:
+        """Hits of any of the queries among these ids, with the queries' scores."""
+        if len(ids) > _LOOKED_UP:
+            only, queries = self._any_of(ids.tolist()), [_either(queries)]
+        else:  # a set looks through all ids that there are
+            schema = self._schema
+            only = _either([Query.term_query(schema, "id", one, "basic") for one in ids.tolist()])
+        only = Query.const_score_query(only, 0.0)
+        # Each by itself: of a union, every hit is scored before it is seen whether it is wanted.
+        each = [Query.boolean_query([(Occur.Must, one), (Occur.Must, only)]) for one in queries]
+        return _either(each)
 
     def _any_of(self, ids: list[int]) -> Query:
         return Query.term_set_query(self._schema, "id", ids)
