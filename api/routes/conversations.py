@@ -114,6 +114,8 @@ def list_messages(
 ) -> ListOf[MessageOut]:
     """The questions of a conversation with their answers, in the order in which they were asked."""
     conversation = _conversation(door, tenant, conversation_id)
+    if after is not None:
+        check_id("msg", after, "after")
     found = door.services.catalog.conversations.messages(
         conversation.id, after=after, limit=limit + 1, newest_first=order == "desc"
     )

@@ -222,6 +222,13 @@ def test_what_cannot_be_asked_is_told(
     assert rest.client.get(f"/v1/conversations/{talk}").json()["message_count"] == 0
 
 
+@pytest.mark.parametrize("after", ["msg_" + "0" * 24, "\0", "con_1"])
+def test_there_is_nothing_behind_what_is_no_message(rest: Rest, leases: str, after: str) -> None:
+    talk = begin(rest, collection="leases")
+    path = f"/v1/conversations/{talk}/messages"
+    assert rest.client.get(path, params={"after": after}).status_code == 404
+
+
 def test_a_conversation_about_a_deleted_collection_ends(rest: Rest) -> None:
     made = rest.client.post("/v1/collections", json={"name": "short-lived"}).json()
     talk = begin(rest, collection="short-lived")
