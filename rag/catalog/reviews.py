@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from rag.analysis.decisions import IN_LIST, Action, Decided
 from rag.catalog import schema as t
 from rag.catalog.database import Database
+from rag.errors import Conflict
 
 
 class Reviews:
@@ -19,7 +20,11 @@ class Reviews:
         self._db = database
 
     def put(self, job_id: str, decided: Decided) -> None:
-        """Keep a decision, in the place of an earlier one on the same value."""
+        """Keep a decision, in the place of an earlier one on the same value.
+
+        Raises:
+            Conflict: What it is of is gone: a document was deleted.
+        """
         r = t.reviews.c
         row = {
             "job_id": job_id,
@@ -40,6 +45,8 @@ class Reviews:
         if decided.mark.startswith(IN_LIST):
             same &= r.mark == decided.mark
         with self._db.write() as connection:
+            if not _stands(connection, job_id, decided.document_id):
+                raise Conflict("A document was deleted meanwhile; look at the result again.")
             connection.execute(sa.delete(t.reviews).where(same))
             connection.execute(sa.insert(t.reviews), row)
 
@@ -61,3 +68,12 @@ class Reviews:
                 )
                 for row in connection.execute(query)
             ]
+
+
+def _stands(connection: sa.Connection, job_id: str, document_id: str | None) -> bool:
+    """Whether there is a result that can be decided on, and the document that a value is of."""
+    w, d = t.work.c, t.documents.c
+    query = sa.select(w.job_id).where(w.job_id == job_id, w.result.is_not(sa.null()))
+    if document_id is not None:
+        query = query.where(sa.exists().where(d.id == document_id))
+    return connection.execute(query).first() is not None

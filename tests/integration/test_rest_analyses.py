@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from rag.analysis.decisions import Decided
+from rag.catalog.reviews import Reviews
 from tests.integration.conftest import LEASE, Rest
 
 TERMS = {
@@ -213,6 +215,24 @@ def test_an_analysis_goes_when_its_document_is_deleted(rest: Rest) -> None:
     assert (after["status"], after["result"], after["corrections"]) == ("failed", None, [])
     assert "deleted" in after["error"]["message"]
     assert rest.client.get(f"/v1/analyses/{shown['id']}/review").status_code == 409
+
+
+def test_a_decision_that_comes_with_the_deletion_of_its_document_is_not_kept(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = rest.ready("gone.txt", b"The rent of the mill is 900 euros a month.")
+    shown = analyze(rest, schema=TERMS, documents=[document], confidence_threshold=1)
+    reviews, stored = rest.services.catalog.reviews, Reviews.put
+
+    def put(self: Reviews, job_id: str, decided: Decided) -> None:
+        rest.services.catalog.versions.delete("default", document)
+        stored(self, job_id, decided)
+
+    monkeypatch.setattr(Reviews, "put", put)
+    body = {"action": "correct", "value": 901, "note": "not 900"}
+    late = rest.client.post(f"/v1/analyses/{shown['id']}/review/0", json=body)
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "conflict")
+    assert reviews.of(shown["job_id"]) == []
 
 
 @pytest.mark.parametrize(
