@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from api.door import Door
 from api.engines import choose_engine
-from api.schemas.answers import PassageOut, PromptOut, UsageOut
+from api.schemas.answers import PromptOut, UsageOut
+from api.schemas.passages import PassageOut
 from api.schemas.prompts import OutcomeOut, RenderedOut, TryBody, TryOut, TurnOut
 from api.services import Services
 from rag.errors import InvalidRequest, NotFound

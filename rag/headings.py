@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 LONGEST = 200
@@ -37,3 +37,23 @@ def headings_above(
             heading = following.pop()
             above = [*(one for one in above if one.level < heading.level), heading]
         yield tuple(above)
+
+
+def section_at(headings: Sequence[tuple[int, int]], place: int) -> tuple[int, int | None]:
+    """Where the innermost section begins that holds at a place, and where it ends.
+
+    Args:
+        headings: Start and level of each, in order.
+        place: An offset into the text.
+
+    Returns:
+        Both offsets; ``None`` for the end of the text.
+    """
+    above = [(start, level) for start, level in headings if start <= place]
+    first, deepest = above[-1] if above else (0, None)
+    ends = (
+        start
+        for start, level in headings[len(above) :]
+        if deepest is None or level <= deepest  # a text may begin before its first heading
+    )
+    return first, next(ends, None)

@@ -1,6 +1,6 @@
 """Question to passages: dense and lexical, fused, filtered, neighbours merged.
 
-If asked, the first ones are reranked.
+If asked, the first ones are reranked, chosen to differ, and read with what stands around them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from rag.catalog import Catalog
 from rag.catalog.filters import document_condition
+from rag.diversify import CANDIDATES, diversified
 from rag.embedding import Embedder
 from rag.errors import InvalidRequest
 from rag.fuse import (
@@ -28,7 +29,7 @@ from rag.fuse import (
 from rag.indexes import CollectionIndexes, Indexes
 from rag.regularize import Contents
 from rag.rerank import RERANKED, Rerank, reranked
-from rag.types import Collection, Ids, Passage
+from rag.types import Around, Collection, FloatMatrix, Ids, Passage
 from rag.vectors import Hits
 
 _LONGEST_MERGED = 4_000
@@ -55,6 +56,9 @@ class SearchRequest:
     mode: Mode = Mode.HYBRID
     top_k: int = 8
     rerank: bool = False
+    diversity: float = 0.0
+    """From 0 to 1: how much it counts that passages are unlike one another."""
+    around: Around = Around.NONE
 
 
 class Retriever:
@@ -98,11 +102,22 @@ class Retriever:
         if allowed is not None and not len(allowed):
             return []
         ranking, scores = self._rank(request, opened, allowed)
-        if not request.rerank or self._rerank is None:
-            return self._passages(request, ranking, scores)
-        more = replace(request, top_k=max(request.top_k, RERANKED))
-        found = self._passages(more, ranking, scores)
-        return reranked(request.query, found, self._rerank)[: request.top_k]
+        found = self._passages(request, _candidates(request), ranking, scores)
+        passages = [passage for _, passage in found]
+        if request.rerank and self._rerank is not None:
+            passages = reranked(request.query, passages, self._rerank)
+        if request.diversity:
+            keys = {_span(passage): key for key, passage in found}
+            alike = _likeness(opened, [keys[_span(passage)] for passage in passages])
+            passages = diversified(passages, alike, request.diversity, request.top_k)
+        passages = passages[: request.top_k]
+        if request.around is Around.NONE:
+            return passages
+        read = self._catalog.surroundings.read(current, passages, request.around)
+        return [
+            replace(passage, surroundings=around)
+            for passage, around in zip(passages, read, strict=True)
+        ]
 
     def _allowed(self, request: SearchRequest) -> Ids | None:
         if not request.filter:
@@ -155,28 +170,30 @@ class Retriever:
         return Contents(*map(np.concatenate, zip(*found, strict=True)))
 
     def _passages(
-        self, request: SearchRequest, ranking: Hits, scores: Mapping[str, Hits]
-    ) -> list[Passage]:
+        self, request: SearchRequest, most: int, ranking: Hits, scores: Mapping[str, Hits]
+    ) -> list[tuple[int, Passage]]:
+        """The first passages, each under the id of the best chunk in it."""
         by_stage = {
             stage: dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
             for stage, hits in scores.items()
         }
+        keys: list[int] = []
         merged: list[Passage] = []
-        step = request.top_k
-        for start in range(0, len(ranking.ids), step):
-            batch = ranking.ids[start : start + step]
+        for start in range(0, len(ranking.ids), most):
+            batch = ranking.ids[start : start + most]
             found = self._read(request.collections, batch)
             for key, score in zip(
-                batch.tolist(), ranking.scores[start : start + step].tolist(), strict=True
+                batch.tolist(), ranking.scores[start : start + most].tolist(), strict=True
             ):
                 if key in found:  # its document may have been deleted since
                     stages = {s: known[key] for s, known in by_stage.items() if key in known}
                     passage = replace(found[key], score=score, scores=stages)
-                    if not _merge_into(merged, passage) and len(merged) < request.top_k:
+                    if not _merge_into(merged, passage) and len(merged) < most:
+                        keys.append(key)
                         merged.append(passage)
-            if len(merged) >= request.top_k:
+            if len(merged) >= most:
                 break
-        return merged
+        return list(zip(keys, merged, strict=True))
 
     def _read(self, collections: Sequence[Collection], keys: Ids) -> dict[int, Passage]:
         found = {}
@@ -185,6 +202,35 @@ class Retriever:
             passages = self._catalog.texts.passages(collection.id, ids)
             found.update({i + (place << _SHIFT): passage for i, passage in passages.items()})
         return found
+
+
+def _candidates(request: SearchRequest) -> int:
+    """How many passages the last stages choose from."""
+    most = request.top_k
+    if request.rerank:
+        most = max(most, RERANKED)
+    if request.diversity:
+        most = max(most, 2 * request.top_k, CANDIDATES)
+    return most
+
+
+def _span(passage: Passage) -> tuple[str, int, int]:
+    return passage.document_id, passage.start, passage.end
+
+
+def _likeness(opened: Sequence[CollectionIndexes], keys: Sequence[int]) -> FloatMatrix:
+    """Cosines of some chunks' vectors; 0 where these are of different models, or gone."""
+    at = {key: place for place, key in enumerate(keys)}
+    ids = np.array(sorted(at), np.int64)
+    alike = np.zeros((len(keys), len(keys)), np.float32)
+    for model, embedder in _models(opened).items():
+        rows = np.zeros((len(keys), embedder.dimension), np.float32)
+        for place, one in enumerate(opened):
+            if one.embedder.id == model:
+                held, vectors = one.vectors.get(ids[ids >> _SHIFT == place] - (place << _SHIFT))
+                rows[[at[key] for key in (held + (place << _SHIFT)).tolist()]] = vectors
+        alike += rows @ rows.T
+    return alike
 
 
 def _models(opened: Sequence[CollectionIndexes]) -> Mapping[str, Embedder]:

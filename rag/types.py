@@ -153,12 +153,29 @@ class Chunk:
     tokens: int
 
 
+class Around(StrEnum):
+    """What is read around a passage: the chunks beside it, or the section that it is in."""
+
+    NONE = "none"
+    NEIGHBOURS = "neighbours"
+    SECTION = "section"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The stretch of a document that a passage stands in."""
+
+    start: int
+    end: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """A retrieved stretch of one document: a chunk, or overlapping neighbours merged.
 
-    ``score`` and every value of ``scores`` (one per stage: ``dense``, ``lexical``, ``fused``)
-    are higher for better passages.
+    ``score`` and every value of ``scores`` (one per stage: ``dense``, ``lexical``, ``fused``,
+    ``rerank``, ``mmr``) are higher for better passages.
     """
 
     document_id: str
@@ -172,6 +189,8 @@ class Passage:
     end_page: int | None = None
     document_name: str = ""
     """The file name: often the only thing that tells one report of a series from the next."""
+    surroundings: Surroundings | None = None
+    """What it stands in, if that was asked for."""
 
 
 class Located(StrEnum):

@@ -110,6 +110,16 @@ def ask(question: str, collection: tuple[str, ...], filter: Any, **options: Any)
 @with_filter
 @most_passages
 @by_reading
+@click.option(
+    "--diversity",
+    type=click.FloatRange(0, 1),
+    help="How much it counts that passages say different things.",
+)
+@click.option(
+    "--context",
+    type=click.Choice(["neighbours", "section"]),
+    help="Show what stands around passages, too.",
+)
 @by_parts
 @by_imagining
 @within_budget
@@ -133,6 +143,8 @@ def search(
                 "filter": filter,
                 "top_k": options["top_k"],
                 "rerank": options["rerank"],
+                "diversity": options["diversity"],
+                "context": options["context"],
                 "decompose": options["decompose"],
                 "expand": options["expand"],
                 "budget_usd": options["budget_usd"],
@@ -145,10 +157,23 @@ def search(
         tell_queries(found["queries"], found["query"])
         for number, passage in enumerate(found["passages"], start=1):
             click.secho(f"{number}. {source(passage)}  ({passage['score']:.3f})", bold=True)
-            click.echo(f"   {_shortened(plain(passage['text']), 400)}")
+            click.echo(f"   {_read(passage)}")
         if not found["passages"]:
             click.echo("Nothing found.")
             say_where_nothing_is(client, collection)
+
+
+def _read(passage: Json) -> str:
+    """A passage in a few lines, or all that it stands in with the passage to be seen at once."""
+    context = passage["context"]
+    if context is None:
+        return _shortened(plain(passage["text"]), 400)
+    return _marked(
+        context["text"],
+        passage["start_char_index"] - context["start_char_index"],
+        passage["end_char_index"] - context["start_char_index"],
+        bold=True,
+    )
 
 
 def say_where_nothing_is(client: Client, asked: tuple[str, ...]) -> None:
@@ -210,11 +235,16 @@ def _quoted(citation: Json) -> str:
     first, last = citation["answer_start_char_index"], citation["answer_end_char_index"]
     if first is None:
         return plain(text)
-    before, answer, after = (
+    return _marked(text, first - at, last - at, bold=True, underline=True)
+
+
+def _marked(text: str, first: int, last: int, **style: bool) -> str:
+    """A text in one line, a part of it to be seen at once."""
+    before, marked, after = (
         plain(f"|{part}|")[1:-1]  # white space at the edges of a part is inside of the whole
-        for part in (text[: first - at], text[first - at : last - at], text[last - at :])
+        for part in (text[:first], text[first:last], text[last:])
     )
-    return f"{before}{click.style(answer, bold=True, underline=True)}{after}".strip()
+    return f"{before}{click.style(marked, **style)}{after}".strip()
 
 
 def what_to_know(answer: Json) -> list[str]:

@@ -22,12 +22,12 @@ from api.schemas.answers import (
     AnswerOut,
     AskBody,
     CitationOut,
-    PassageOut,
     SearchBody,
     SearchOut,
     UsageOut,
 )
 from api.schemas.common import failures
+from api.schemas.passages import PassageOut
 from api.schemas.queries import QueriesOut
 from api.understanding import History, understand
 from rag import answer as line
@@ -80,6 +80,8 @@ def search(body: SearchBody, door: DoorDep, tenant: TenantDep, asker: KeyDep) ->
                 mode=body.mode,
                 top_k=body.top_k,
                 rerank=door.services.reranks(body.rerank),
+                diversity=body.diversity,
+                around=body.context,
             ),
             understood.queries,
         )

@@ -7,10 +7,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.common import Filter, Strict, Text, Words
+from api.schemas.passages import PassageOut
 from api.schemas.queries import Decompose, Expand, QueriesOut
 from rag.models.tasks import Queries
 from rag.retrieve import Mode
-from rag.types import Answer, Citation, Decision, Located, Passage, PromptUsed, Usage
+from rag.types import Answer, Around, Citation, Decision, Located, PromptUsed, Usage
 
 
 class Scope(Strict):
@@ -72,6 +73,19 @@ class SearchBody(Looking):
     query: Words = Field(max_length=10_000, examples=["termination for convenience"])
     mode: Mode = Field(Mode.HYBRID, description="Which rankings to ask.")
     top_k: int = Field(8, ge=1, le=100, description="Most passages to return.")
+    diversity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much it counts that passages say different things (maximal marginal "
+        "relevance): 0 ranks by relevance alone, 1 by difference alone.",
+        examples=[0.3],
+    )
+    context: Around = Field(
+        Around.NONE,
+        description="What is returned around each passage: the chunks beside it (`neighbours`), "
+        "or the `section` that it is in, at most 8,000 characters of either.",
+    )
 
     model_config = ConfigDict(
         extra="forbid",
@@ -113,40 +127,6 @@ class AskBody(Looking):
         extra="forbid",
         json_schema_extra={"examples": [{"question": "What notice does termination need?"}]},
     )
-
-
-class PassageOut(BaseModel):
-    """A retrieved stretch of a document. Higher scores are better."""
-
-    document_id: str = Field(examples=["doc_0f3c9a7be1d24c55a6b8e9f0"])
-    document_title: str
-    document_name: str
-    text: str
-    start_char_index: int
-    end_char_index: int
-    start_page_number: int | None
-    end_page_number: int | None
-    score: float
-    scores: dict[str, float] = Field(
-        description="By stage; with `rerank`, that of the last is the `score`.",
-        examples=[{"dense": 0.71, "lexical": 12.4, "fused": 0.93}],
-    )
-
-    @classmethod
-    def of(cls, passage: Passage) -> PassageOut:
-        """A passage as the retriever gives it."""
-        return cls(
-            document_id=passage.document_id,
-            document_title=passage.document_title,
-            document_name=passage.document_name,
-            text=passage.text,
-            start_char_index=passage.start,
-            end_char_index=passage.end,
-            start_page_number=passage.start_page,
-            end_page_number=passage.end_page,
-            score=passage.score,
-            scores=dict(passage.scores),
-        )
 
 
 class UsageOut(BaseModel):

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.answers import PassageOut, PromptOut, UsageOut
+from api.schemas.answers import PromptOut, UsageOut
 from api.schemas.common import Filter, Strict, Text, Words
+from api.schemas.passages import PassageOut
 from rag.models.chat import Role
 from rag.models.prompts import Prompt
 from rag.models.tasks import Label

@@ -24,6 +24,7 @@ from rag.catalog.replies import Replies
 from rag.catalog.reviews import Reviews
 from rag.catalog.sources import Sources
 from rag.catalog.staging import Staging
+from rag.catalog.surroundings import SurroundingTexts
 from rag.catalog.texts import Texts
 from rag.catalog.usage import UsageLedger
 from rag.catalog.vectors import VectorStore
@@ -54,6 +55,7 @@ class Catalog:
         self.staging = Staging(database, self.versions)
         self.editions = Editions(database)
         self.texts = Texts(database)
+        self.surroundings = SurroundingTexts(database)
         self.sources = Sources(database, self.versions)
         self.indexed = Indexed(database)
         self.jobs = Jobs(database)

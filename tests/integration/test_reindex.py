@@ -22,7 +22,7 @@ from ingest.audit import run_audit
 from ingest.intake import Incoming
 from rag.errors import Conflict, EmbeddingFailed, InvalidRequest
 from rag.retrieve import SearchRequest
-from rag.types import Collection, Document, EditionStatus, FloatMatrix, Job, JobStatus
+from rag.types import Around, Collection, Document, EditionStatus, FloatMatrix, Job, JobStatus
 from tests.fakes import HashingEmbedder
 
 TENANT = "default"
@@ -124,9 +124,14 @@ def ended(services: Services, job_id: str) -> Job:
 
 def search(services: Services, query: str) -> list[tuple[Any, ...]]:
     collection = services.catalog.collections.find(TENANT, "c")
-    request = SearchRequest(query=query, collections=(collection,), top_k=5)
+    request = SearchRequest(
+        query=query, collections=(collection,), top_k=5, around=Around.NEIGHBOURS
+    )
     return [
-        (one.document_id, one.start, one.end, one.text, round(one.score, 5), one.scores.keys())
+        (
+            *(one.document_id, one.start, one.end, one.text, round(one.score, 5)),
+            *(one.scores.keys(), one.surroundings),
+        )
         for one in services.retriever.search(request)
     ]
 
