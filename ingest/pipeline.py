@@ -23,6 +23,7 @@ from ingest.passwords import Passwords
 from rag.catalog import Catalog
 from rag.catalog.texts import ChunkText, hashed
 from rag.embedding.several import Embedders
+from rag.embedding.whole import embed_whole
 from rag.errors import (
     DocumentError,
     EmptyDocument,
@@ -166,7 +167,7 @@ def missing_vectors(
     missing = [key for key in texts if key not in present]
     if not missing:
         return lambda: None
-    vectors = embedder.embed_passages([texts[key] for key in missing])
+    vectors = embed_whole(embedder, [texts[key] for key in missing])
     return lambda: pipeline.catalog.vectors.put(*space, missing, vectors)
 
 

@@ -69,7 +69,10 @@ class Chunking(Strict):
     )
     size: int | None = Field(
         default=None,
-        description="Most tokens in a chunk; 200, or the embedding model's window if smaller.",
+        description=(
+            "Most tokens in a chunk; 200, or the embedding model's window if smaller. In scripts "
+            "that the model may spell letter by letter, six letters count as one."
+        ),
         ge=8,
         le=8192,
         examples=[200],

@@ -31,7 +31,8 @@ class Chunker(Protocol):
     def chunk(self, document: ParsedDocument, embedder: Embedder) -> list[Chunk]:
         """Chunks that cover all text but white space; ``text[start:end] == chunk.text``.
 
-        Tokens are counted by the embedder, and none has more of them than the chunker's size.
+        Tokens are counted by the embedder, and none has more of them than the chunker's size
+        as ``measured``: in languages that its model spells, there can be several times as many.
         """
         ...
 

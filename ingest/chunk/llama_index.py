@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.chunk.align import NotInText, align, without_gaps
+from ingest.chunk.measure import measured
 from ingest.chunk.options import check_size
 from ingest.chunk.spans import cut_spans
 from rag.embedding import Embedder
@@ -64,7 +65,9 @@ class LlamaIndexChunker:
         text = document.text
         if not text.strip():
             return []
-        parser = self._open(lambda piece: embedder.token_offsets(piece).tolist(), embedder)
+        parser = self._open(
+            lambda piece: measured(piece, embedder.token_offsets(piece)).tolist(), embedder
+        )
         try:
             with redirect_stdout(sys.stderr):  # it prints advice
                 made = parser.get_nodes_from_documents([Document(text=text)])

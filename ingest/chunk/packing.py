@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.chunk.measure import measured
 from ingest.chunk.units import Units
 from rag.types import Chunk, Ids
 
@@ -90,7 +91,7 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 def _fitting(
     text: str, tokens: Tokenize, found: Units, place: tuple[int, int, int], plan: Plan
 ) -> tuple[tuple[int, int, int] | None, int]:
-    """Span and token count of a chunk, shrunk until it fits on its own; and its cut.
+    """Span and tokens of a chunk, shrunk until it fits on its own; and its cut.
 
     A word that a cut divides may fall into more tokens than the whole word did.
     """
@@ -99,9 +100,10 @@ def _fitting(
         start, end = trimmed(text, found.edge(first), found.edge(last))
         if start == end:
             return None, last
-        count = len(tokens(text[start:end]))
+        spans = tokens(text[start:end])
+        count = len(measured(text[start:end], spans))
         if count <= plan.size or last - first <= 1:
-            return (start, end, count), last
+            return (start, end, len(spans)), last
         if last <= cut + 1:
             first = cut  # even one new unit leaves no room for the overlap
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ingest.chunk.measure import measured
 from ingest.chunk.packing import chunk_of, trimmed
 from ingest.chunk.recursive import RecursiveChunker
 from rag.embedding import Embedder
@@ -24,9 +25,9 @@ def cut_spans(text: str, spans: Iterable[Span], embedder: Embedder, size: int) -
         if start >= end:
             continue
         part = ParsedDocument(text=text[start:end], media_type="text/plain")
-        count = len(embedder.token_offsets(part.text))
-        pieces = [(start, end, count)]
-        if count > size:
+        tokens = embedder.token_offsets(part.text)
+        pieces = [(start, end, len(tokens))]
+        if len(measured(part.text, tokens)) > size:
             found = smaller.chunk(part, embedder)
             pieces = [(start + one.start, start + one.end, one.tokens) for one in found]
         for piece in pieces:

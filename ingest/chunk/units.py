@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.chunk.measure import measured
 from rag.types import Ids
 
 _WINDOW = 1 << 13
@@ -91,7 +92,8 @@ def _refined(
     if not len(spans) and gaps[0] <= _LONGEST and text[start:end].strip():
         pieces.append(np.array([[start, end]]))
     merged = np.concatenate(pieces)
-    return merged[np.argsort(merged[:, 0], kind="stable")]
+    merged = merged[np.argsort(merged[:, 0], kind="stable")]
+    return measured(text[start:end], merged - start) + start
 
 
 def _without_space(text: str, spans: Ids) -> Ids:

@@ -26,6 +26,7 @@ from rich.table import Table
 from ingest.chunk.recursive import RecursiveChunker
 from rag import evaluate
 from rag.embedding import Embedder
+from rag.embedding.whole import embed_whole
 from rag.evaluate import Place
 from rag.fuse import (
     DEPTH,
@@ -91,7 +92,7 @@ class Searchable:
         self._vectors = FaissIndex(embedder.dimension)
         self._lexical = LexicalIndex()
         ids = np.arange(len(pieces))
-        vectors = embedder.embed_passages([piece.text for piece in pieces])
+        vectors = embed_whole(embedder, [piece.text for piece in pieces])
         firsts = np.cumsum([len(document) for document in documents])[:-1]
         self._documents = np.repeat(np.arange(len(documents)), [len(one) for one in documents])
         parts = [with_opening(part) for part in np.split(vectors, firsts)]

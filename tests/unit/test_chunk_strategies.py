@@ -59,7 +59,7 @@ def test_fixed_windows_are_of_one_length_and_hold_whole_words() -> None:
         COLD * 30,
         "Dr. Meier zahlte am 3. Mai 2,5 Mio. EUR an die Fa. Huber. Das war zu viel! " * 12,
         "我们的收入在第二季度有所增长。成本下降了吗？没有！" * 30,
-        "यह पहला वाक्य है। यह दूसरा वाक्य है। " * 12,
+        "यह पहला वाक्य है। यह दूसरा वाक्य है। " * 20,
         "هل وصل التقرير؟ نعم، وصل أمس. " * 20,
     ],
 )
