@@ -25,6 +25,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
+from api.complaints import complaint
 from rag import errors as e
 
 _log = logging.getLogger(__name__)
@@ -191,8 +192,7 @@ def _from_validation(error: RequestValidationError) -> e.RequestError:
             param="body",
         )
     place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return e.InvalidRequest(f"{place}: {message}.".replace("..", "."), param=place)
+    return e.InvalidRequest(f"{place}: {complaint(first)}.", param=place)
 
 
 def _fit(text: str, limit: int) -> str:

@@ -10,6 +10,7 @@ from typing import IO, Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from api.bodies import strict_json
+from api.complaints import complaint
 from api.schemas.analyses import AnalysisBody
 from api.schemas.answers import AskBody
 from api.schemas.common import Words
@@ -142,6 +143,6 @@ def _request(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str,
         asked = BatchAsk(**{**given, **more})
     except ValidationError as error:
         first = error.errors()[0]
-        message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
-        raise InvalidRequest(message.replace("Value error, ", "")) from None
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidRequest(f"{place}: {complaint(first)}.") from None
     return {"ask": asked.model_dump(mode="json", exclude_none=True, exclude={"custom_id"})}

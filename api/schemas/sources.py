@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, ValidationError
 
+from api.complaints import complaint
 from api.schemas.common import StoredError, Strict, Text
 from rag.catalog.sources import KnownFile, SourceFile
 from rag.errors import InvalidRequest
@@ -60,7 +61,7 @@ def source_file(text: str) -> SourceFile:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, ("source", *first["loc"])))
-        raise InvalidRequest(f"{place}: {first['msg']}.", param="source") from None
+        raise InvalidRequest(f"{place}: {complaint(first)}.", param="source") from None
 
 
 class SourceFileOut(BaseModel):

@@ -23,6 +23,7 @@ from rag.models.validating import Endless, check_pattern, errors, validator
 MOST_DEPTH = 12
 MOST_NODES = 2_000
 _MOST_PROBLEMS = 10
+_TYPES = "string, number, integer, boolean, array, object, null"
 _MOST_SHOWN = 200
 _WITHIN = re.compile(r"#(?:/[^/]+)*")
 _STRUCTURE = frozenset(
@@ -84,13 +85,16 @@ def check_schema(schema: Schema) -> None:
     """
     _check_size(schema)
     if schema.get("type") != "object":
-        raise _refused("The schema must be one of an object.")
+        raise _refused('The schema must be of an object: give it "type": "object".')
     try:
         # Patterns and formats are looked at below, as they will be when a value is checked.
         Draft202012Validator.check_schema(dict(schema), format_checker=FormatChecker(()))
     except SchemaError as error:
-        where = place(tuple(map(str, error.absolute_path)))
-        raise _refused(f"{where}: {error.message[:_MOST_SHOWN]}") from error
+        path = tuple(map(str, error.absolute_path))
+        of_type = error.validator == "anyOf" and path[-1] == "type"  # and not a field of that name
+        unknown = f"{str(error.instance)[:_MOST_SHOWN]!r} is none of the types {_TYPES}"
+        why = unknown if of_type else error.message[:_MOST_SHOWN]
+        raise _refused(f"{place(path)}: {why}.") from error
     found = dict(schemas(schema))
     for position, node in found.items():
         if isinstance(node, Mapping) and (why := _unfit(node, inner=bool(position))):

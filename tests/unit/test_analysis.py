@@ -504,7 +504,7 @@ OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}}
             "name of its own",
         ),
         (extraction("a"), "needs a schema, or instructions"),
-        (extraction("a", schema={"type": "array"}), "one of an object"),
+        (extraction("a", schema={"type": "array"}), "must be of an object"),
         (extraction("a", schema={"type": "object"}), "no properties"),
         (
             extraction(

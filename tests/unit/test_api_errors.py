@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterator
+from typing import Any, Literal
 
 import pytest
 import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api import errors
+from api.complaints import complaint
 from rag.errors import IbidemError, InvalidFilter, Overloaded, StorageFull
 
 
@@ -42,6 +45,30 @@ def test_long_and_broken_input_is_not_sent_back_whole() -> None:
     reply = errors.response(error, "req_1")
     assert len(reply.body) < 3000
     assert b"\\\\ud800" in reply.body
+
+
+def test_complaints_are_sentences_and_repeat_no_value() -> None:
+    class Asked(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        query: str
+        mode: Literal["dense", "hybrid"] = "dense"
+        top_k: int = Field(1, ge=1, le=50)
+        parts: list[str] = Field([], max_length=1)
+
+    def told(**sent: Any) -> str:
+        with pytest.raises(ValidationError) as caught:
+            Asked(**sent)
+        return complaint(caught.value.errors()[0])
+
+    assert told() == "is missing"
+    assert told(query="a", colour="red") == "there is no such field"
+    assert told(query=7) == "must be a text"
+    assert told(query="a", mode="x") == "must be 'dense' or 'hybrid'"
+    assert told(query="a", top_k="five") == "must be a whole number"
+    assert told(query="a", top_k=1e300) == "is too large a number"
+    assert told(query="a", top_k=0) == "must be at least 1"
+    assert told(query="a", top_k=51) == "must be at most 50"
+    assert "at most 1 item" in told(query="a", parts=["b", "c"])
 
 
 def test_an_overloaded_service_says_when_to_return() -> None:

@@ -173,6 +173,17 @@ def test_what_cannot_be_asked_for_is_refused(schema: dict[str, Any]) -> None:
         check_schema(schema)
 
 
+def test_what_is_wrong_with_a_schema_is_said_at_its_place() -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"^properties/a/type: 'text' is none of the types string"
+    ):
+        check_schema({"type": "object", "properties": {"a": {"type": "text"}}})
+    with pytest.raises(InvalidRequest, match=r"^properties/type: 5 is not of type"):
+        check_schema({"type": "object", "properties": {"type": 5}})
+    with pytest.raises(InvalidRequest, match='give it "type": "object"'):
+        check_schema({"properties": {"a": {}}})
+
+
 def test_what_can_be_asked_for_passes() -> None:
     check_schema(SCHEMA)
     check_schema({"type": "object", "properties": {"$ref": {}, "$id": {"const": {"$id": "x"}}}})
