@@ -1,7 +1,9 @@
 """``python -m tests.benchmarks.rerank FOLDER``: whether a reader ranks passages better.
 
-The first 20 passages of the fused ranking, as the service has them, are read and ordered anew:
-nDCG@10 and MRR@10 before and after, and how sure the difference is (paired bootstrap, 95 %).
+Each passage of a set is a document cut into chunks. The first 20 chunks of the fused ranking are
+read and ordered anew, as the service does it (which merges those that overlap first), and a
+document stands where its first chunk does: nDCG@10 and MRR@10 before and after, and how sure the
+difference is (paired bootstrap, 95 %).
 Weights are fitted (``--fit``) on SQuAD 2.0's passages, by the questions on every other of them;
 the other half of these questions, Cranfield and pages of documentation only measure. Reading is
 most of the time: ``--most`` takes so many questions of each set, drawn by a fixed seed.
@@ -30,7 +32,7 @@ from rag.rerank import RERANKED
 from tests.benchmarks.datasets import RetrievalSet, load_retrieval
 from tests.benchmarks.fitting import logistic
 from tests.benchmarks.of_reader import asked
-from tests.benchmarks.retrieval import DEFAULT, Piece, Searchable
+from tests.benchmarks.retrieval import DEFAULT, Piece, Searchable, cut
 
 TUNED_ON = "squad2-passages"
 SETS = (TUNED_ON, "cranfield", "anthropic-docs")
@@ -39,7 +41,7 @@ _K = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """A question's first passages, with what the reader says of each."""
+    """The documents of a question's first chunks, with what the reader says of each chunk."""
 
     keys: list[str]
     rest: list[str]
@@ -49,18 +51,24 @@ class Ranked:
 
 def read(data: RetrievalSet, reader: Reader, embedder: Embedder, most: int) -> list[Ranked]:
     """Rank and read for at most so many questions."""
-    searchable = Searchable([[Piece(*one)] for one in data.passages.items()], embedder)
+    documents = [
+        [Piece(f"{key}#{place}", text) for place, (key, text, _) in enumerate(chunks)]
+        for chunks in cut(data, embedder)
+    ]
+    texts = {piece.key: piece.text for chunks in documents for piece in chunks}
+    searchable = Searchable(documents, embedder)
     asked = sorted(data.questions)
     found = []
     for key in random.Random(0).sample(asked, min(most, len(asked))):
         question = data.questions[key]
         ranked = searchable.rank(question)[DEFAULT]
-        texts = [data.passages[one] for one in ranked[:RERANKED]]
+        first = [texts[one] for one in ranked[:RERANKED]]
+        names = [one.rpartition("#")[0] for one in ranked]
         found.append(
             Ranked(
-                keys=ranked[:RERANKED],
-                rest=ranked[RERANKED:],
-                features=features(reader.read(question, texts)),
+                keys=names[:RERANKED],
+                rest=names[RERANKED:],
+                features=features(reader.read(question, first)),
                 grades=dict(data.grades[key]),
             )
         )
@@ -82,11 +90,11 @@ def fit(rows: Sequence[Ranked]) -> Weights:
 
 def measure(rows: Sequence[Ranked], weights: Weights) -> dict[str, Any]:
     """Both metrics before and after, and what each question gains."""
-    before = [row.keys + row.rest for row in rows]
+    before = [_once(row.keys + row.rest) for row in rows]
     after = []
     for row in rows:
         order = np.argsort(-weights.logit(row.features), kind="stable").tolist()
-        after.append([row.keys[place] for place in order] + row.rest)
+        after.append(_once([row.keys[place] for place in order] + row.rest))
     report: dict[str, Any] = {"questions": len(rows)}
     for name in ("ndcg@10", "mrr@10"):
         was = [_score(name, keys, row.grades) for keys, row in zip(before, rows, strict=True)]
@@ -98,6 +106,10 @@ def measure(rows: Sequence[Ranked], weights: Weights) -> dict[str, Any]:
             "gained": asdict(estimate(gained)),
         }
     return report
+
+
+def _once(documents: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(documents))
 
 
 def _score(name: str, keys: Sequence[str], grades: dict[str, float]) -> float:
