@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ingest.chunk import complete, open_chunker
 from ingest.chunk.align import NotInText, align, without_gaps
+from ingest.chunk.measure import measured
 from rag.errors import ChunkingFailed, InvalidRequest
 from rag.types import Chunk, ParsedDocument
 from tests.fakes import HashingEmbedder
@@ -40,7 +41,8 @@ def check(text: str, chunks: Sequence[Chunk], size: int) -> None:
     for position, one in enumerate(chunks):
         assert one.position == position
         assert text[one.start : one.end] == one.text == one.text.strip() != ""
-        assert one.tokens == len(wordpiece()(one.text)) <= size
+        assert one.tokens == len(wordpiece()(one.text))
+        assert len(measured(one.text, wordpiece()(one.text))) <= size
         covered[one.start : one.end] = [True] * len(one.text)
     assert all(seen or char.isspace() for seen, char in zip(covered, text, strict=True))
     for spans in ([one.start for one in chunks], [one.end for one in chunks]):
