@@ -55,6 +55,7 @@ def measure(items: int, limit: int, delay_s: float) -> dict[str, Any]:
         "lost": len(tally.lost),
         "wrong": len(tally.wrong),
         "calls": tally.calls,
+        "most calls at once": provider.most_in_flight(),
         "seconds to send": round(sent - started, 1),
         "seconds to answer": round(ended - sent, 1),
         "items per second": round(items / (ended - sent), 1),
