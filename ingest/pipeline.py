@@ -97,7 +97,7 @@ def begin(
     parsed = adopt_attachments(pipeline, collection, document, job.number, parsed)
     while True:
         try:
-            prepared = _stage(pipeline, collection, job, document.id, parsed)
+            prepared = _stage(pipeline, collection, job, document.id, parsed, apart=in_batches)
         except Superseded:
             collection = catalog.collections.current(collection)
             continue
@@ -107,9 +107,18 @@ def begin(
 
 
 def _stage(
-    pipeline: Pipeline, collection: Collection, job: Job, document_id: str, parsed: ParsedDocument
+    pipeline: Pipeline,
+    collection: Collection,
+    job: Job,
+    document_id: str,
+    parsed: ParsedDocument,
+    *,
+    apart: bool,
 ) -> Prepared | None:
-    """Cut and stage a document that was read; as for the rest, see ``begin``."""
+    """Cut and stage a document that was read; as for the rest, see ``begin``.
+
+    With ``apart`` it is embedded in a step of its own, however little there is of it.
+    """
     found = cut_apart(parsed, collection.chunking, pipeline.embedders.of(collection))
     chunks = found.chunks
     if not chunks:
@@ -120,7 +129,7 @@ def _stage(
     prepared = Prepared(chunks=len(chunks), edition=collection.edition)
     # Most of what is endless says the same again and again, and is embedded once.
     distinct = {chunk.text: chunk for chunk in chunks}
-    if len(distinct) > EMBED_BATCH:
+    if apart or len(distinct) > EMBED_BATCH:
         return prepared
     store = missing_vectors(pipeline, collection, [hashed(one) for one in distinct.values()])
     _publish(pipeline, job, document_id, prepared, store)

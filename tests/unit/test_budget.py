@@ -17,7 +17,7 @@ from rag.errors import BudgetExceeded
 from rag.models.budget import Budget, BudgetLimits, Budgets, reserved
 from rag.models.calls import Calls
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Tokens, Turn
-from rag.models.limits import Limits
+from rag.models.limits import Allowance, Limits
 from rag.models.observe import Purpose
 from rag.models.pricing import Price, Pricing
 
@@ -77,7 +77,7 @@ def test_calls_at_once_never_exceed_a_budget_beyond_their_own_excess(
 
 def asking(model: Model, ledger: UsageLedger, limits: BudgetLimits, times: int, key: str) -> int:
     """How many of so many calls at once were refused for want of money, by one process."""
-    calls = Calls(model, limits=Limits(concurrent=8), meter=ledger, pricing=PRICING)
+    calls = Calls(model, limits=Limits(Allowance(concurrent=8)), meter=ledger, pricing=PRICING)
     budgets = Budgets(limits, ledger)
 
     def ask(_: int) -> bool:
