@@ -219,11 +219,11 @@ class Texts:
             .order_by(p.first_chunk_id)
         )
         with self._db.read() as connection:
-            runs = [
-                np.arange(first, first + count, dtype=np.int64)
-                for first, count in connection.execute(query)
-            ]
-        return np.concatenate(runs) if runs else np.empty(0, dtype=np.int64)
+            rows = connection.execute(query).all()
+        first, count = np.array(rows, np.int64).reshape(-1, 2).T
+        before = np.cumsum(count) - count
+        runs: Ids = np.arange(count.sum()) + np.repeat(first - before, count)
+        return runs
 
 
 def _version(table: sa.Table, document_id: str, generation: int) -> sa.ColumnElement[bool]:

@@ -153,15 +153,16 @@ class FaissIndex:
         if allowed is None:
             return None if len(self._sorted_ids) == len(self._row_ids) else self._alive
         allowed = np.asarray(allowed, np.int64)
+        if self._is_a_run:
+            in_run = _flags(allowed, self._row_ids[0], self._row_ids[-1])
+            in_run &= self._alive
+            return in_run
         if self._slots is None or _GATHERED * len(allowed) < len(self._row_ids):
             mask = np.zeros(len(self._row_ids), np.bool_)
             mask[self._places(allowed)] = True
             return mask
         # Faster than looking many ids up one by one.
-        first, last = self._sorted_ids[0], self._sorted_ids[-1]
-        start, end = np.searchsorted(allowed, (first, last + 1))
-        may = np.zeros(last - first + 1, np.bool_)
-        may[allowed[start:end] - first] = True
+        may = _flags(allowed, self._sorted_ids[0], self._sorted_ids[-1])
         chosen: Mask = np.take(may, self._slots, mode="clip")  # no check, no copy
         chosen &= self._alive
         return chosen
@@ -251,7 +252,9 @@ class FaissIndex:
         self._sorted_ids: Ids = ids
         self._sorted_ids.flags.writeable = False
         self._sorted_rows: Ids = rows
-        self._slots = self._by_row()
+        # As ids are given out, they stand in order until the first document is replaced.
+        self._is_a_run = bool(len(ids)) and bool(np.all(np.diff(self._row_ids) == 1))
+        self._slots = None if self._is_a_run else self._by_row()
 
     def _by_row(self) -> Ids | None:
         """How far the id of each row is from the lowest; ``None`` where they lie far apart."""
@@ -260,3 +263,11 @@ class FaissIndex:
             return None
         slots: Ids = np.where(self._alive, self._row_ids - ids[0], 0)
         return slots
+
+
+def _flags(ids: Ids, first: np.int64, last: np.int64) -> Mask:
+    """For each number from ``first`` to ``last`` whether it is one of the sorted ids."""
+    start, end = np.searchsorted(ids, (first, last + 1))
+    flags = np.zeros(last - first + 1, np.bool_)
+    flags[ids[start:end] - first] = True
+    return flags
