@@ -220,7 +220,8 @@ class Texts:
         )
         with self._db.read() as connection:
             rows = connection.execute(query).all()
-        first, count = np.array(rows, np.int64).reshape(-1, 2).T
+        # numpy takes many times as long over the rows of SQLAlchemy as over tuples.
+        first, count = np.array([*map(tuple, rows)], np.int64).reshape(-1, 2).T
         before = np.cumsum(count) - count
         runs: Ids = np.arange(count.sum()) + np.repeat(first - before, count)
         return runs
