@@ -54,7 +54,7 @@ def test_the_commands_run_as_shown(tmp_path: Path, program: Path) -> None:
     assert "[1] Pump Maintenance Agreement" in told
     assert "Nothing found: the store keeps its promises." in told
     assert "completed: 2/2" in told
-    assert "highlight=" in (tmp_path / "report.html").read_text()
+    assert "data:image/png;base64," in (tmp_path / "report.html").read_text()
 
 
 def test_the_requests_run_as_shown(home: Path, program: Path) -> None:
