@@ -133,6 +133,12 @@ def _until(database: Database, place: str) -> float:
     return float(database.value(sa.select(c.until).where(c.id == place), {}))
 
 
+def _taken(database: Database) -> int:
+    """Places that are not free, given back or not."""
+    held = schema.model_places.c.until > time.time()
+    return int(database.value(sa.select(sa.func.count()).where(held), {}))
+
+
 def test_a_place_that_was_not_given_back_is_free_again_though_its_process_lives(
     processes: list[SharedPlaces], databases: list[Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,8 +150,9 @@ def test_a_place_that_was_not_given_back_is_free_again_though_its_process_lives(
             connection.execute(sa.text("ALTER TABLE model_places RENAME TO elsewhere"))
         with databases[1].write() as connection:
             connection.execute(sa.text("ALTER TABLE elsewhere RENAME TO model_places"))
+        assert _taken(databases[1]) == 2
         with mine.place(1, deadline=soon(5)):
-            pass
+            assert _taken(databases[1]) == 2
 
 
 def test_a_call_ends_well_though_its_place_cannot_be_given_back(
@@ -156,3 +163,4 @@ def test_a_call_ends_well_though_its_place_cannot_be_given_back(
         connection.execute(sa.text("ALTER TABLE model_places RENAME TO elsewhere"))
     with databases[1].write() as connection:
         connection.execute(sa.text("ALTER TABLE elsewhere RENAME TO model_places"))
+    assert _taken(databases[1]) == 1
