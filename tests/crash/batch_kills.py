@@ -22,6 +22,8 @@ ENOUGH_S = 600
 AT_ONCE = 8
 JUST_NOW_S = 0.5
 """A reply that was sent so shortly before a kill may not have been stored."""
+ARRIVED_S = 5.0
+"""A call that was sent before a kill has reached the provider so soon after it."""
 _QUIET_S = 5.0
 _RUNS = count(1)
 
@@ -30,7 +32,8 @@ _RUNS = count(1)
 class Tally:
     """What came of work, and what it cost in calls.
 
-    Which calls were in flight at a kill is told by the provider's ledger.
+    Which calls were in flight at a kill is told by the provider's ledger, at the end: some reach
+    it only after the process that made them is dead.
     """
 
     items: int
@@ -51,12 +54,10 @@ class Tally:
         """Most calls: each once, and those in flight at each kill once more."""
         return self.items + self.unanswered + self.unstored
 
-    def kill(self, provider: LedgerServer, by: str) -> float:
-        """Count what was in flight of a key whose process was killed just now; returns when."""
-        now = time.monotonic()
+    def kill(self) -> float:
+        """Count a kill just now; returns when."""
         self.kills += 1
-        self.unanswered += len(provider.in_flight(by))
-        return now
+        return time.monotonic()
 
     def settle(self, provider: LedgerServer, killed: Mapping[str, float]) -> None:
         """Compare the ledger at the end with what was in flight; by key, when it was killed."""
@@ -64,6 +65,9 @@ class Tally:
         for call in provider.ledger:
             by_text[call.asked].append(call)
         self.calls = provider.total
+        self.unanswered += sum(
+            _in_flight(call, killed[call.by]) for call in provider.ledger if call.by in killed
+        )
         for calls in by_text.values():
             for before in calls[:-1]:
                 at, replied = killed.get(before.by, 0.0), before.replied
@@ -72,6 +76,11 @@ class Tally:
                     self.bought_again += at - replied >= JUST_NOW_S
                 elif not at:
                     self.bought_again += 1
+
+
+def _in_flight(call: Call, at: float) -> bool:
+    """Whether a call was under way when who made it was killed."""
+    return call.began < at + ARRIVED_S and (call.replied is None or call.replied > at)
 
 
 @contextmanager
@@ -152,7 +161,7 @@ def kill_again_and_again(
             time.sleep(0.005)
         time.sleep(rng.uniform(0, provider.delay_s))
         service.kill()
-        killed[by] = tally.kill(provider, by)
+        killed[by] = tally.kill()
         start(service)
     return killed
 

@@ -44,7 +44,6 @@ pytestmark = [
 ]
 VALVES = 40
 TAKEN_OVER_S = 30
-ENDED_S = 45
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +83,8 @@ def test_a_killed_workers_part_is_taken_over(
         analyses = order(service)
         by, worker = busy_one(provider, workers)
         os.killpg(worker.pid, signal.SIGKILL)
-        at = tally.kill(provider, by)
+        at = tally.kill()
         check_analyses(service, analyses, VALVES, expected, tally)
-        assert time.monotonic() - at < ENDED_S
         assert taken_over_s(provider, by, at) < TAKEN_OVER_S
         tally.settle(provider, {by: at})
         assert provider.most_in_flight() <= AT_ONCE  # of all processes together
@@ -105,7 +103,7 @@ def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(
         analyses = order(service)
         by, worker = busy_one(provider, workers)
         os.killpg(worker.pid, signal.SIGSTOP)
-        at = tally.kill(provider, by)
+        at = tally.kill()
         jobs = [wait(service, one["job_id"]) for one in analyses]  # without it
         assert taken_over_s(provider, by, at) < TAKEN_OVER_S
         os.killpg(worker.pid, signal.SIGCONT)

@@ -485,6 +485,19 @@ def test_a_dry_run_says_what_the_run_then_takes(
     assert told.forecast.most_usd >= usage["cost_usd"]
 
 
+def test_what_a_summary_rests_on_is_never_too_much_for_a_small_window() -> None:
+    # The model quotes each sentence that it is shown: its summaries leave nothing out.
+    text = "\n\n".join(long_text(60))
+    model = Quoting()
+    reader = engine(model, Anything(), window=6_000)
+    request = Request(kind=Kind.SUMMARY, scope=Scope(text=text))
+    result = run_analysis(request, library=GivenText(text), engine=reader)
+    coverage = result["coverage"]
+    assert coverage["failed"] == []
+    assert coverage["chunks_read"] == coverage["chunks_total"] > 10
+    assert result["evidence"]["/main_topic"]
+
+
 OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}}
 
 

@@ -100,12 +100,11 @@ def summarized(
     room = reading.room(task)
     taken = sum(size(one.text) + _FRAME for one in passages)
     if room is not None and taken > room and len(passages) > 2:
-        half = len(found) // 2
         parts = [
             summarized(request, some, reading, findings=findings, query=query)
-            for some in (found[:half], found[half:])
+            for some in _fitting(found, room, reading)
         ]
-        chosen = [place for one in parts for said in statements_of(one) for place in places(said)]
+        chosen = _chosen(parts, fewer_than=len(found))
         if 0 < len(chosen) < len(found):
             return summarized(request, chosen, reading, findings=findings, query=query)
     return _body(reading.run(task), passages, reading)
@@ -125,6 +124,30 @@ def _task(request: Request, passages: tuple[Passage, ...]) -> SummarizeTask:
         instructions=request.instructions,
         findings=request.findings or usual,
     )
+
+
+def _fitting(found: Sequence[Place], room: int, reading: Reading) -> Sequence[Sequence[Place]]:
+    """The places in as few parts as there is room for, in their order."""
+    parts: list[list[Place]] = [[]]
+    left = room
+    for place in found:
+        taken = sum(size(one.text) + _FRAME for one in reading.passages([place]))
+        if parts[-1] and taken > left:
+            parts.append([])
+            left = room
+        parts[-1].append(place)
+        left -= taken
+    return parts
+
+
+def _chosen(parts: Sequence[Body], *, fewer_than: int) -> list[Place]:
+    """The places of what summaries say; where they leave out too little, of the first of it."""
+    said = [statements_of(one) for one in parts]
+    found = [place for some in said for one in some for place in places(one)]
+    if len(found) >= fewer_than:
+        first = (one for some in said for one in some[: max(1, len(some) // 2)])
+        found = [place for one in first for place in places(one)]
+    return found
 
 
 def _body(outcome: Outcome[Summary], passages: tuple[Passage, ...], reading: Reading) -> Body:
