@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed (pip install
 pytest.importorskip("transformers")
 
 from rag.models.offline.training import claims, examples, negatives, questions  # noqa: E402
+from rag.models.offline.training.astray import astray  # noqa: E402
 from rag.models.offline.training.export import graph  # noqa: E402
 from rag.models.offline.training.fit import Plan, fit, rate  # noqa: E402
 from rag.models.offline.training.network import Reader, from_folder, loss, scores  # noqa: E402
@@ -112,6 +113,22 @@ def test_a_falsified_statement_is_another_one(stated: str) -> None:
     changed = {claims.falsified(stated, passage, random.Random(seed)) for seed in range(20)}
     assert None not in changed
     assert stated not in changed
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("Which bridge did Ana Rell build first?", {"Which bridge did Ana Rell build last?"}),
+        ("What was built in 1931?", {"What was not built in 1931?", "What was built in 1988?"}),
+        ("When did Ana Rell retire?", {"When did Tom Vance retire?"}),
+        ("Why?", {None}),
+    ],
+)
+def test_a_question_led_astray_asks_for_something_else(text: str, changed: set[str | None]) -> None:
+    passage = "Engineer Ana Rell built the bridge in 1931. Her pupil Tom Vance closed it in 1988."
+    found = {astray(text, passage, (), random.Random(seed)) for seed in range(50)}
+    assert text not in found
+    assert changed <= found
 
 
 def test_training_learns_and_goes_on_after_a_stop_as_if_there_had_been_none(

@@ -1,7 +1,8 @@
 """What the reader learns from: questions and statements, each with a passage and the truth.
 
-An epoch has each answerable question with its own passage, half of them besides with one that
-does not answer, every unanswerable question, and for every third question a statement.
+An epoch has each answerable question with its own passage, a quarter of them besides with one
+that does not answer, two fifths changed so that their own does not, every unanswerable question,
+and for every third question a statement.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.models.offline.training import claims
+from rag.models.offline.training.astray import astray
 from rag.models.offline.training.questions import Corpus, Question
 
 
@@ -39,9 +41,14 @@ def epoch(corpus: Corpus, negatives: Sequence[Sequence[int]], seed: int) -> list
     for question, near in zip(corpus.questions, negatives, strict=True):
         own = corpus.paragraphs[question.paragraph]
         examples.append(Example(text=question.text, passage=own, answers=question.answers))
-        if near and dice.random() < 0.5:
+        if near and dice.random() < 0.25:
             other = corpus.paragraphs[dice.choice(near)]
             examples.append(Example(text=question.text, passage=other))
+        if question.answers and dice.random() < 0.4:
+            beside = [corpus.paragraphs[place] for place in near[:1]]
+            changed = astray(question.text, own, beside, dice)
+            if changed is not None:
+                examples.append(Example(text=changed, passage=own))
         if dice.random() < 1 / 3:
             examples += _statement(corpus, question, near, of_paragraph[question.paragraph], dice)
     dice.shuffle(examples)
