@@ -14,7 +14,8 @@ _NUMBER = re.compile(r"\b\d[\d,.]*\b")
 _NAME = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+(?: [A-Z][a-z]+)*")
 _NEGATED = re.compile(
     r"^((?:Who|What|Which \w+|How many \w+) "
-    r"(?:is|are|was|were|has|have|had|can|could|will|would))(?= [a-z]+(?:ed|en|ing|lt|nt|ld|ght|wn)\b)"
+    r"(?:is|are|was|were|has|have|had|can|could|will|would))"
+    r"(?= [a-z]+(?:ed|en|ing|lt|nt|ld|ght|wn)\b)"
 )
 _PAIRS = (
     "first last",
