@@ -228,7 +228,7 @@ class Indexes:
         if not seq:  # nothing is held
             return set()
         changes = self._catalog.collections.changes_after(collection.id, seq)
-        return {change.document_id for change in changes if change.op != "remove"}
+        return {change.document_id for change in changes if change.op == "add"}
 
     def _place(self, collection: Collection, dimension: int) -> Place:
         return Place(

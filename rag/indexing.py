@@ -28,8 +28,11 @@ def batches(documents: Iterable[DocumentTexts]) -> Iterator[list[DocumentTexts]]
 
 
 def alike(changes: Sequence[Change], edition: int) -> Iterator[tuple[bool, list[Change]]]:
-    """Removals from an edition together, and additions together, in the order of the log."""
-    mine = [change for change in changes if change.edition == edition]
+    """Removals from an edition together, and additions together, in the order of the log.
+
+    What documents are described by is in no index.
+    """
+    mine = [one for one in changes if one.edition == edition and one.op != "describe"]
     for removed, same in groupby(mine, key=lambda change: change.op == "remove"):
         batch: list[Change] = []
         for change in same:

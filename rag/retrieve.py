@@ -126,7 +126,7 @@ class Retriever:
             document_condition(request.filter, {})  # malformed is malformed, also in nothing
         parts = []
         for place, collection in enumerate(request.collections):
-            ids = self._catalog.texts.allowed_chunks(collection, request.filter)
+            ids = self._catalog.matching.chunks(collection, request.filter)
             if ids is not None:
                 parts.append(ids + (place << _SHIFT))
         return np.concatenate(parts) if parts else np.empty(0, np.int64)

@@ -16,6 +16,7 @@ from rag.catalog.garbage import Garbage
 from rag.catalog.indexed import Indexed
 from rag.catalog.inspect import Inspection
 from rag.catalog.jobs import Jobs
+from rag.catalog.matching import Matching
 from rag.catalog.migrating import migrate
 from rag.catalog.places import SharedPlaces
 from rag.catalog.prompts import Prompts
@@ -55,6 +56,7 @@ class Catalog:
         self.staging = Staging(database, self.versions)
         self.editions = Editions(database)
         self.texts = Texts(database)
+        self.matching = Matching(database)
         self.surroundings = SurroundingTexts(database)
         self.sources = Sources(database, self.versions)
         self.indexed = Indexed(database)

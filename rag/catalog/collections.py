@@ -47,7 +47,11 @@ _SEQ = sa.select(t.collections.c.seq).where(t.collections.c.id == sa.bindparam("
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One visible change of a collection: a document's chunks appeared or went."""
+    """One visible change of a collection.
+
+    By ``op``, a document's chunks appeared (``add``, also under another name of the document)
+    or went (``remove``), or its metadata changed (``describe``).
+    """
 
     seq: int
     op: str

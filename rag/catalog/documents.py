@@ -160,7 +160,7 @@ class Documents:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Document:
-        """Rename, or replace the metadata. Indexes hold the name and are told.
+        """Rename, or replace the metadata; who holds either of them is told by the log.
 
         Raises:
             NotFound: the tenant has no such document.
@@ -173,9 +173,10 @@ class Documents:
         with self._db.write() as connection:
             where = _is(tenant, document_id)
             before = document_by_id(connection, document_id, tenant)
-            if name not in (None, before.name):
-                for placed in placements(connection, document_id):
-                    log_change(connection, "add", placed)
+            is_renamed = name not in (None, before.name)
+            if is_renamed or metadata is not None:
+                for placed in placements(connection, document_id):  # indexes hold the name
+                    log_change(connection, "add" if is_renamed else "describe", placed)
             connection.execute(sa.update(t.documents).where(where).values(values))
             return document_by_id(connection, document_id, tenant)
 

@@ -8,19 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
 from rag.catalog.database import Database
-from rag.catalog.filters import document_condition
 from rag.catalog.passages import SEGMENT, first_chunks, of_placement, read_passages
 from rag.errors import NotFound
 from rag.types import (
     Block,
     BlockKind,
     Chunk,
-    Collection,
     Ids,
     Page,
     PageSource,
@@ -196,35 +193,6 @@ class Texts:
     def first_chunks(self, collection_id: str, ids: Ids) -> Ids:
         """For each chunk the id of its document's first one; 0 or another's if it is gone."""
         return first_chunks(self._db, collection_id, ids)
-
-    def allowed_chunks(
-        self, collection: Collection, filter: Mapping[str, Any] | None
-    ) -> Ids | None:
-        """Sorted ids of the chunks whose documents pass the filter; ``None`` without a filter.
-
-        Raises:
-            InvalidFilter: it is malformed; the message names the place.
-        """
-        if not filter:
-            return None
-        p = t.placements.c
-        query = (
-            sa.select(p.first_chunk_id, p.chunk_count)
-            .join(t.documents, t.documents.c.id == p.document_id)
-            .where(
-                p.collection_id == collection.id,
-                p.edition == collection.edition,
-                document_condition(filter, collection.metadata_schema),
-            )
-            .order_by(p.first_chunk_id)
-        )
-        with self._db.read() as connection:
-            rows = connection.execute(query).all()
-        # numpy takes many times as long over the rows of SQLAlchemy as over tuples.
-        first, count = np.array([*map(tuple, rows)], np.int64).reshape(-1, 2).T
-        before = np.cumsum(count) - count
-        runs: Ids = np.arange(count.sum()) + np.repeat(first - before, count)
-        return runs
 
 
 def _version(table: sa.Table, document_id: str, generation: int) -> sa.ColumnElement[bool]:

@@ -130,7 +130,7 @@ def test_a_malformed_filter_names_the_place(
         TENANT, "c", embedder="e", chunking={}, metadata_schema={"year": "integer"}
     )
     with pytest.raises(InvalidFilter) as caught:
-        catalog.texts.allowed_chunks(collection, filter)
+        catalog.matching.chunks(collection, filter)
     assert place in caught.value.message
 
 
@@ -139,7 +139,7 @@ def test_too_deep_a_filter_is_refused(catalog: Catalog) -> None:
     for _ in range(8):
         filter = {"$not": filter}
     with pytest.raises(InvalidFilter, match="deeper than 8"):
-        catalog.texts.allowed_chunks(make_collection(catalog), filter)
+        catalog.matching.chunks(make_collection(catalog), filter)
 
 
 def test_the_largest_filters_are_compiled(catalog: Catalog) -> None:
