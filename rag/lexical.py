@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import tantivy
-from tantivy import Occur, Query
+from tantivy import Query
 
 from rag.errors import StoreDamaged
+from rag.lexical_view import View
 from rag.types import Ids
-from rag.vectors import Hits, best
+from rag.vectors import Hits, best, nothing
 
 _ANALYZER = "english-2"
 """Stored with an index: raise the number when the analysis changes, and old indexes refuse."""
@@ -44,8 +45,7 @@ _BETWEEN = 1
 """More words between two than there are in the query, and they still stand together."""
 _WRITER_BYTES = 32_000_000
 _FEW = 1_000
-_LOOKED_UP = 500
-"""Up to so many ids are faster looked up one by one than as a set."""
+_DEEPER = (1.5, 6.0)
 
 
 class LexicalIndex:
@@ -82,6 +82,7 @@ class LexicalIndex:
         self._index.config_reader("manual")
         self._stop_words = frozenset(self._analyzer.analyze(_STOP_WORDS))
         self._writing = threading.Lock()
+        self._view = View(self._index, self._schema)
 
     def add(self, ids: Ids, texts: Sequence[str]) -> None:
         """Add or replace. The last of repeated ids wins.
@@ -111,22 +112,17 @@ class LexicalIndex:
                 as both its words. The ordered part of the sequential dependence model of
                 Metzler and Croft, "A Markov Random Field Model for Term Dependencies", 2005.
         """
-        searcher = self._index.searcher()
+        view = self._view
         telling = self._telling(query)
-        k = min(k, searcher.num_docs if allowed is None else len(allowed))
+        k = min(k, len(view) if allowed is None else len(allowed))
         if k <= 0 or not telling:
-            return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+            return nothing()
         words = list(dict.fromkeys(word for _, word in telling))[:_MOST_QUERY_WORDS]
-        any_of = [Query.term_query(self._schema, "text", word, "freq") for word in words]
-        any_word = _either([*any_of, *self._quoted(query)])
-        if allowed is None:
-            hits = _collect(searcher, any_word, k)
-        else:
-            hits = self._search_allowed(searcher, any_word, k, allowed)
+        hits = _ranked(view, words, self._quoted(query), k, allowed)
         together = self._pairs(telling) if pairs else []
         if not together or not len(hits.ids):
             return hits
-        found = _collect(searcher, self._within(together, hits.ids), len(hits.ids))
+        found = view.holding(together, hits.ids)
         order = np.argsort(hits.ids)
         scores = hits.scores.copy()
         places = order[np.searchsorted(hits.ids, found.ids, sorter=order)]
@@ -135,10 +131,7 @@ class LexicalIndex:
 
     def ids(self) -> Ids:
         """All ids held, sorted."""
-        searcher = self._index.searcher()
-        if not searcher.num_docs:
-            return np.empty(0, np.int64)
-        return np.sort(_collect(searcher, Query.all_query(), searcher.num_docs).ids)
+        return self._view.ids()
 
     def _open(self, path: Path) -> tantivy.Index:
         path.mkdir(parents=True, exist_ok=True)
@@ -156,8 +149,9 @@ class LexicalIndex:
         with self._writing:
             # A writer costs 2 ms to open and several idle threads to keep, so none is kept.
             writer = self._index.writer(_WRITER_BYTES, 1)
-            if self._index.searcher().num_docs:
-                writer.delete_documents_by_query(self._any_of(list(texts)))
+            if len(self._view):
+                known = Query.term_set_query(self._schema, "id", list(texts))
+                writer.delete_documents_by_query(known)
             for key, text in texts.items() if replacing else ():
                 document = tantivy.Document()
                 document.add_unsigned("id", key)
@@ -166,36 +160,7 @@ class LexicalIndex:
             writer.commit()
             writer.wait_merging_threads()
             self._index.reload()
-
-    def _search_allowed(
-        self, searcher: tantivy.Searcher, any_word: Query, k: int, allowed: Ids
-    ) -> Hits:
-        # Handing over many allowed ids costs more than looking further down the ranking of
-        # all passages. Expecting k allowed hits among the first k / selectivity, look four
-        # times as deep; what was not found there still needs the ids.
-        depth = 4 * k * searcher.num_docs // len(allowed)
-        if len(allowed) > max(_FEW, depth):
-            hits = _collect(searcher, any_word, depth)
-            places = np.searchsorted(allowed, hits.ids)
-            kept = allowed[np.minimum(places, len(allowed) - 1)] == hits.ids
-            if kept.sum() >= k or len(hits.ids) < depth:
-                return Hits(hits.ids[kept][:k], hits.scores[kept][:k])
-        return _collect(searcher, self._within([any_word], allowed), k)
-
-    def _within(self, queries: Sequence[Query], ids: Ids) -> Query:
-        """Hits of any of the queries among these ids, with the queries' scores."""
-        if len(ids) > _LOOKED_UP:
-            only, queries = self._any_of(ids.tolist()), [_either(queries)]
-        else:  # a set looks through all ids that there are
-            schema = self._schema
-            only = _either([Query.term_query(schema, "id", one, "basic") for one in ids.tolist()])
-        only = Query.const_score_query(only, 0.0)
-        # Each by itself: of a union, every hit is scored before it is seen whether it is wanted.
-        each = [Query.boolean_query([(Occur.Must, one), (Occur.Must, only)]) for one in queries]
-        return _either(each)
-
-    def _any_of(self, ids: list[int]) -> Query:
-        return Query.term_set_query(self._schema, "id", ids)
+            self._view = View(self._index, self._schema)
 
     def _telling(self, query: str) -> list[tuple[int, str]]:
         """The query's words and their places, without stop words unless it has no others."""
@@ -248,10 +213,6 @@ def _bigrams(run: re.Match[str]) -> str:
     return f" {' '.join(pairs or [characters])} "
 
 
-def _either(queries: Sequence[Query]) -> Query:
-    return Query.boolean_query([(Occur.Should, query) for query in queries])
-
-
 def _listed(ids: Ids) -> list[int]:
     listed: list[int] = np.asarray(ids, np.int64).tolist()
     if any(key < 0 for key in listed):
@@ -259,11 +220,20 @@ def _listed(ids: Ids) -> list[int]:
     return listed
 
 
-def _collect(searcher: tantivy.Searcher, query: Query, k: int) -> Hits:
-    found = searcher.search(query, k, count=False).hits
-    ids = np.array(
-        searcher.fast_field_values("id", [address for _, address in found]), dtype=np.int64
-    )
-    scores = np.array([score for score, _ in found], dtype=np.float32)
-    order = np.lexsort((ids, -scores))
-    return Hits(ids[order], scores[order])
+def _ranked(
+    view: View, words: Sequence[str], phrases: Sequence[Query], k: int, allowed: Ids | None
+) -> Hits:
+    if allowed is None:
+        return view.best(words, phrases, k)
+    # Handing over many allowed ids costs more than looking further down the ranking of all
+    # passages. The first k / selectivity have k allowed ones on the average.
+    for margin in _DEEPER:
+        depth = int(margin * k * len(view) / len(allowed))
+        if len(allowed) <= max(_FEW, depth):
+            break
+        hits = view.best(words, phrases, depth)
+        places = np.searchsorted(allowed, hits.ids)
+        kept = allowed[np.minimum(places, len(allowed) - 1)] == hits.ids
+        if kept.sum() >= k or len(hits.ids) < depth:
+            return Hits(hits.ids[kept][:k], hits.scores[kept][:k])
+    return view.among(words, phrases, allowed, k)
