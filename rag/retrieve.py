@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rag.ahead import Ahead
 from rag.catalog import Catalog
 from rag.catalog.filters import document_condition
 from rag.diversify import CANDIDATES, diversified
@@ -20,6 +21,7 @@ from rag.embedding import Embedder
 from rag.errors import InvalidRequest
 from rag.fuse import (
     DENSE_WEIGHT,
+    DEPTH,
     PAIR_WEIGHT,
     Search,
     dense_weight,
@@ -73,6 +75,7 @@ class Retriever:
         self._catalog = catalog
         self._indexes = indexes
         self._rerank = rerank
+        self._ahead = Ahead()
 
     @property
     def can_rerank(self) -> bool:
@@ -138,11 +141,11 @@ class Retriever:
         if request.mode is Mode.LEXICAL:
             hits = _lexical(opened, request.query)(depth, allowed)
             return hits, {"lexical": hits}
-        dense = self._dense(opened, request.query)
         if request.mode is Mode.DENSE:
-            hits = dense(depth, allowed)
+            hits = self._dense(opened, request.query)(depth, allowed)
             return hits, {"dense": hits}
-        lexical = _lexical(opened, request.query)
+        lexical = self._ahead.begin(_lexical(opened, request.query), DEPTH, allowed)
+        dense = self._dense(opened, request.query)
         models = _models(opened)
         weight = min(
             (dense_weight(request.query, one) for one in models.values()), default=DENSE_WEIGHT

@@ -11,8 +11,8 @@ import numpy as np
 
 from rag.locks import ReadWriteLock
 from rag.types import FloatMatrix, FloatVector, Ids
-from rag.vectors import Hits, best, check_shapes, last_of_each, nothing
-from rag.vectors.rows import FlatRows, ListedRows, Mask, Rows
+from rag.vectors import Hits, best, check_shapes, last_of_each
+from rag.vectors.rows import FEW, FlatRows, ListedRows, Mask, Rows
 from rag.vectors.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
@@ -108,14 +108,7 @@ class FaissIndex:
         faiss.omp_set_num_threads(1)
         query = np.ascontiguousarray(vector, np.float32).reshape(1, self._dimension)
         with self._lock.reading():
-            searchable = self._searchable(allowed)
-            found = (
-                len(self._sorted_ids) if searchable is None else int(np.count_nonzero(searchable))
-            )
-            k = min(k, found)
-            if k <= 0:
-                return nothing()
-            scores, rows = self._rows.search(query, k, searchable)
+            scores, rows = self._nearest(query, k, allowed)
             ids = self._row_ids[rows]
         return best(ids, scores, len(ids))
 
@@ -142,6 +135,18 @@ class FaissIndex:
         building = self._building
         if building is not None:
             building.join()
+
+    def _nearest(self, query: FloatMatrix, k: int, allowed: Ids | None) -> tuple[FloatVector, Ids]:
+        """Similarities and rows of the k best."""
+        few = allowed is not None and len(allowed) <= FEW
+        if few and k > 0 and isinstance(self._rows, ListedRows):
+            rows = np.sort(self._places(np.asarray(allowed, np.int64)))
+            return self._rows.compared(query, k, rows)
+        searchable = self._searchable(allowed)
+        found = len(self._sorted_ids) if searchable is None else int(np.count_nonzero(searchable))
+        if min(k, found) <= 0:
+            return np.empty(0, np.float32), np.empty(0, np.int64)
+        return self._rows.search(query, min(k, found), searchable)
 
     def _append(self, ids: Ids, vectors: FloatMatrix) -> None:
         self._rows.add(vectors)

@@ -164,9 +164,9 @@ class ListedRows:
             rows = np.arange(count) if searchable is None else np.flatnonzero(searchable)
         else:
             rows = self._nearest(query, k, count, searchable)
-        return self._compared(query, k, rows)
+        return self.compared(query, k, rows)
 
-    def _compared(self, query: FloatMatrix, k: int, rows: Ids) -> tuple[FloatVector, Ids]:
+    def compared(self, query: FloatMatrix, k: int, rows: Ids) -> tuple[FloatVector, Ids]:
         """The k best of some rows; FAISS multiplies half precision as it is."""
         scores, best = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
         for start in range(0, len(rows), _BLOCK):

@@ -1,0 +1,36 @@
+"""Two halves of a question at once: one core looks words up while another embeds and compares."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from rag.fuse import Search
+from rag.priority import gives_way
+from rag.types import Ids
+from rag.vectors import Hits
+
+
+class Ahead:
+    """Begins searches whose results are wanted a little later. Thread-safe."""
+
+    def __init__(self) -> None:
+        """Begin at most as many at once as there are cores; threads start when they are needed."""
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "ahead")
+
+    def begin(self, search: Search, k: int, allowed: Ids | None) -> Search:
+        """The same search; what it finds for these values is being found from now on.
+
+        Not for those who work on documents, behind questions: they would take two cores.
+        """
+        if gives_way():
+            return search
+        begun = self._threads.submit(search, k, allowed)
+
+        def found(wanted: int, among: Ids | None) -> Hits:
+            # What no thread has come to is done at once by who wants it.
+            if wanted != k or among is not allowed or begun.cancel():
+                return search(wanted, among)
+            return begun.result()
+
+        return found
