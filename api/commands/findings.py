@@ -30,6 +30,7 @@ _NEEDED = {
 _DECIDED = {"accept": "accepted", "correct": "corrected"}
 _WIDEST = 40
 _MOST_SIDE_BY_SIDE = 4
+_MOST_LEFT_OUT = 10
 
 
 @analyze.command("results")
@@ -135,7 +136,8 @@ def aggregate(
         (found,) = client.post(f"/v1/analyses/{analysis_id}/aggregate", body)["data"]
         if not found["count"]:
             _check_field(client.get(f"/v1/analyses/{analysis_id}"), pointer)
-        names = _names(client, analysis_id) if found["timeline"] and not as_json else {}
+        named = (found["timeline"] or found["left_out"]) and not as_json
+        names = _names(client, analysis_id) if named else {}
     readable = found["count"] - found["unreadable"]
     if as_json:
         show_json(found)
@@ -176,7 +178,7 @@ def _show_aggregate(found: Json, names: Mapping[str | None, str]) -> None:
         click.echo(f"{found['distinct']} different ones")
     if found["value"] is not None and found["count"] > found["unreadable"]:
         value = found["value"]
-        click.echo(f"{found['op']}: {value if isinstance(value, str) else f'{value:g}'}")
+        click.echo(f"{found['op']}: {value if isinstance(value, str) else _digits(value)}")
     for one in found["groups"] or ():
         click.echo(f"{one['count']:6}  {_cell(one['value'])}")
     for one in found["timeline"] or ():
@@ -184,7 +186,17 @@ def _show_aggregate(found: Json, names: Mapping[str | None, str]) -> None:
         click.echo(f"{one['date']}  {_cell(one['value'])}  {name}".rstrip())
     if found["unreadable"]:
         needed = _NEEDED[found["op"]]
-        click.echo(f"{found['unreadable']} could not be read as {needed}.")
+        click.echo(f"{found['unreadable']} could not be read as {needed}, and were left out:")
+        for one in found["left_out"][:_MOST_LEFT_OUT]:
+            name = names.get(one["document_id"], one["document_id"] or "")
+            click.echo(f"        {_cell(one['value'])}  {name}".rstrip())
+        if found["unreadable"] > _MOST_LEFT_OUT:
+            click.echo("        …")
+
+
+def _digits(number: float) -> str:
+    """A number as people write it, with all of its digits."""
+    return str(int(number)) if number == int(number) else repr(number)
 
 
 def _cell(value: Any) -> str:

@@ -63,8 +63,9 @@ class AggregateOut(BaseModel):
     count: int = Field(description="Values at the place.")
     documents: int = Field(description="Documents that they are of.")
     unreadable: int = Field(description="Values that are no number, or no date.")
+    left_out: list[EntryOut] = Field(description="The first 100 of these.")
     distinct: int | None = None
-    value: float | str | None = Field(
+    value: int | float | str | None = Field(
         None, description="Of min, max and sum; min and max of dates are dates."
     )
     entries: list[EntryOut] | None = Field(None, description="Of min and max: where it stands.")

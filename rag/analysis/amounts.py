@@ -1,28 +1,15 @@
 """Amounts in texts: a number with its sign and its unit, however they are written."""
 
+# Word lists read best as strings.
+# ruff: noqa: SIM905
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
+from rag.models.offline.currencies import currency_of
 from rag.models.offline.values import Found, Kind, find
 
-_CURRENCIES = {
-    "us$": "USD", "usd": "USD", "$": "USD", "dollar": "USD", "dollars": "USD",
-    "a$": "AUD", "aud": "AUD", "c$": "CAD", "cad": "CAD", "nz$": "NZD", "hk$": "HKD", "s$": "SGD",
-    "€": "EUR", "eur": "EUR", "euro": "EUR", "euros": "EUR",
-    "£": "GBP", "gbp": "GBP", "pound": "GBP", "pounds": "GBP",
-    "chf": "CHF", "franc": "francs", "francs": "francs", "¥": "¥", "jpy": "JPY",
-    "cny": "CNY", "rmb": "CNY", "yuan": "CNY", "人民币": "CNY", "元": "CNY",
-    "sek": "SEK", "nok": "NOK", "dkk": "DKK", "pln": "PLN", "₹": "INR", "inr": "INR",
-}  # fmt: skip
-_CURRENCY = re.compile(
-    "|".join(
-        rf"(?<![^\W\d_]){re.escape(one)}(?![^\W\d_])" if one.isalpha() and one.isascii()
-        else re.escape(one)
-        for one in sorted(_CURRENCIES, key=len, reverse=True)
-    )
-)  # fmt: skip
 _PERCENT = "%"
 _MINUS = ("-", "−")  # noqa: RUF001
 # A number of more digits than these is not told apart from the next by a float.
@@ -31,6 +18,19 @@ _INEXACT = re.compile(rf"^\D*0\d|[.,]\d{{{_MOST_DECIMALS + 1}}}")
 # What stands right beside a number that is a part of something else: a version, a range, a code.
 _PART_BEFORE = re.compile(r"[\w.,/:-]$")
 _PART_AFTER = re.compile(r"[\w/:-]|[.,]\d")
+# What may stand before a number that is a value, and after it.
+_QUALIFYING = frozenset(
+    "about approximately approx around roughly nearly almost some ca circa over under up to at "
+    "least most than more less fewer minimum maximum min max of in all total a an only just "
+    "exactly ungefähr etwa rund mindestens höchstens insgesamt environ plus moins "
+    "one two three four five six seven eight nine ten eleven twelve fifteen eighteen twenty "
+    "thirty sixty ninety".split()
+)
+# "days", "m/s", "Tage"; not "th", nor the "Angry Men" of a title.
+_MEASURED = re.compile(
+    r"\)?(?!st\b|nd\b|rd\b|th\b)\s*"
+    r"(?:[^\W\d_][\w²³/]*|(?:[^\W\d_A-ZÀ-Þ][\w'/-]*[\s.]*){1,4})?[\s.]*"
+)
 _LONE_SCALE = re.compile(r"\d\s?[km]\.?$", re.IGNORECASE)
 
 
@@ -57,6 +57,22 @@ def amount_of(text: str) -> Amount | None:
     return None
 
 
+def stated_amount(text: str) -> Amount | None:
+    """The amount that a text says and nothing else, as in "about 30 days", "EUR 5.00 a month".
+
+    ``None`` for names with digits, as "Route 66", "Form 10-Q" and "TX-125" are. A sentence states
+    one if it is of money or a share.
+    """
+    one = amount_of(text)
+    if one is None or one.unit is not None:
+        return one
+    before = re.findall(r"\w+", text[: one.start].casefold())
+    said = text[one.start : one.end]
+    if _INEXACT.search(said) or _LONE_SCALE.search(said) or not _QUALIFYING.issuperset(before):
+        return None
+    return one if _MEASURED.fullmatch(text, one.end) else None
+
+
 def amounts(text: str) -> list[Amount]:
     """The amounts of a text that can be compared as numbers, in order.
 
@@ -76,8 +92,8 @@ def amounts(text: str) -> list[Amount]:
 
 def _amount(kind: Kind, found: Found, text: str) -> Amount:
     unit = _PERCENT if kind is Kind.PERCENT else None
-    if kind is Kind.MONEY and (named := _CURRENCY.search(found.text.casefold())):
-        unit = _CURRENCIES[named.group()]
+    if kind is Kind.MONEY:
+        unit = currency_of(found.text)
     start, end, number = found.start, found.end, found.number or 0.0
     before = text[:start].rstrip()
     if before.endswith(_MINUS) and not before[:-1].strip():  # "-$5"

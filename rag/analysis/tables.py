@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from rag.analysis.amounts import amount_of
+from rag.analysis.amounts import amount_of, stated_amount
 from rag.analysis.entities import key_of
 from rag.errors import InvalidRequest
 from rag.models.offline.dates import dates
@@ -19,6 +19,8 @@ from rag.pointers import below, names_of
 
 _LISTED = 1_000
 """Entries that are listed of each group, and of a timeline; all are counted."""
+_TOLD = 100
+"""Values that are told of those that could not be read."""
 
 
 class Operation(StrEnum):
@@ -79,7 +81,8 @@ def aggregate(result: Any, asked: Aggregation) -> dict[str, Any]:
     """What an operation comes to, and the entries that it was computed from.
 
     ``min`` and ``max`` are of the numbers; where there are none, of the dates (in ISO form).
-    Values that are no numbers, or no dates, where such are needed, are counted as ``unreadable``.
+    Values that are no numbers, or no dates, where such are needed, are ``unreadable``: they are
+    counted, and the first of them told as ``left_out``.
 
     Raises:
         InvalidRequest: The place is none, or its amounts are of several units, which do not add
@@ -92,6 +95,7 @@ def aggregate(result: Any, asked: Aggregation) -> dict[str, Any]:
         "count": len(found),
         "documents": len({one.document_id for one in found}),
         "unreadable": 0,
+        "left_out": [],
     }
     if asked.op is Operation.COUNT:
         return {**made, "distinct": len({key_of_any(one.value) for one in found})}
@@ -100,15 +104,15 @@ def aggregate(result: Any, asked: Aggregation) -> dict[str, Any]:
     if asked.op is Operation.TIMELINE:
         dated = sorted(_dated(found), key=lambda pair: pair[0])
         told = [{"date": day, **asdict(one)} for day, one in dated[:_LISTED]]
-        return {**made, "unreadable": len(found) - len(dated), "timeline": told}
+        return {**made, **_left_out(found, dated), "timeline": told}
     numbers = [(n, one) for one in found if (n := number_of(one.value)) is not None]
     _check_units([one for _, one in numbers], asked)
     if asked.op is Operation.SUM:
         total = sum(number for number, _ in numbers)
-        return {**made, "unreadable": len(found) - len(numbers), "value": total}
+        return {**made, **_left_out(found, numbers), "value": total}
     ordered: Sequence[tuple[float | str, Entry]] = numbers or _dated(found)
-    made["unreadable"] = len(found) - len(ordered)
-    return {**made, **_extreme(ordered, largest=asked.op is Operation.MAX)}
+    extreme = _extreme(ordered, largest=asked.op is Operation.MAX)
+    return {**made, **_left_out(found, ordered), **extreme}
 
 
 def compare(result: Any) -> dict[str, Any]:
@@ -131,12 +135,12 @@ def compare(result: Any) -> dict[str, Any]:
 
 
 def number_of(value: Any) -> float | None:
-    """A value as a number: one, or a text with just one in it that is no part of a date."""
+    """A value as a number: one, or a text that says just one amount and is no name with digits."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return value
-    amount = amount_of(value) if isinstance(value, str) else None
+    amount = stated_amount(value) if isinstance(value, str) else None
     if amount is None or any(
         start < amount.end and amount.start < end for start, end, _ in dates(value)
     ):
@@ -157,6 +161,13 @@ def key_of_any(value: Any) -> Any:
     if isinstance(value, list):
         return frozenset(map(key_of_any, value))
     return key_of(value)
+
+
+def _left_out(found: Sequence[Entry], read: Sequence[tuple[Any, Entry]]) -> dict[str, Any]:
+    """Entries that were not read, counted and told."""
+    places = {one.pointer for _, one in read}
+    others = [one for one in found if one.pointer not in places]
+    return {"unreadable": len(others), "left_out": [asdict(one) for one in others[:_TOLD]]}
 
 
 def _dated(found: Sequence[Entry]) -> list[tuple[str, Entry]]:

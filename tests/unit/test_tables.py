@@ -88,6 +88,17 @@ def test_what_is_no_number_or_date_is_counted_and_not_guessed() -> None:
     assert (added["value"], added["count"], added["unreadable"]) == (1207, 5, 3)
 
 
+def test_names_with_digits_are_no_numbers_and_are_told() -> None:
+    names = ["Route 66", "Form 10-Q", "TX-125", "3M", "20th Century Fox", "12 Angry Men", "007"]
+    stated = {"30 days": 30, "about 5 kg": 5, "two (2) years": 2, "5kg": 5, "30 Tage": 30}
+    priced = {"EUR 1,200 a month": 1200, "It rose by 5 %.": 5, "(400)": -400}
+    assert [number_of(one) for one in names] == [None] * len(names)
+    assert {said: number_of(said) for said in (*stated, *priced)} == stated | priced
+    added = aggregate({"sizes": [*names, "12 pumps"]}, Aggregation(op=Operation.SUM, of="/sizes/*"))
+    assert (added["value"], added["unreadable"]) == (12, len(names))
+    assert [one["value"] for one in added["left_out"]] == names
+
+
 def test_the_least_of_dates_is_a_date_and_they_do_not_add_up() -> None:
     result = {
         "dates": ["2024-03-01", "18 May 1999", "soon", "1999-05-18"],
