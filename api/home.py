@@ -74,7 +74,7 @@ class Home:
         with (self.path / "owner").open("a+") as file:
             if not _lock(file):
                 raise HomeBusy(
-                    f"Another process ({_describe(self.owner())}) is using {self.path}. "
+                    f"Another process ({self.user()}) is using {self.path}. "
                     "Stop it, or set IBIDEM_HOME to another folder."
                 )
             file.truncate(0)
@@ -97,6 +97,13 @@ class Home:
         except (FileNotFoundError, ValueError):
             return {}
 
+    def user(self) -> str:
+        """Who is using the folder, for a person to read."""
+        owner = self.owner()
+        if owner.get("address"):
+            return f"a service on {owner['address']}"
+        return f"process {owner['pid']}" if owner.get("pid") else "a process just starting"
+
 
 def _lock(file: IO[str]) -> bool:
     """Lock for ourselves; somebody who is only asking who owns the folder holds it for a moment."""
@@ -110,9 +117,3 @@ def _lock(file: IO[str]) -> bool:
             time.sleep(0.02)
         else:
             return True
-
-
-def _describe(owner: dict[str, object]) -> str:
-    if owner.get("address"):
-        return f"a service on {owner['address']}"
-    return f"process {owner['pid']}" if owner.get("pid") else "a process just starting"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from api.commands.ask import parse_filter, source
-from api.commands.common import connected, note, plain, show_json, show_table, target
+from api.commands.common import connected, note, plain, progress_of, show_json, show_table, target
 from api.commands.working import resume, watch
 from rag.pointers import below, names_of
 
@@ -133,7 +133,7 @@ def list_analyses(limit: int, url: str | None, as_json: bool) -> None:
         show_json({"object": "list", "data": found})
         return
     rows = [
-        (one["id"], one["kind"], one["status"], _parts(one), f"{one['work']['cost_usd']:.4f}")
+        (one["id"], one["kind"], one["status"], progress_of(one), f"{one['work']['cost_usd']:.4f}")
         for one in found
     ]
     show_table(("ID", "KIND", "STATUS", "DONE", "COST USD"), rows)
@@ -191,7 +191,9 @@ def _report(client: Client, analysis_id: str, *, as_json: bool, told: Sequence[s
 
 
 def _show(shown: Json) -> None:
-    click.secho(f"{shown['id']}  {shown['kind']}  {shown['status']}  {_parts(shown)}", bold=True)
+    click.secho(
+        f"{shown['id']}  {shown['kind']}  {shown['status']}  {progress_of(shown)}", bold=True
+    )
     if shown["error"]:
         click.echo(plain(shown["error"]["message"]))
     if shown["result"] is None:
@@ -255,11 +257,6 @@ def _show_forecast(told: Json) -> None:
         f"{told['most_output_tokens']} of output, {price}."
     )
     _show_notes(told)
-
-
-def _parts(one: Json) -> str:
-    total = one["progress"]["total"]
-    return f"{one['progress']['done']}/{'?' if total is None else total}"
 
 
 def _short(value: Any) -> str:

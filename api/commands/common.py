@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -66,27 +66,34 @@ def asked_password(file: TextIO | None, *, ask: bool) -> str | None:
 def connected(url: str | None, *, work: bool = False) -> Iterator[Client]:
     """A client of the service named, else of the one that owns the home, else of none but us.
 
-    With ``work``, documents are also read when no service does it.
+    With ``work``, documents are also read when no service does it. A service that is starting, or
+    another command that is using the home, is waited for.
 
     Raises:
-        HomeBusy: another command is using the home.
+        HomeBusy: another command has been using the home for too long.
         ConfigurationError: a setting is wrong.
     """
+    from api.commands.patience import when_free
+
     settings = load_settings()
+    home = Home(path=settings.home)
+    with ExitStack() as stack:
+        yield when_free(lambda: _client(stack, settings, url, work=work), home.user)
+
+
+def _client(stack: ExitStack, settings: Settings, url: str | None, *, work: bool) -> Client:
     key = settings.api_keys[0] if settings.api_keys else None
     address = url or Home(path=settings.home).owner().get("address")
     if address:
         from api.client import over_http
 
-        with over_http(str(address), key=key) as client:
-            yield client
-        return
+        return stack.enter_context(over_http(str(address), key=key))
     from api.client import in_process
     from api.running import opened
 
     announce_first_start(settings)
-    with opened(settings, work=work) as app, in_process(app, key=key) as client:
-        yield client
+    app = stack.enter_context(opened(settings, work=work))
+    return stack.enter_context(in_process(app, key=key))
 
 
 def collection_id(client: Client, name: str | None) -> str:
@@ -136,12 +143,39 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def show_fields(thing: Json) -> None:
-    """Print what is known of something, a line each."""
-    for name, value in thing.items():
-        if name.endswith("_at"):
-            value = datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
-        if value not in (None, [], {}):
-            click.echo(f"{name + ':':<15} {plain(str(value))}")
+    """Print what is known of something, a line each, in columns."""
+    lines = [(name, plain(_in_words(name, one))) for name, one in thing.items() if _is_known(one)]
+    widest = max((len(name) for name, _ in lines), default=0)
+    for name, said in lines:
+        click.echo(f"{name + ':':<{widest + 1}} {said}")
+
+
+def _is_known(value: Any) -> bool:
+    return value not in (None, [], {}, "")
+
+
+def _in_words(name: str, value: Any) -> str:
+    """A value for a person: what it is made of in one line, parts that are unknown left out."""
+    if name.endswith("_at"):
+        return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
+    if isinstance(value, dict):
+        known = ((part, one) for part, one in value.items() if _is_known(one))
+        return ", ".join(f"{part} {_in_words(part, one)}" for part, one in known)
+    if isinstance(value, list):
+        return ", ".join(_in_words("", one) for one in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def progress_of(job: Json) -> str:
+    """How much of a job is done, also while nobody knows how much there is."""
+    done, total = job["progress"]["done"], job["progress"]["total"]
+    if total is not None:
+        return f"{done}/{total}"
+    if done:
+        return str(done)
+    return {"queued": "waiting", "in_progress": "reading"}.get(job["status"], "-")
 
 
 def plain(text: str) -> str:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.commands.common import connected, note, plain, show_fields, show_json, show_table, target
+from api.commands.common import (
+    connected,
+    note,
+    plain,
+    progress_of,
+    show_fields,
+    show_json,
+    show_table,
+    target,
+)
 from api.commands.working import AT_WORK, resume, watch
 from rag.errors import NotFound
 
@@ -63,7 +72,7 @@ def show_job(job_id: str, url: str | None, as_json: bool) -> None:
     """Show one job."""
     with connected(url) as client:
         job = client.get(f"/v1/jobs/{_job_id(job_id)}")
-    show_json(job) if as_json else show_fields(job)
+    show_json(job) if as_json else show_fields({**job, "progress": _progress(job)})
 
 
 @jobs.command("watch")
@@ -187,9 +196,10 @@ def _ended(client: Client, job: Json) -> Json:
 
 
 def _progress(job: Json) -> str:
-    progress = job["progress"]
-    total = "?" if progress["total"] is None else progress["total"]
-    return f"{progress['done']}/{total} {progress['unit'] or ''}".rstrip()
+    counted = progress_of(job)
+    return (
+        f"{counted} {job['progress']['unit'] or ''}".rstrip() if counted[0].isdigit() else counted
+    )
 
 
 def _where_results_are(job: Json) -> str:

@@ -15,6 +15,7 @@ from api.commands.common import (
     show_table,
     target,
 )
+from api.home import Home
 from api.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def run_service(settings: Settings, first: Callable[[Client, str], None] | None 
     from contextlib import ExitStack
 
     from api.client import in_process
+    from api.commands.patience import when_free
     from api.running import (
         address_of,
         leave_on_sigterm,
@@ -75,11 +77,15 @@ def run_service(settings: Settings, first: Callable[[Client, str], None] | None 
     )
 
     leave_on_sigterm()
+    home = Home(path=settings.home)
     with ExitStack() as stack:
         listener = stack.enter_context(listening(settings))
         address = address_of(listener)
         announce_first_start(settings)
-        app = stack.enter_context(opened(settings, work=True, address=address))
+        app = when_free(
+            lambda: stack.enter_context(opened(settings, work=True, address=address)),
+            lambda: None if home.owner().get("address") else home.user(),
+        )
         if first is not None:
             key = settings.api_keys[0] if settings.api_keys else None
             with in_process(app, key=key) as client:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from api.commands.common import note
+from api.commands.common import note, progress_of
 
 if TYPE_CHECKING:
     from api.client import Client, Json
@@ -76,9 +76,8 @@ def _what_goes_on(client: Client) -> str:
 
 def in_words(job: Json) -> str:
     """How a job stands, in a line."""
-    work, progress = job["work"], job["progress"]
-    total = "?" if progress["total"] is None else progress["total"]
-    parts = [f"{progress['done']}/{total}"]
+    work = job["work"]
+    parts = [progress_of(job)]
     if work["per_second"]:
         parts.append(f"{work['per_second']:.3g}/s")
     if work["seconds_left"] and job["status"] in AT_WORK:

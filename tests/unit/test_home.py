@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from api.commands.patience import when_free
 from api.home import Home
 from rag.errors import HomeBusy
 
@@ -43,3 +45,23 @@ def test_who_only_asks_does_not_keep_an_owner_out(tmp_path: Path) -> None:
         with home.owned():
             assert home.owner() != {}
         release.join()
+
+
+def test_a_command_waits_for_who_is_using_the_home(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(path=tmp_path)
+    with ExitStack() as using, ExitStack() as entered:
+        using.enter_context(home.owned())
+        release = threading.Timer(0.6, using.close)
+        release.start()
+        when_free(lambda: entered.enter_context(home.owned()), home.user)
+        release.join()
+        told = capsys.readouterr().err
+        assert told.startswith("Waiting for process ")
+        assert told.count("\n") == 1
+        with pytest.raises(HomeBusy):
+            when_free(home.owned().__enter__, lambda: None)
+        monkeypatch.setattr("api.commands.patience._IN_USE_S", 0.05)
+        with pytest.raises(HomeBusy, match="Stop it"):
+            when_free(lambda: home.owned().__enter__(), home.user)
