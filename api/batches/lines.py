@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +25,24 @@ _NOT_HERE = ("stream", "conversation", "budget_usd", "priority", "dry_run")
 _ANALYSIS = ("kind", "schema")
 """What tells an analysis from a question."""
 _WHERE = ("collection", "collections", "documents", "text")
+
+
+class Broken:
+    """Counts the broken lines of a file while it is read, and keeps the first of them."""
+
+    def __init__(self, most: int) -> None:
+        self.count = 0
+        self.first: list[tuple[int, str]] = []
+        self._most = most
+
+    def noted(self, items: Iterable[NewItem]) -> Iterator[NewItem]:
+        """The same items."""
+        for item in items:
+            if "error" in item.payload:
+                self.count += 1
+                if len(self.first) < self._most:
+                    self.first.append((item.payload["line"], item.payload["error"]))
+            yield item
 
 
 class BatchAsk(AskBody):

@@ -16,6 +16,7 @@ from api.commands.working import in_words, resume, watch
 if TYPE_CHECKING:
     from api.client import Client, Json
 
+_MOST_BROKEN = 5
 _FORMATS = ("jsonl", "json", "csv", "xlsx", "html")
 
 
@@ -94,9 +95,11 @@ def run_batch(
     with connected(url, work=True) as client:
         sent = client.send("/v1/batches", file, name=file.name, **options)
         if detach:
+            _tell_broken(sent)
             show_json(sent) if as_json else click.echo(sent["id"])
             return 0
         note(f"{sent['id']}: {sent['request_counts']['total']} lines")
+        _tell_broken(sent)
         later = _later(sent["id"], output, format)
         watch(client, client.get(f"/v1/jobs/{sent['job_id']}"), later=later)
         return _report(client, sent["id"], output, format, as_json=as_json)
@@ -179,6 +182,19 @@ def resume_batch(
         later = _later(batch_id, output, format)
         watch(client, client.get(f"/v1/jobs/{resumed['job_id']}"), later=later)
         return _report(client, batch_id, output, format, as_json=where["as_json"])
+
+
+def _tell_broken(sent: Json) -> None:
+    """Say at once which lines of a file come to nothing."""
+    count = sent["broken_lines"]
+    if not count:
+        return
+    total = sent["request_counts"]["total"]
+    note(f"{count} of {total} lines are broken, and fail; the others are done:")
+    for one in sent["broken"][:_MOST_BROKEN]:
+        note(f"  {plain(one['message'])}")
+    if count > _MOST_BROKEN:
+        note("  …")
 
 
 def _report(

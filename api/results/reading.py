@@ -107,5 +107,5 @@ def _titles(shown: Json) -> list[str]:
         for one in found
         if one["document_id"]
     }
-    named = shown["request"]["scope"]["documents"]
+    named = shown["request"].get("documents", ())
     return list(cited.values()) if len(named) <= len(cited) else [str(one) for one in named]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.batches.lines import read_items
+from api.batches.lines import Broken, read_items
 from api.batches.provider import check_provider
 from api.batches.results import entries
 from api.batches.work import KIND
@@ -18,7 +18,7 @@ from api.engines import choose_engine
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
 from api.results.files import MEDIA_TYPES, Format, Report, file_of
 from api.results.showing import StoredPlaces
-from api.schemas.batches import BatchOut, job_id_of
+from api.schemas.batches import BatchOut, BatchSent, BrokenLine, job_id_of
 from api.schemas.common import After, Limit, ListOf, Order, failures, page
 from api.schemas.jobs import ResumeBody
 from api.works import lane_of
@@ -30,6 +30,8 @@ Executor: TypeAlias = Literal["calls", "provider"]
 
 router = APIRouter(prefix="/batches", tags=["Batches"])
 
+_TOLD = 20
+"""Broken lines that are told when a batch is sent."""
 _EXAMPLE = (
     '{"custom_id": "q-1", "question": "What notice does termination need?"}\n'
     '{"custom_id": "q-2", "question": "Who are the parties?", "collection": "contracts"}\n'
@@ -52,7 +54,7 @@ _LINES: dict[str, Any] = {
     "",
     status_code=202,
     summary="Send a batch",
-    response_model=BatchOut,
+    response_model=BatchSent,
     openapi_extra=_LINES,
     responses=failures(404, 409, 413, 503, 507),
 )
@@ -122,10 +124,14 @@ def create_batch(
 
         def store() -> Reply:
             given = {name: value for name, value in defaults.items() if value is not None}
-            job_id = services.catalog.work.create(new, read_items(upload.path, given))
+            broken = Broken(_TOLD)
+            items = broken.noted(read_items(upload.path, given))
+            job_id = services.catalog.work.create(new, items)
             door.wake()
             shown = _shown(door, services.catalog.jobs.get(tenant, job_id))
-            return Reply(status=202, body=shown.model_dump_json())
+            first = [BrokenLine(line=line, message=why) for line, why in broken.first]
+            sent = BatchSent.made(shown, broken.count, first)
+            return Reply(status=202, body=sent.model_dump_json())
 
         return once(services.catalog.requests, tenant, key, mark, store)
 

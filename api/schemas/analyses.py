@@ -181,7 +181,10 @@ class AnalysisOut(BaseModel):
 class AnalysisResultOut(AnalysisOut):
     """An analysis with its result, once there is one."""
 
-    request: dict[str, Any] = Field(description="As it was asked for, without an inline text.")
+    request: dict[str, Any] = Field(
+        description="As it was asked for, in the form of `POST /analyses`, which takes it again; "
+        "without an inline text, and what was left open."
+    )
     result: Any = Field(
         None, description="By `result_schema`; `documents` with a `value` each when it is of each."
     )
@@ -218,8 +221,7 @@ class AnalysisResultOut(AnalysisOut):
         cls, job: Job, state: WorkState, result: Mapping[str, Any] | None
     ) -> AnalysisResultOut:
         """An analysis with its result, in which corrections have been made."""
-        request = dict(state.spec["request"])
-        request["scope"] = {**request["scope"], "text": None}
+        request = _as_sent(state.spec["request"])
         outline = _outline(job, state)
         schema = dict(shape_of(Request.from_json(state.spec["request"])))
         if result is None:
@@ -261,6 +263,13 @@ def analysis_id(job_id: str) -> str:
 def job_id_of(analysis_id: str) -> str:
     """The job that is an analysis."""
     return f"job_{analysis_id.removeprefix('anl_')}"
+
+
+def _as_sent(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored request in the form of an `AnalysisBody`."""
+    labels = [{name: one[name] for name in one if one[name]} for one in stored["labels"]]
+    flat = {**stored, **stored["scope"], "scope": None, "text": None, "labels": labels}
+    return {name: value for name, value in flat.items() if value not in (None, [], ())}
 
 
 def _outline(job: Job, state: WorkState) -> dict[str, Any]:

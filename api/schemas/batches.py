@@ -56,6 +56,25 @@ class BatchOut(BaseModel):
         )
 
 
+class BrokenLine(BaseModel):
+    """A line that asks for nothing that can be done."""
+
+    line: int = Field(description="Its number in the file, from 1.", examples=[4711])
+    message: str = Field(examples=["Line 4711: it is not JSON: Expecting value at character 0."])
+
+
+class BatchSent(BatchOut):
+    """A batch as it was taken. Its broken lines fail in their turn; the others are done."""
+
+    broken_lines: int = Field(description="How many.", examples=[1])
+    broken: list[BrokenLine] = Field(description="The first 20 of them.")
+
+    @classmethod
+    def made(cls, shown: BatchOut, count: int, first: list[BrokenLine]) -> BatchSent:
+        """A batch with what was seen of its lines."""
+        return cls(**shown.model_dump(), broken_lines=count, broken=first)
+
+
 class BatchResult(BaseModel):
     """What a line came to; a line of the results, in the order of the lines."""
 

@@ -30,6 +30,7 @@ def test_a_file_of_questions_is_answered_into_a_file(
 ) -> None:
     report = tmp_path / "answers.html"
     assert terminal.run("batch", "run", str(questions), "--output", str(report)) == 1
+    assert "1 of 2 lines are broken, and fail; the others are done:\n  Line 2: " in terminal.err
     assert "completed: 2/2" in terminal.out
     assert "failed: 1 invalid_request" in terminal.out
     assert "1,250 euros" in report.read_text()
@@ -37,6 +38,10 @@ def test_a_file_of_questions_is_answered_into_a_file(
     assert (listed["name"], listed["request_counts"]["completed"]) == ("questions.jsonl", 1)
     assert terminal.run("batch", "results", listed["id"], "--format", "csv") == 0
     assert terminal.run("batch", "show", listed["id"]) == 0
+    assert "request_counts: total 2, completed 1, failed 1\n" in terminal.out
+    assert "failures invalid_request 1" in terminal.out
+    assert terminal.run("jobs", "show", listed["job_id"]) == 0
+    assert "progress:   2/2 items\n" in terminal.out
     assert terminal.run("batch", "cancel", listed["id"]) == 1
     assert "nothing left to cancel" in terminal.err
     assert terminal.run("batch", "resume", listed["id"]) == 1

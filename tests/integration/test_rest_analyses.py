@@ -65,6 +65,8 @@ def test_every_kind_works_on_a_text_a_document_and_a_collection(
         assert shown["result"] is not None
     filtered = analyze(rest, **body, collection="default", filter={"kind": "manual"}, over="each")
     assert [one["document_id"] for one in filtered["result"]["documents"]] == [pump]
+    again = analyze(rest, **filtered["request"])
+    assert (again["request"], again["result"]) == (filtered["request"], filtered["result"])
 
 
 def test_what_is_doubtful_is_reviewed_and_the_correction_wins(rest: Rest, lease: str) -> None:

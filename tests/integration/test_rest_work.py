@@ -59,6 +59,9 @@ def test_each_line_is_answered_and_a_broken_one_breaks_no_other(
 ) -> None:
     broken = ['{"custom_id": "q-2", "question": ', "[1]", '{"custom_id": "q-3"}']
     unusual = [line("q-1", SEAL), line("q-4", stream=True), line("q-5", collection="nowhere")]
+    told = send(rest, line("q-1"), *broken).json()
+    assert (told["broken_lines"], [one["line"] for one in told["broken"]]) == (3, [2, 3, 4])
+    assert told["broken"][1]["message"] == "Line 3: it is not a JSON object."
     batch = finished(rest, line("q-1"), "", *broken, *unusual, line("é", SEAL), name="all.jsonl")
     assert (batch["status"], batch["name"]) == ("completed", "all.jsonl")
     assert batch["request_counts"] == {"total": 8, "completed": 2, "failed": 6}
