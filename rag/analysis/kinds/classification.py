@@ -62,7 +62,7 @@ class Classifying:
             "features": {name: said for name, said in features.items() if said},
             "uncertainty": next((one for one in doubts if one), None),
             "votes": {name: count for name, count in votes.items() if count},
-            "confidence": scores[primary],
+            "confidence": round(scores[primary], 4),
             "characters": whole,
         }
 

@@ -75,7 +75,7 @@ _SHAPES: Mapping[Kind, Schema] = {
         scores={
             "type": "object",
             "additionalProperties": _SHARE,
-            "description": "Probabilities by label.",
+            "description": "Probabilities by label; what is left to 1 is that none of them fits.",
         },
         features=_list(_text("A sentence."), "What led to the primary label."),
         uncertainty=_maybe("What speaks against it."),

@@ -1,9 +1,10 @@
 """Classification: by what labels are called and described, or by their examples.
 
-Without examples, a text is compared with the words of each label. With examples for every
-label, a linear discriminant over the embeddings decides: one mean a label, one covariance for
-all, shrunk towards a multiple of the identity, since there are always fewer examples than
-dimensions (Friedman, "Regularized Discriminant Analysis", JASA 1989). Shrinkage and
+Without examples, a text is compared with the words of each label, and with how alike texts are
+that have nothing to do with each other: what is left to 1 is the probability that no label fits.
+With examples for every label, a linear discriminant over the embeddings decides: one mean a label,
+one covariance for all, shrunk towards a multiple of the identity, since there are always fewer
+examples than dimensions (Friedman, "Regularized Discriminant Analysis", JASA 1989). Shrinkage and
 temperatures were chosen on a part of banking77 that is not reported.
 """
 
@@ -36,6 +37,8 @@ _MOST_PIECES, _MOST_SENTENCES, _MOST_FEATURES = 64, 64, 3
 _MOST_EXAMPLES = 200
 # Cosines, and log densities, are divided by these, so that scores are probabilities.
 _BY_NAME, _BY_EXAMPLES = 0.06, 16.0
+# The cosine at which a label fits no better than none does.
+_UNRELATED = 0.2
 _SHRINKAGE = 0.7
 # Variance within a label before any example is seen, and how many examples that counts for.
 _VARIANCE, _PRIOR = 0.5, 10
@@ -49,10 +52,14 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\-/]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
-    """A linear score of each label: ``vectors @ weights + constants``, shape (n, labels)."""
+    """A linear score of each label: ``vectors @ weights + constants``, shape (n, labels).
+
+    ``none`` is the score of no label; one that was fitted to examples knows labels only.
+    """
 
     weights: NDArray[np.float64]
     constants: NDArray[np.float64]
+    none: float = -np.inf
 
     def __call__(self, vectors: FloatMatrix) -> Logits:
         return vectors.astype(np.float64) @ self.weights + self.constants
@@ -80,8 +87,10 @@ class Classifying:
         text = " ".join(pieces)
         if dense(text):
             logits = logits + _WORDS / _BY_NAME * _shared(task.labels, text)
-        likely = np.exp(logits - logits.max())
-        likely = likely / likely.sum() if pieces else np.full(len(likely), 1 / len(likely))
+        top = max(logits.max(), head.none)
+        likely = np.exp(logits - top)
+        whole = likely.sum() + np.exp(head.none - top)
+        likely = likely / whole if pieces else np.full(len(likely), 1 / len(likely))
         order = np.argsort(-likely, kind="stable").tolist()
         best, next_ = order[0], order[1] if len(order) > 1 else None
         scores = {task.labels[place].name: round(float(likely[place]), 4) for place in order}
@@ -152,7 +161,8 @@ def _discriminant(means: FloatMatrix, within: FloatMatrix, labels: int) -> _Head
 
 def _by_cosine(prototypes: FloatMatrix) -> _Head:
     weights = prototypes.T.astype(np.float64) / _BY_NAME
-    return _Head(weights=weights, constants=np.zeros(len(prototypes)))
+    constants = np.zeros(len(prototypes))
+    return _Head(weights=weights, constants=constants, none=_UNRELATED / _BY_NAME)
 
 
 def _unit(vectors: FloatMatrix) -> FloatMatrix:
@@ -200,7 +210,8 @@ def _uncertainty(scores: dict[str, float], text: str) -> str | None:
     (first, likely), *others = scores.items()
     if not words(text):
         return "There are no words to go by."
-    if others and likely - others[0][1] < _CLOSE:
+    one_fits = sum(scores.values()) >= _LIKELY
+    if one_fits and others and likely - others[0][1] < _CLOSE:
         return f"{others[0][0]!r} fits almost as well: {others[0][1]:.2f} beside {likely:.2f}."
     if likely < _LIKELY:
         return f"No label fits well: {first!r} is the likeliest with {likely:.2f}."

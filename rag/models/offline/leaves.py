@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rag.models.offline.currencies import currency_of
 from rag.models.offline.namings import told_by
 from rag.models.offline.values import Kind
 from rag.models.offline.words import telling, words
@@ -81,8 +82,9 @@ class Leaf:
     """A field with one value, or a list of such.
 
     ``asks`` is what is looked for; ``called`` and ``told`` are the telling words of its name and
-    of its description, ``words`` all that there are. ``choices`` are an enumeration's; no
-    ``kinds`` means any text, and a sentence as a whole where ``sentences`` may be its value.
+    of its description, ``words`` all that there are, ``named`` those of its name as they are
+    written. ``choices`` are an enumeration's; no ``kinds`` means any text, and a sentence as a
+    whole where ``sentences`` may be its value. ``currency`` is what the name says amounts are in.
     """
 
     pointer: str
@@ -91,11 +93,13 @@ class Leaf:
     called: tuple[str, ...]
     told: tuple[str, ...]
     words: frozenset[str]
+    named: frozenset[str]
     type: str
     kinds: tuple[Kind, ...]
     choices: tuple[Any, ...]
     many: bool
     sentences: bool
+    currency: str | None
 
 
 def plain(schema: Any, root: Schema) -> Schema:
@@ -139,11 +143,13 @@ def make_leaf(pointer: str, name: str, schema: Schema, above: str, *, many: bool
         called=tuple(telling(called)) or tuple(words(called)),
         told=() if bare else tuple(telling(told)),
         words=frozenset(words(f"{above} {called} {told} {known}")),
+        named=frozenset(called.casefold().split()),
         type=kind,
         kinds=_kinds(kind, schema, called, told),
         choices=tuple(one for one in choices if one is not None),
         many=many,
         sentences=bool(told or known) or len(telling(called)) > 1,
+        currency=currency_of(called),
     )
 
 
@@ -157,6 +163,8 @@ def _kinds(type_: str, schema: Schema, called: str, told: str) -> tuple[Kind, ..
     if type_ in ("number", "integer"):
         numeric = {Kind.MONEY, Kind.PERCENT, Kind.DURATION}
         kept = tuple(kind for kind in suspected if kind in numeric)
+        if not kept and currency_of(called) is not None:
+            kept = (Kind.MONEY,)
         if not kept and _SPANS.search(f"{called} {told}"):
             kept = (Kind.DURATION,)
         return (*kept, Kind.NUMBER)

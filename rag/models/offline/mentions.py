@@ -14,8 +14,9 @@ from referencing.exceptions import Unresolvable
 from rag.models.offline import cues
 from rag.models.offline.candidates import Candidate
 from rag.models.offline.leaves import Leaf
+from rag.models.offline.quantities import is_in_currency, is_named, is_other
 from rag.models.offline.values import Found, Kind, find
-from rag.models.offline.words import words
+from rag.models.offline.words import telling, words
 from rag.models.schema import problems
 
 # Characters around a value that are read with it.
@@ -36,6 +37,7 @@ _YES_OR_NO = dict.fromkeys(("yes", "true", "ja", "oui", "sí", "sì", "да", "�
 _MOST_IN_SENTENCE = 50
 # Characters between a field's name and a value that halve how near they are.
 _STEP = 25
+_AMOUNTS = (Kind.MONEY, Kind.NUMBER)
 _NAMING = (Kind.NAME, Kind.PERSON, Kind.ORGANISATION, Kind.PLACE)
 
 
@@ -147,12 +149,18 @@ def converted(leaf: Leaf, found: Found, kind: Kind | None) -> Any:
         value = found.iso
     elif leaf.schema.get("format") == "date-time" or (kind is None and leaf.type != "string"):
         value = None
-    if value is None:
+    if value is None or (isinstance(value, str) and _says_nothing(leaf, value)):
         return None
     try:
         return None if problems(value, leaf.schema) else value
     except Unresolvable:  # what the field refers to is not among the definitions
         return None
+
+
+def _says_nothing(leaf: Leaf, value: str) -> bool:
+    """Whether a text has no words, or only those that the field is called by."""
+    said = telling(value) or words(value)
+    return set(said) <= set(leaf.called)
 
 
 def _values(leaf: Leaf, candidate: Candidate, known: Vocabulary) -> Iterator[_Taken]:
@@ -164,12 +172,28 @@ def _values(leaf: Leaf, candidate: Candidate, known: Vocabulary) -> Iterator[_Ta
     elif leaf.kinds:
         for rank, kind in enumerate(leaf.kinds):
             for expression in find(kind, candidate.text)[:_MOST_IN_SENTENCE]:
-                if kind in _NAMING and not _is_name(expression.text, known):
+                if not _is_of_kind(leaf, candidate.text, kind, expression, known):
                     continue
                 if (value := converted(leaf, expression, kind)) is not None:
-                    yield _Taken(value, rank, expression)
+                    yield _Taken(
+                        value, rank + _further(leaf, candidate, kind, expression), expression
+                    )
     else:
         yield from _any_text(leaf, candidate)
+
+
+def _is_of_kind(leaf: Leaf, text: str, kind: Kind, found: Found, known: Vocabulary) -> bool:
+    """Whether an expression is what it looks like: a name, a quantity, the currency asked for."""
+    if kind in _NAMING:
+        return _is_name(found.text, known)
+    if kind is Kind.NUMBER and is_named(text, found, leaf.named, leaf.words):
+        return False
+    return kind not in _AMOUNTS or is_in_currency(text, found, leaf.currency)
+
+
+def _further(leaf: Leaf, candidate: Candidate, kind: Kind, found: Found) -> int:
+    """1 for a number that measures something else than the field, such as a sum, or else 0."""
+    return kind is Kind.NUMBER and is_other(candidate.text, found, {*leaf.kinds}, leaf.named)
 
 
 def _yes_or_no(leaf: Leaf, candidate: Candidate) -> Iterator[_Taken]:
