@@ -217,8 +217,8 @@ class Indexes:
             for documents in batches(visible.read(missing.vectors | missing.words)):
                 self._add(collection, indexes, documents, missing)
             expected = visible.chunks()
-        vectors.remove(np.setdiff1d(held_vectors, expected))
-        words.index.remove(np.setdiff1d(held_words, expected))
+        vectors.remove(np.setdiff1d(held_vectors, expected, assume_unique=True))
+        words.index.remove(np.setdiff1d(held_words, expected, assume_unique=True))
         words.note(visible.seq)
         indexes.seq = visible.seq
         return indexes

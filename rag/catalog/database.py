@@ -232,7 +232,8 @@ def open_sqlite(path: Path) -> Database:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA cache_size=-32000")
+        # Each connection has its own; the system's cache is all of theirs.
+        connection.execute("PRAGMA cache_size=-8000")
         # Deleted documents leave no readable residue in the file's free pages.
         connection.execute("PRAGMA secure_delete=ON")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import faiss
@@ -12,7 +13,7 @@ import numpy as np
 from rag.locks import ReadWriteLock
 from rag.types import FloatMatrix, FloatVector, Ids
 from rag.vectors import Hits, best, check_shapes, last_of_each
-from rag.vectors.rows import FEW, FlatRows, ListedRows, Mask, Rows
+from rag.vectors.rows import FlatRows, ListedRows, Mask, Rows
 from rag.vectors.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
@@ -26,8 +27,10 @@ _SPREAD = 4
 """Ids that are at most so many times as far apart as there are rows have a place in a table."""
 _GATHERED = 16
 """Looking an id up takes as long as asking so many rows whether theirs is allowed."""
-_KEEP_EVERY = 0.2
-"""A snapshot is renewed when so large a share of the rows is not in it."""
+_KEEP_EVERY, _KEEP_AT_REST = 0.2, 0.01
+"""A snapshot is renewed when so large a share of the rows is not in it, the second if nothing
+came or went for a while: what it lacks is read from SQL at the next start, and held in memory."""
+_REST_S = 60.0
 
 
 class FaissIndex:
@@ -62,6 +65,8 @@ class FaissIndex:
         self._lock = ReadWriteLock()
         self._building: threading.Thread | None = None
         self._not_before = 0
+        self._changed = 0.0
+        self._resting: threading.Timer | None = None
         self._flat = flat
         self._rows: Rows = flat(dimension)
         self._row_ids: Ids = np.empty(0, np.int64)
@@ -138,10 +143,10 @@ class FaissIndex:
 
     def _nearest(self, query: FloatMatrix, k: int, allowed: Ids | None) -> tuple[FloatVector, Ids]:
         """Similarities and rows of the k best."""
-        few = allowed is not None and len(allowed) <= FEW
-        if few and k > 0 and isinstance(self._rows, ListedRows):
+        listed = self._rows if isinstance(self._rows, ListedRows) else None
+        if listed is not None and allowed is not None and listed.compares(len(allowed)) and k > 0:
             rows = np.sort(self._places(np.asarray(allowed, np.int64)))
-            return self._rows.compared(query, k, rows)
+            return listed.compared(query, k, rows)
         searchable = self._searchable(allowed)
         found = len(self._sorted_ids) if searchable is None else int(np.count_nonzero(searchable))
         if min(k, found) <= 0:
@@ -182,6 +187,7 @@ class FaissIndex:
 
     def _settle(self) -> None:
         """After a change: renew what is derived, and see whether another form is due."""
+        self._changed = time.monotonic()
         dead = len(self._alive) - int(np.count_nonzero(self._alive))
         many_dead = dead >= _COMPACT_FROM and 4 * dead >= len(self._alive)
         if many_dead and isinstance(self._rows, FlatRows) and self._building is None:
@@ -203,9 +209,14 @@ class FaissIndex:
                 work = self._list
             elif len(rows) > (1 + _KEEP_EVERY) * self._kept:
                 work = self._keep
+            elif len(rows) > (1 + _KEEP_AT_REST) * self._kept and self._resting is None:
+                self._look_later()
         if work is not None:
-            self._building = threading.Thread(target=self._carry_out, args=(work,), daemon=True)
-            self._building.start()
+            self._begin(work)
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        self._building = threading.Thread(target=self._carry_out, args=(work,), daemon=True)
+        self._building.start()
 
     def _carry_out(self, work: Callable[[], None]) -> None:
         try:
@@ -244,9 +255,27 @@ class FaissIndex:
             ids = np.where(self._alive, self._row_ids, -1)
             rows = self._rows
             copied = rows.copy() if isinstance(rows, ListedRows) else None
-        if copied is not None:
-            self._snapshots.keep(ids, copied)
-            self._kept = len(ids)
+        kept = None if copied is None else self._snapshots.keep(ids, copied)
+        if kept is not None:
+            with self._lock.writing():
+                if isinstance(rows, ListedRows):
+                    rows.moved(kept)
+        self._kept = len(ids)
+
+    def _look_later(self) -> None:
+        self._resting = threading.Timer(_REST_S, self._keep_at_rest)
+        self._resting.daemon = True
+        self._resting.start()
+
+    def _keep_at_rest(self) -> None:
+        with self._lock.writing():
+            self._resting = None
+            if self._building is not None or len(self._sorted_ids) < self._not_before:
+                return
+            if time.monotonic() - self._changed < _REST_S:
+                self._look_later()
+            elif isinstance(self._rows, ListedRows):
+                self._begin(self._keep)
 
     def _sort_alive_rows(self) -> None:
         rows = np.flatnonzero(self._alive)

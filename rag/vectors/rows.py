@@ -109,17 +109,21 @@ class FlatRows:
 class ListedRows:
     """Only the lists nearest to a query are searched; more of them the fewer are searchable."""
 
-    def __init__(self, lists: faiss.IndexIVFRaBitQ, halves: Halves) -> None:
+    def __init__(
+        self, lists: faiss.IndexIVFRaBitQ, halves: Halves, added: Halves | None = None
+    ) -> None:
         """Take lists made by ``listed`` and the vectors of their rows, in half precision.
 
-        These may lie in a file: of a million vectors a service needs some at a time.
+        These may lie in a file, but for those that were added since: of a million vectors a
+        service needs some at a time.
         """
-        if lists.ntotal != len(halves) or lists.d != halves.shape[1]:
+        self._added = np.empty((0, lists.d), np.float16) if added is None else added
+        count = len(halves) + len(self._added)
+        if lists.ntotal != count or lists.d != halves.shape[1]:
             raise ValueError(f"{lists.ntotal} rows in lists came with {halves.shape} vectors")
         self._lists = lists
-        self._built_for = len(halves)
+        self._built_for = count
         self._halves = halves
-        self._added: Halves = np.empty((0, lists.d), np.float16)
 
     @property
     def form(self) -> str:
@@ -137,7 +141,7 @@ class ListedRows:
 
     def add(self, vectors: FloatMatrix) -> None:
         """Append, shape (n, dimension)."""
-        held = len(self) - self._built_for
+        held = len(self) - len(self._halves)
         if held + len(vectors) > len(self._added):
             room = np.empty((max(held * 5 // 4, held + len(vectors)), self._lists.d), np.float16)
             room[:held] = self._added[:held]
@@ -147,12 +151,13 @@ class ListedRows:
 
     def halves(self, rows: Ids) -> Halves:
         """A copy of some rows in half precision, shape (len(rows), dimension)."""
-        if len(self) == self._built_for:
+        first = len(self._halves)
+        if len(self) == first:
             return self._halves[rows]
-        later = rows >= self._built_for
+        later = rows >= first
         copied: Halves = np.empty((len(rows), self._lists.d), np.float16)
         copied[~later] = self._halves[rows[~later]]
-        copied[later] = self._added[rows[later] - self._built_for]
+        copied[later] = self._added[rows[later] - first]
         return copied
 
     def search(
@@ -160,11 +165,15 @@ class ListedRows:
     ) -> tuple[FloatVector, Ids]:
         """Similarities and rows of the k best of those that are searchable, nearly exact."""
         count = len(self) if searchable is None else int(np.count_nonzero(searchable))
-        if count <= FEW:
+        if self.compares(count):
             rows = np.arange(count) if searchable is None else np.flatnonzero(searchable)
         else:
             rows = self._nearest(query, k, count, searchable)
         return self.compared(query, k, rows)
+
+    def compares(self, count: int) -> bool:
+        """Whether so few are compared one by one."""
+        return count <= FEW
 
     def compared(self, query: FloatMatrix, k: int, rows: Ids) -> tuple[FloatVector, Ids]:
         """The k best of some rows; FAISS multiplies half precision as it is."""
@@ -183,13 +192,26 @@ class ListedRows:
         return of_all[order], of_rows[order]
 
     def copy(self) -> ListedRows:
-        """The rows as they are now, which others may write while these change."""
-        lists = _lists(faiss.clone_index(self._lists))
-        return ListedRows(lists, self.halves(np.arange(len(self))))
+        """The rows as they are now, which others may write while these change.
 
-    def save(self, path: Path) -> None:
-        """Write the lists."""
-        faiss.write_index(self._lists, str(path))
+        Vectors stay where they are: they are only ever added.
+        """
+        lists = _lists(faiss.clone_index(self._lists))
+        return ListedRows(lists, self._halves, self._added[: len(self) - len(self._halves)])
+
+    def save(self, lists: Path, halves: Path) -> None:
+        """Write the lists, and the vectors a few at a time."""
+        faiss.write_index(self._lists, str(lists))
+        shape = {"descr": "<f2", "fortran_order": False, "shape": (len(self), self._lists.d)}
+        with halves.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, shape)
+            for start in range(0, len(self), _AT_ONCE):
+                file.write(self.halves(np.arange(start, min(start + _AT_ONCE, len(self)))).data)
+
+    def moved(self, halves: Halves) -> None:
+        """The vectors of the first rows lie there now, in a file, and need not be held."""
+        later = np.arange(len(halves), len(self))
+        self._halves, self._added = halves, self.halves(later)
 
     def _nearest(self, query: FloatMatrix, k: int, count: int, searchable: Mask | None) -> Ids:
         parameters = faiss.SearchParametersIVF()

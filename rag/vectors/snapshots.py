@@ -51,16 +51,20 @@ class Snapshots:
             list_apart(place)
             return ListedRows(read_lists(place / LISTS), _mapped(place / HALVES))
 
-    def keep(self, ids: Ids, rows: ListedRows) -> None:
+    def keep(self, ids: Ids, rows: ListedRows) -> Halves | None:
         """Keep rows that are in lists already; the ids of dead ones are negative.
+
+        Returns:
+            Their vectors as they lie in the file now, if there is where to keep them.
 
         Raises:
             OSError: It cannot be written.
         """
-        if self._folder is not None:
-            with self._written(ids) as place:
-                np.save(place / HALVES, rows.halves(np.arange(len(ids))))
-                rows.save(place / LISTS)
+        if self._folder is None:
+            return None
+        with self._written(ids) as place:
+            rows.save(place / LISTS, place / HALVES)
+            return _mapped(place / HALVES)
 
     def load(self, dimension: int) -> tuple[Ids, ListedRows] | None:
         """Ids by row, and the rows; ``None`` when there is no sound snapshot."""

@@ -175,6 +175,30 @@ def test_a_snapshot_is_opened_without_making_lists_again(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_at_rest_is_kept_and_read_from_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.vectors.faiss._REST_S", 0.02)
+    snapshots = Snapshots(tmp_path, "col")
+    index = FaissIndex(DIMENSION, snapshots=snapshots, exact_up_to=1_000)
+    ids, vectors = np.arange(MANY), clustered(MANY)
+    most = MANY * 9 // 10
+    index.add(ids[:most], vectors[:most])
+    index.wait()
+    index.add(ids[most:], vectors[most:])
+    while (resting := index._resting) is not None:
+        resting.join()
+    index.wait()
+    again = FaissIndex(DIMENSION, snapshots=snapshots, exact_up_to=1_000)
+    assert again.ids().tolist() == ids.tolist()
+    assert isinstance(index._rows, ListedRows)
+    assert not len(index._rows._added)
+    index.add(ids[:3] + MANY, vectors[:3])
+    for one in (index, again):
+        assert recall(one, ids, vectors, ids) > 0.95
+    assert index.get(ids + 3)[1] == pytest.approx(np.roll(vectors, -3, axis=0), abs=1e-3)
+
+
 @pytest.mark.parametrize("name", ["halves.npy", "ids.npy", "lists.faiss", "manifest.json"])
 def test_a_damaged_snapshot_is_not_used(name: str, tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path, "col")
