@@ -20,11 +20,13 @@ from rag.questions import Found, Question, contains, is_named, ranks, read_quest
 DEPTH = 50
 """Passages that are looked through for what is not among the first."""
 _FEW = 5
+_LONGEST = 1_000
+"""Characters of expected words that a search for them begins with."""
 _ADVICE = {
     "no_such_document": "The expected document is in none of these collections: ingest it, or "
     "correct its name in the file (`ibidem docs list`).",
-    "not_in_text": "The expected words are in the text of no document that is expected: compare "
-    "`ibidem docs show`; the file may be read badly, or the words put otherwise.",
+    "not_in_text": "The expected words are in the text of no document that could be meant: compare "
+    "`ibidem docs show`; the file may be read badly, not be there, or put it in other words.",
     "cut": "The expected words are cut apart by the borders of chunks: a collection with longer "
     "chunks, or more overlap, keeps them together.",
     "deeper": "The passage is found, but further down: ask for more passages (--top-k), or "
@@ -191,13 +193,14 @@ class _Documents:
 
 def _cause(client: Client, question: Question, search: Search, documents: _Documents) -> str:
     """Why what is expected is not among the first passages, as far as can be told."""
-    named = documents.named(question.documents)
-    if question.documents and not named:
+    meant = documents.named(question.documents)
+    if question.documents and not meant:
         return "no_such_document"
-    if question.words and named:
-        if not any(documents.has(one, question.words) for one in named):
+    if question.words:
+        meant = meant or _having_most(client, question, search, documents)
+        if not any(documents.has(one, question.words) for one in meant):
             return "not_in_text"
-        chunks = (chunk for one in named for chunk in documents.chunks(one))
+        chunks = (chunk for one in meant for chunk in documents.chunks(one))
         if not any(contains(chunk, words) for chunk in chunks for words in question.words):
             return "cut"
     for cause, mode, most in (
@@ -209,6 +212,18 @@ def _cause(client: Client, question: Question, search: Search, documents: _Docum
         if all(rank is not None for rank in found.values()):
             return cause
     return "not_found"
+
+
+def _having_most(
+    client: Client, question: Question, search: Search, documents: _Documents
+) -> list[str]:
+    """Documents that the expected words may be from, of a question that names none."""
+    found = [
+        one.names[-1]
+        for words in question.words
+        for one in search.passages(client, words[:_LONGEST], DEPTH, "lexical")
+    ]
+    return documents.named(dict.fromkeys(found))
 
 
 def _measured(rows: Sequence[Json], top_k: int) -> Json:

@@ -23,6 +23,7 @@ ASKED: list[dict[str, Any]] = [
     {"question": "How can the lease be ended?", "quote": "notice of  ninety days"},
     {"question": "What is the deposit?", "document": "lease", "quote": "a deposit of 500"},
     {"question": "Who insures the boat?", "document": "insurance.pdf"},
+    {"question": "Which bank is paid?", "answer": "Bank of Nowhere"},
 ]
 
 
@@ -46,13 +47,14 @@ def test_says_what_is_found_and_why_the_rest_is_not(
         None,
         "not_in_text",
         "no_such_document",
+        "not_in_text",
     ]
     assert told["groups"]["de"]["measures"]["answer@10"]["mean"] == 1
     assert told["groups"]["all"]["measures"]["document@10"]["mean"] == pytest.approx(2 / 3)
     assert told["groups"]["all"]["measures"]["quote@10"]["mean"] == 0.5
     assert cli.invoke(["eval", str(asked)]) == 0
     printed = capsys.readouterr().out
-    assert "1 of 5 no such document" in printed
+    assert "1 of 6 no such document" in printed
     assert "What is the deposit?" in printed
     asked.write_text('{"question": "x", "quote": "y"}\n{"question": "x"}\n')
     assert cli.invoke(["eval", str(asked)]) == 2
