@@ -178,7 +178,8 @@ def _show_aggregate(found: Json, names: Mapping[str | None, str]) -> None:
         click.echo(f"{found['distinct']} different ones")
     if found["value"] is not None and found["count"] > found["unreadable"]:
         value = found["value"]
-        click.echo(f"{found['op']}: {value if isinstance(value, str) else _digits(value)}")
+        said = value if isinstance(value, str) else _digits(value)
+        click.echo(f"{found['op']}: {said} {found['unit'] or ''}".rstrip())
     for one in found["groups"] or ():
         click.echo(f"{one['count']:6}  {_cell(one['value'])}")
     for one in found["timeline"] or ():

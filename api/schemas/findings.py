@@ -64,6 +64,11 @@ class AggregateOut(BaseModel):
     documents: int = Field(description="Documents that they are of.")
     unreadable: int = Field(description="Values that are no number, or no date.")
     left_out: list[EntryOut] = Field(description="The first 100 of these.")
+    unit: str | None = Field(
+        None,
+        description="What amounts of min, max and sum are in: a currency, `%`, a unit of time.",
+        examples=["EUR"],
+    )
     distinct: int | None = None
     value: int | float | str | None = Field(
         None, description="Of min, max and sum; min and max of dates are dates."

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.models.offline.currencies import currency_of
 from rag.models.offline.values import Found, Kind, find
@@ -36,7 +36,10 @@ _LONE_SCALE = re.compile(r"\d\s?[km]\.?$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """A number at ``[start, end)`` of a text; ``unit`` is a currency, ``%`` or ``None``."""
+    """A number at ``[start, end)`` of a text; ``unit`` is a currency, ``%`` or ``None``.
+
+    Of a `stated_amount` it may also be one of time, such as "months".
+    """
 
     start: int
     end: int
@@ -70,7 +73,10 @@ def stated_amount(text: str) -> Amount | None:
     said = text[one.start : one.end]
     if _INEXACT.search(said) or _LONE_SCALE.search(said) or not _QUALIFYING.issuperset(before):
         return None
-    return one if _MEASURED.fullmatch(text, one.end) else None
+    if _MEASURED.fullmatch(text, one.end) is None:
+        return None
+    units = [period.text.split()[1] for period in find(Kind.DURATION, text)]
+    return replace(one, unit=f"{units[0].rstrip('s')}s") if len(units) == 1 else one
 
 
 def amounts(text: str) -> list[Amount]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from rag.analysis.amounts import amount_of, stated_amount
+from rag.analysis.amounts import stated_amount
 from rag.analysis.entities import key_of
 from rag.errors import InvalidRequest
 from rag.models.offline.dates import dates
@@ -94,6 +94,7 @@ def aggregate(result: Any, asked: Aggregation) -> dict[str, Any]:
         "of": asked.of,
         "count": len(found),
         "documents": len({one.document_id for one in found}),
+        "unit": None,
         "unreadable": 0,
         "left_out": [],
     }
@@ -106,7 +107,7 @@ def aggregate(result: Any, asked: Aggregation) -> dict[str, Any]:
         told = [{"date": day, **asdict(one)} for day, one in dated[:_LISTED]]
         return {**made, **_left_out(found, dated), "timeline": told}
     numbers = [(n, one) for one in found if (n := number_of(one.value)) is not None]
-    _check_units([one for _, one in numbers], asked)
+    made["unit"] = _unit_of([one for _, one in numbers], asked)
     if asked.op is Operation.SUM:
         total = sum(number for number, _ in numbers)
         return {**made, **_left_out(found, numbers), "value": total}
@@ -211,8 +212,9 @@ def _groups(found: Sequence[Entry]) -> list[dict[str, Any]]:
     return sorted(made, key=lambda one: -int(one["count"]))
 
 
-def _check_units(found: Sequence[Entry], asked: Aggregation) -> None:
-    said = (amount_of(one.value) for one in found if isinstance(one.value, str))
+def _unit_of(found: Sequence[Entry], asked: Aggregation) -> str | None:
+    """What amounts are in: a currency, percent, a unit of time, or ``None`` for numbers alone."""
+    said = (stated_amount(one.value) for one in found if isinstance(one.value, str))
     units = sorted({one.unit for one in said if one is not None and one.unit is not None})
     if len(units) > 1:
         raise InvalidRequest(
@@ -220,6 +222,7 @@ def _check_units(found: Sequence[Entry], asked: Aggregation) -> None:
             f"{asked.op}; group them, or convert them first.",
             param="of",
         )
+    return units[0] if units else None
 
 
 def _extreme(ordered: Sequence[tuple[Any, Entry]], *, largest: bool) -> dict[str, Any]:

@@ -312,7 +312,7 @@ reviews = sa.Table(
     sa.Column("pointer", sa.Text, primary_key=True, comment="Into the document's value."),
     sa.Column("mark", sa.Text, primary_key=True, comment="Hash of what was decided on, or empty."),
     sa.Column("action", sa.Text, nullable=False),
-    sa.Column("value", Json),
+    sa.Column("value", Json, comment="In a list: SQLite rounds a large number that stands alone."),
     sa.Column("note", sa.Text),
     sa.Column("key", sa.Text, nullable=False, comment="Public name of the key of who decided."),
     sa.Column("created_at", sa.Double, nullable=False),

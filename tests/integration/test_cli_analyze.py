@@ -32,6 +32,12 @@ def test_fields_are_extracted_reviewed_and_corrected(terminal: Terminal, tmp_pat
     corrected = ("analyze", "review", listed["id"], "--correct", "0", "1300", "--note", "amended")
     assert terminal.run(*corrected, "--accept", "0") == 2
     assert "one at a time" in terminal.err
+    large = 999_999_999_999_999_999_999_999_999
+    assert terminal.run("analyze", "review", listed["id"], "--correct", "0", str(large)) == 0
+    shown = terminal.json("analyze", "show", listed["id"])
+    assert shown["result"]["documents"][0]["value"] == {"monthly_rent": large}
+    assert terminal.run("analyze", "aggregate", listed["id"], "sum", "/monthly_rent") == 0
+    assert f"sum: {large}\n" in terminal.out
     (doubt,) = terminal.json(*corrected)["data"]
     assert (doubt["decision"]["value"], doubt["decision"]["note"]) == (1300, "amended")
     assert terminal.run("analyze", "review", listed["id"]) == 0

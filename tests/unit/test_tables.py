@@ -99,6 +99,18 @@ def test_names_with_digits_are_no_numbers_and_are_told() -> None:
     assert [one["value"] for one in added["left_out"]] == names
 
 
+def test_periods_add_up_within_a_unit() -> None:
+    def added(*terms: str) -> tuple[Any, Any]:
+        found = aggregate({"terms": [*terms]}, Aggregation(op=Operation.SUM, of="/terms/*"))
+        return found["value"], found["unit"]
+
+    assert added("1 year", "two (2) years", "about 3 years") == (6, "years")
+    assert added("EUR 1,000", "€20 a month") == (1020, "EUR")
+    assert added("5", "7 pumps") == (12, None)
+    with pytest.raises(InvalidRequest, match="months, years"):
+        added("18 months", "2 years")
+
+
 def test_the_least_of_dates_is_a_date_and_they_do_not_add_up() -> None:
     result = {
         "dates": ["2024-03-01", "18 May 1999", "soon", "1999-05-18"],

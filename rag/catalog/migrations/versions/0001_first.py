@@ -448,7 +448,12 @@ def upgrade() -> None:
             "mark", sa.Text(), nullable=False, comment="Hash of what was decided on, or empty."
         ),
         sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("value", Json, nullable=True),
+        sa.Column(
+            "value",
+            Json,
+            nullable=True,
+            comment="In a list: SQLite rounds a large number that stands alone.",
+        ),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column(
             "key", sa.Text(), nullable=False, comment="Public name of the key of who decided."
