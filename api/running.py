@@ -106,6 +106,7 @@ def serve_until_stopped(
     Leaves by SystemExit, as the server sends itself again the signal that stopped it.
     """
     signal.signal(signal.SIGINT, _leave)
+    app.state.door.services.indexes.keep_warm()
     sys.setswitchinterval(_SWITCH_S)
     # What is loaded now stays: looking through it for garbage again and again would stop all
     # threads for a tenth of a second each time.

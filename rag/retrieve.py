@@ -19,6 +19,7 @@ from rag.catalog.filters import document_condition
 from rag.diversify import CANDIDATES, diversified
 from rag.embedding import Embedder
 from rag.errors import InvalidRequest
+from rag.filling import CollectionIndexes
 from rag.fuse import (
     DENSE_WEIGHT,
     DEPTH,
@@ -28,7 +29,7 @@ from rag.fuse import (
     likeness_trust,
     search_hybrid,
 )
-from rag.indexes import CollectionIndexes, Indexes
+from rag.indexes import Indexes
 from rag.regularize import Contents
 from rag.rerank import RERANKED, Rerank, reranked
 from rag.types import Around, Collection, FloatMatrix, Ids, Passage

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.types import FloatMatrix, FloatVector, Ids
+from rag.vectors.stored import Halves, StoredHalves
 
-Halves: TypeAlias = NDArray[np.float16]
 Mask: TypeAlias = NDArray[np.bool_]
 
 FEW = 20_000
@@ -110,17 +110,17 @@ class ListedRows:
     """Only the lists nearest to a query are searched; more of them the fewer are searchable."""
 
     def __init__(
-        self, lists: faiss.IndexIVFRaBitQ, halves: Halves, added: Halves | None = None
+        self, lists: faiss.IndexIVFRaBitQ, halves: StoredHalves, added: Halves | None = None
     ) -> None:
         """Take lists made by ``listed`` and the vectors of their rows, in half precision.
 
-        These may lie in a file, but for those that were added since: of a million vectors a
-        service needs some at a time.
+        They lie in a file, but for those that were added since: of a million vectors a service
+        needs some at a time.
         """
         self._added = np.empty((0, lists.d), np.float16) if added is None else added
         count = len(halves) + len(self._added)
-        if lists.ntotal != count or lists.d != halves.shape[1]:
-            raise ValueError(f"{lists.ntotal} rows in lists came with {halves.shape} vectors")
+        if lists.ntotal != count or lists.d != halves.dimension:
+            raise ValueError(f"{lists.ntotal} rows in lists came with {count} vectors")
         self._lists = lists
         self._built_for = count
         self._halves = halves
@@ -208,7 +208,7 @@ class ListedRows:
             for start in range(0, len(self), _AT_ONCE):
                 file.write(self.halves(np.arange(start, min(start + _AT_ONCE, len(self)))).data)
 
-    def moved(self, halves: Halves) -> None:
+    def moved(self, halves: StoredHalves) -> None:
         """The vectors of the first rows lie there now, in a file, and need not be held."""
         later = np.arange(len(halves), len(self))
         self._halves, self._added = halves, self.halves(later)

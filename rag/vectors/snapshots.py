@@ -22,7 +22,8 @@ import numpy as np
 
 from rag.types import Ids
 from rag.vectors.listing import HALVES, LISTS, list_apart
-from rag.vectors.rows import Halves, ListedRows, read_lists
+from rag.vectors.rows import ListedRows, read_lists
+from rag.vectors.stored import Halves, StoredHalves
 
 _log = logging.getLogger(__name__)
 _IDS, _MANIFEST = "ids.npy", "manifest.json"
@@ -49,9 +50,9 @@ class Snapshots:
         with self._written(ids) as place:
             np.save(place / HALVES, halves)
             list_apart(place)
-            return ListedRows(read_lists(place / LISTS), _mapped(place / HALVES))
+            return ListedRows(read_lists(place / LISTS), StoredHalves(place / HALVES))
 
-    def keep(self, ids: Ids, rows: ListedRows) -> Halves | None:
+    def keep(self, ids: Ids, rows: ListedRows) -> StoredHalves | None:
         """Keep rows that are in lists already; the ids of dead ones are negative.
 
         Returns:
@@ -64,7 +65,7 @@ class Snapshots:
             return None
         with self._written(ids) as place:
             rows.save(place / LISTS, place / HALVES)
-            return _mapped(place / HALVES)
+            return StoredHalves(place / HALVES)
 
     def load(self, dimension: int) -> tuple[Ids, ListedRows] | None:
         """Ids by row, and the rows; ``None`` when there is no sound snapshot."""
@@ -77,9 +78,9 @@ class Snapshots:
         try:
             _check(place)
             ids: Ids = np.load(place / _IDS, allow_pickle=False)
-            halves = _mapped(place / HALVES)
+            halves = StoredHalves(place / HALVES)
             rows = ListedRows(read_lists(place / LISTS), halves)
-            if len(ids) != len(rows) or halves.shape[1] != dimension:
+            if len(ids) != len(rows) or halves.dimension != dimension:
                 raise ValueError("its parts do not fit each other")
         except (OSError, ValueError) as error:
             _log.warning("the index in %s is made anew: %s", place, error)
@@ -118,12 +119,6 @@ class Snapshots:
             with suppress(OSError):
                 if time.time() - left.stat().st_mtime > _ABANDONED_S:
                     shutil.rmtree(left, ignore_errors=True)
-
-
-def _mapped(path: Path) -> Halves:
-    """Vectors that stay in their file, also when it is renamed or removed."""
-    halves: Halves = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    return halves
 
 
 def _seal(place: Path) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.answer import OPENING
+from rag.filling import with_opening
 from rag.fuse import PAIR_WEIGHT, likeness_trust, search_hybrid
-from rag.indexes import with_opening
 from rag.indexing import with_context
 from rag.lexical import LexicalIndex
 from rag.models.offline import scoring

@@ -28,6 +28,7 @@ from rag import evaluate
 from rag.embedding import Embedder
 from rag.embedding.whole import embed_whole
 from rag.evaluate import Place
+from rag.filling import with_opening
 from rag.fuse import (
     DEPTH,
     PAIR_WEIGHT,
@@ -37,7 +38,6 @@ from rag.fuse import (
     likeness_trust,
     search_hybrid,
 )
-from rag.indexes import with_opening
 from rag.indexing import with_context
 from rag.lexical import LexicalIndex
 from rag.regularize import Contents

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 
-import rag.indexes
+import rag.filling
 from api.composition import open_services
 from api.reindexing import order_reindex, remove_dropped
 from api.services import Services
@@ -196,7 +196,7 @@ def test_other_vectors_of_a_collection_are_another_index(
         upload(services, "pump.txt")
         before = place_of(services).name
         index_of(services).drop()
-    monkeypatch.setattr(rag.indexes, "OPENING_WEIGHT", 0.1)
+    monkeypatch.setattr(rag.filling, "OPENING_WEIGHT", 0.1)
     with start() as services:
         assert place_of(services).name != before
         assert found(services, "brine") == ["pump.txt"]

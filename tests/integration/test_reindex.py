@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,32 @@ def test_an_index_that_is_kept_keeps_no_words(
     services.indexes.put_away()
     assert list(folder.iterdir()) == [before]
     check_whole(services, 1, range(1, 4))
+
+
+def test_what_is_in_use_is_open_before_it_is_searched(
+    home: Path, database_url: str | None, new: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.indexes._LOOK_AGAIN_S", 0.02)
+
+    def warm(services: Services, edition: int) -> None:
+        deadline = time.monotonic() + ENOUGH_S
+        while (used.id, edition) not in services.indexes._open:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    with opened(home, database_url, new) as services:
+        create = partial(services.catalog.collections.create, TENANT, embedder="old", chunking=CUT)
+        used, _ = create("c"), create("unused")
+        add(services, 1)
+        search(services, "pump")
+    with opened(home, database_url, new) as services:
+        services.indexes.keep_warm()
+        warm(services, 1)
+        with working(services):
+            ended(services, order(services))
+        services.indexes.forget(used.id, edition=2)  # as if another process had built it
+        warm(services, 2)
+        assert {key[0] for key in services.indexes._open} == {used.id}
 
 
 def test_a_document_that_is_read_while_the_index_changes_is_in_the_new_one(

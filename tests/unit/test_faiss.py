@@ -11,8 +11,9 @@ import pytest
 
 from rag.types import FloatMatrix, Ids
 from rag.vectors.faiss import FaissIndex
-from rag.vectors.rows import Halves, ListedRows
+from rag.vectors.rows import ListedRows
 from rag.vectors.snapshots import Snapshots
+from rag.vectors.stored import Halves
 
 DIMENSION = 32
 MANY = 6_000
