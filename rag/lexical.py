@@ -6,7 +6,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,15 @@ import tantivy
 from tantivy import Query
 
 from rag.errors import StoreDamaged
+from rag.figures import figures
 from rag.lexical_view import View
+from rag.stemming import LANGUAGES, analyzer, language_of
 from rag.types import Ids
 from rag.vectors import Hits, best, nothing
 
-_ANALYZER = "english-2"
+_ANALYZER = "stems-3"
 """Stored with an index: raise the number when the analysis changes, and old indexes refuse."""
 
-_WORD = r"\d+(?:[.,]\d+)+|[\p{L}\p{M}\p{N}]+"
 _UNSPACED = re.compile(
     r"[\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF\u3040-\u30FF\u31F0-\u31FF\u3400-\u4DBF"
     r"\u4E00-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\U00020000-\U0003FFFF]+"
@@ -37,12 +38,12 @@ _STOP_WORDS = (
 _QUOTED = re.compile(
     '["\u201c\u201d\u201e\u00ab]([^"\u201c\u201d\u201e\u00ab\u00bb]+)["\u201c\u201d\u00bb]'
 )
-_LONGEST_WORD = 100
 _MOST_QUERY_WORDS = 512
 _MOST_PAIRS = 32
 _MOST_QUOTES = 8
 _BETWEEN = 1
 """More words between two than there are in the query, and they still stand together."""
+_STEMS = {language: analyzer(language) for language in LANGUAGES}
 _WRITER_BYTES = 32_000_000
 _FEW = 1_000
 _DEEPER = (1.5, 6.0)
@@ -51,9 +52,12 @@ _DEEPER = (1.5, 6.0)
 class LexicalIndex:
     """Words of passages by chunk id, ranked by BM25 (k1 = 1.2, b = 0.75).
 
-    Words are case-folded and stemmed as English; scripts written without spaces are cut into
-    overlapping pairs of characters. Stop words are indexed, and left out of a query unless it
-    has nothing else. A query is words only: no character in it has a syntactic meaning.
+    Words are case-folded and stemmed by the language that a passage is in; those of a query are
+    looked up by the stems of each language that passages are in. Scripts written without spaces
+    are cut into overlapping pairs of characters. English stop words are indexed, and left out of
+    a query unless it has nothing else. Dates, large amounts and numbers of clauses count once more
+    as they are, however they are written. A query is words only: no character in it has a
+    syntactic meaning.
 
     Statistics (how rare a word is, how long passages are) are those of the whole index,
     whatever is ``allowed``. What a query puts in quotation marks counts as words and, where a
@@ -72,12 +76,13 @@ class LexicalIndex:
         builder = tantivy.SchemaBuilder()
         builder.add_unsigned_field("id", indexed=True, fast=True)
         builder.add_text_field("text", tokenizer_name=_ANALYZER, index_option="position")
+        builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
         self._schema = builder.build()
         if path is None:
             self._index = tantivy.Index(self._schema)
         else:
             self._index = self._open(path)
-        self._analyzer = _analyzer()
+        self._analyzer = analyzer()
         self._index.register_tokenizer(_ANALYZER, self._analyzer)
         self._index.config_reader("manual")
         self._stop_words = frozenset(self._analyzer.analyze(_STOP_WORDS))
@@ -113,12 +118,15 @@ class LexicalIndex:
                 Metzler and Croft, "A Markov Random Field Model for Term Dependencies", 2005.
         """
         view = self._view
-        telling = self._telling(query)
+        spaced = _spaced(query)
+        telling = [self._telling(_stemmed(spaced, one)) for one in (None, *view.languages)]
         k = min(k, len(view) if allowed is None else len(allowed))
-        if k <= 0 or not telling:
+        if k <= 0 or not any(telling):
             return nothing()
-        words = list(dict.fromkeys(word for _, word in telling))[:_MOST_QUERY_WORDS]
-        hits = _ranked(view, words, self._quoted(query), k, allowed)
+        known = chain((word for _, word in chain(*telling)), figures(spaced))
+        words = list(dict.fromkeys(known))[:_MOST_QUERY_WORDS]
+        quoted = self._quoted(query, view.languages)
+        hits = _ranked(view, words, quoted, k, allowed)
         together = self._pairs(telling) if pairs else []
         if not together or not len(hits.ids):
             return hits
@@ -155,7 +163,9 @@ class LexicalIndex:
             for key, text in texts.items() if replacing else ():
                 document = tantivy.Document()
                 document.add_unsigned("id", key)
-                document.add_text("text", _spaced(text))
+                language, spaced = language_of(text), _spaced(text)
+                document.add_text("language", language or "")
+                document.add_text("text", " ".join([_stemmed(spaced, language), *figures(spaced)]))
                 writer.add_document(document)
             writer.commit()
             writer.wait_merging_threads()
@@ -163,15 +173,16 @@ class LexicalIndex:
             self._view = View(self._index, self._schema)
 
     def _telling(self, query: str) -> list[tuple[int, str]]:
-        """The query's words and their places, without stop words unless it has no others."""
-        words = list(enumerate(self._analyzer.analyze(_spaced(query))))
+        """A query's words and their places, without stop words unless it has no others."""
+        words = list(enumerate(self._analyzer.analyze(query)))
         return [one for one in words if one[1] not in self._stop_words] or words
 
-    def _pairs(self, telling: Sequence[tuple[int, str]]) -> list[Query]:
+    def _pairs(self, telling: Sequence[Sequence[tuple[int, str]]]) -> list[Query]:
         """Each two words that follow one another, as near in a passage as in the query."""
         pairs = dict.fromkeys(
             (word, other, place - before)
-            for (before, word), (place, other) in pairwise(telling)
+            for form in telling
+            for (before, word), (place, other) in pairwise(form)
             if word != other and not _UNSPACED.match(word + other)  # these overlap anyway
         )
         return [
@@ -179,9 +190,13 @@ class LexicalIndex:
             for word, other, apart in list(pairs)[:_MOST_PAIRS]
         ]
 
-    def _quoted(self, query: str) -> list[Query]:
+    def _quoted(self, query: str, languages: Sequence[str]) -> list[Query]:
         """What stands in quotation marks, word for word."""
-        phrases = (self._analyzer.analyze(_spaced(one)) for one in _QUOTED.findall(query))
+        phrases = dict.fromkeys(
+            tuple(self._analyzer.analyze(_stemmed(_spaced(one), language)))
+            for one in _QUOTED.findall(query)
+            for language in (None, *languages)
+        )
         several = [words[:_MOST_QUERY_WORDS] for words in phrases if len(words) > 1]
         return [
             Query.phrase_query(self._schema, "text", list(words))
@@ -189,14 +204,9 @@ class LexicalIndex:
         ]
 
 
-def _analyzer() -> tantivy.TextAnalyzer:
-    return (
-        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(_WORD))
-        .filter(tantivy.Filter.remove_long(_LONGEST_WORD))
-        .filter(tantivy.Filter.lowercase())
-        .filter(tantivy.Filter.stemmer("english"))
-        .build()
-    )
+def _stemmed(text: str, language: str | None) -> str:
+    """The text's words as their stems in a language, if one is told."""
+    return text if language is None else " ".join(_STEMS[language].analyze(text))
 
 
 def _spaced(text: str) -> str:

@@ -22,7 +22,7 @@ from rag.lexical import LexicalIndex
 
 _log = logging.getLogger(__name__)
 _STATE = "ibidem.json"
-_VERSION = 2
+_VERSION = 3
 """Raise it when other words of a chunk are indexed than before: indexes are made anew then."""
 _FOOTER = struct.Struct("<II")
 _MAGIC = 1337

@@ -16,6 +16,7 @@ import numpy as np
 import tantivy
 from tantivy import Occur, Query
 
+from rag.stemming import LANGUAGES
 from rag.types import Ids
 from rag.vectors import Hits, nothing
 
@@ -39,6 +40,8 @@ class View:
         self._searcher = index.searcher()
         self._schema = schema
         self._highest: dict[str, float] = {}
+        self.languages = tuple(one for one in LANGUAGES if self._searcher.doc_freq("language", one))
+        """By which passages are stemmed, some of them gone perhaps."""
 
     def __len__(self) -> int:
         """Number of passages."""

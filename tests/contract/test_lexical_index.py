@@ -300,3 +300,42 @@ def test_what_is_quoted_comes_first_word_for_word(index: LexicalIndex, marks: st
     index.add(np.arange(3), ["cat cat fat", "a cat, the fat one", "it is the fat cat there"])
     assert index.search(f"{marks[0]}the fat cat{marks[1]}", 3).ids[0] == 2
     assert len(index.search(f"{marks[0]}fat", 3).ids) == 3  # an open quotation is words
+
+
+GERMAN = (
+    "Der Vertrag endet mit dem Ablauf des Jahres, und die Lieferungen von Volkswagen enden auch."
+)
+ENGLISH = "The contract ends with the year, and deliveries by Volkswagen end as well."
+TURKISH = "Bu sözleşme için ödeme ile teslimat bir yıl kadar sonra olacak ve fatura da gelecek."  # noqa: RUF001
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("Verträge", {0}),
+        ("Lieferung", {0}),
+        ("delivery of contracts", {1}),
+        ("Volkswagen", {0, 1}),
+        ("Was liefert Volkswagen?", {0, 1}),
+        ("teslimatlar", {2}),
+        ("договоры", {3}),
+        ("συμβάσεις", {4}),
+        ('"die Lieferung von"', {0}),
+    ],
+)
+def test_words_are_found_by_the_stems_of_the_language_that_they_stand_in(
+    index: LexicalIndex, query: str, found: set[int]
+) -> None:
+    others = ["Этот договор заканчивается.", "Η σύμβαση λήγει εδώ."]  # noqa: RUF001
+    texts = [GERMAN, ENGLISH, TURKISH, *others]
+    index.add(np.arange(5), texts)
+    assert set(index.search(query, 5).ids.tolist()) == found
+
+
+def test_a_language_counts_once_a_passage_is_in_it(index: LexicalIndex) -> None:
+    index.add(np.array([1]), [ENGLISH])
+    assert not len(index.search("Lieferung", 5).ids)
+    index.add(np.array([0]), [GERMAN])
+    assert index.search("Lieferung", 5).ids.tolist() == [0]
+    index.remove(np.array([0]))
+    assert not len(index.search("Lieferung", 5).ids)
