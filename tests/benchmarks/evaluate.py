@@ -167,10 +167,11 @@ def _run_reader(options: argparse.Namespace) -> dict[str, Any] | None:
         reranked, _ = run_rerank(
             options.data, reader, embedder, _READ, reader.card.fitted.get(RERANK)
         )
+        spans = run_reader(options.data, [SHIPPED], embedder, _READ)
     finally:
         embedder.close()
     return {
-        "spans": run_reader(options.data, [SHIPPED], _READ),
+        "spans": spans,
         "support": support,
         "rerank": reranked,
     }

@@ -1,11 +1,12 @@
 """``python -m tests.benchmarks.reader FOLDER...``: how well readers read, passage in hand.
 
 The half of SQuAD 2.0's development part that is at hand, of which half of the questions have
-no answer in their paragraph, and XQuAD's English, which was kept out of all choices. The
-bound between an answer and none is the best one on the first; nothing is chosen on the other.
-Several folders, such as int8 and fp32 of one training, are asked the same questions; ``--most``
-takes so many of each set, drawn by a fixed seed. Speed is that of one question against ten
-passages of 200 tokens, by the clock and by the processor.
+no answer in their paragraph; XQuAD's English, and those questions of TAT-QA that a stretch of the
+text around a table answers, which were kept out of all choices. The bound between an answer and
+none is the best one on the first; nothing is chosen on the others. ``selection`` is the offline
+engine without a reader, which says sentences. Several folders, such as int8 and fp32 of one
+training, are asked the same questions; ``--most`` takes so many of each set, drawn by a fixed seed.
+Speed is that of one question against ten passages of 200 tokens, by the clock and by the processor.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import gzip
 import json
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,9 +29,15 @@ from rich.console import Console
 from rich.table import Table
 from tokenizers import Tokenizer
 
+from rag.embedding import Embedder
+from rag.embedding.registry import open_embedder
 from rag.evaluate import Estimate, estimate, exact_match, token_f1
+from rag.models.engine import Context
+from rag.models.offline.engine import OfflineEngine
 from rag.models.offline.folder import TOKENIZER
 from rag.models.offline.reader import Reader, Reading
+from rag.models.tasks import AnswerTask
+from rag.types import Passage
 from tests.realdata import REAL_DATA
 
 _PASSAGES, _TOKENS, _TIMED = 10, 200, 10
@@ -63,6 +71,22 @@ def xquad(data: Path) -> list[Asked]:
     return list(_asked(data / "qa/xquad/xquad.en.json.gz"))
 
 
+def tatqa(data: Path) -> list[Asked]:
+    """Questions that a stretch of text answers, on all paragraphs around a table together."""
+    with gzip.open(data / "qa/tat-qa/tatqa_dataset_dev.json.gz", "rt", encoding="utf-8") as file:
+        tables = json.load(file)
+    return [
+        Asked(
+            question=one["question"],
+            passage="\n".join(part["text"] for part in table["paragraphs"]),
+            answers=tuple(one["answer"]),
+        )
+        for table in tables
+        for one in table["questions"]
+        if (one["answer_type"], one["answer_from"]) == ("span", "text")
+    ]
+
+
 def score(readings: Sequence[Reading]) -> NDArray[np.float64]:
     """How much likelier each answer is than none."""
     return np.array([one.span + one.relevant for one in readings])
@@ -74,6 +98,28 @@ def evaluate(asked: Sequence[Asked], readings: Sequence[Reading], least: float) 
         one.passage[reading.start : reading.end] if value >= least else ""
         for one, reading, value in zip(asked, readings, score(readings), strict=True)
     ]
+    return worth(asked, said)
+
+
+def selected(engine: OfflineEngine, asked: Sequence[Asked]) -> list[str]:
+    """What an engine says to each question, of its passage alone."""
+    said = []
+    for one in asked:
+        passage = Passage(
+            document_id="d",
+            document_title="",
+            start=0,
+            end=len(one.passage),
+            text=one.passage,
+            score=1.0,
+        )
+        task = AnswerTask(question=one.question, passages=(passage,))
+        said.append(" ".join(part.text for part in engine.run(task, Context()).value))
+    return said
+
+
+def worth(asked: Sequence[Asked], said: Sequence[str]) -> Result:
+    """What answers are worth; an empty one is none."""
     golds = [one.answers or ("",) for one in asked]
     none = [float(not text) for text, one in zip(said, asked, strict=True) if not one.answers]
     pairs = list(zip(said, golds, strict=True))
@@ -131,6 +177,16 @@ def speed(reader: Reader, folder: Path, asked: Sequence[Asked]) -> dict[str, flo
     }
 
 
+def without(embedder: Embedder, sets: dict[str, list[Asked]]) -> dict[str, Any]:
+    """The figures of selecting sentences."""
+    engine = OfflineEngine(embedder)
+    of_sets = {
+        name: asdict(worth(asked, selected(engine, asked))) | {"questions": len(asked)}
+        for name, asked in sets.items()
+    }
+    return {"folder": "selection", "sets": of_sets}
+
+
 def measure(folder: Path, sets: dict[str, list[Asked]]) -> dict[str, Any]:
     """All figures of a model folder."""
     reader = Reader(folder)
@@ -159,16 +215,21 @@ def main() -> None:
     options = parser.parse_args()
     if REAL_DATA is None:
         raise SystemExit("The public data sets are not beside the repository (../shared/data).")
-    reports = run_reader(REAL_DATA, options.folders, options.most)
+    with tempfile.TemporaryDirectory() as cache:
+        embedder = open_embedder("onnx", cache=Path(cache))
+        reports = run_reader(REAL_DATA, options.folders, embedder, options.most)
     if options.json:
         options.json.write_text(json.dumps(reports, indent=2) + "\n", encoding="utf-8")
 
 
-def run_reader(data: Path, folders: Sequence[Path], most: int | None) -> list[dict[str, Any]]:
-    """Measure model folders, and print their table."""
-    sets = {"squad2-half-dev": squad2(data), "xquad en": xquad(data)}
+def run_reader(
+    data: Path, folders: Sequence[Path], embedder: Embedder, most: int | None
+) -> list[dict[str, Any]]:
+    """Measure model folders beside the selection of sentences, and print their table."""
+    sets = {"squad2-half-dev": squad2(data), "xquad en": xquad(data), "tat-qa, text": tatqa(data)}
     sets = {name: _sample(asked, most) for name, asked in sets.items()}
     reports = [measure(folder, sets) for folder in folders]
+    reports.append(without(embedder, sets))
     table = Table("model", "set", "questions", "EM", "F1, 95 %", "refused rightly")
     for report in reports:
         for name, one in report["sets"].items():
@@ -182,7 +243,7 @@ def run_reader(data: Path, folders: Sequence[Path], most: int | None) -> list[di
                 f"{one['refused']['mean']:.3f}" if one["refused"] else "-",
             )
     Console(width=100).print(table)
-    for report in reports:
+    for report in reports[:-1]:
         took = report["speed"]
         Console(width=100).print(
             f"{report['folder']}: an answer from a score of {report['bound']} on; "
