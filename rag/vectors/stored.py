@@ -13,10 +13,10 @@ from rag.types import Ids
 
 Halves: TypeAlias = NDArray[np.float16]
 
-_MOST_LOOKED_AT = 4_096
-"""After so many rows the pages around them are given back, 64 KB each on Linux: the system keeps
-what it has room for, and finds it again in a microsecond. Else the whole file would come to
-count as memory of the service."""
+_MOST_LOOKED_AT = 300
+"""After so many rows the pages around them are given back: the system keeps what it has room for
+and finds it again in microseconds. As Linux brings up to 2 MB for a row, a few searches would
+have the whole file count as memory of the service."""
 
 
 class StoredHalves:
