@@ -240,7 +240,9 @@ def _show_value(value: Any, pointer: str, shown: Json, depth: int) -> None:
             _show_value(one, at, shown, depth + 1)
             continue
         by = shown["corrected_by"].get(at)
+        sure = shown["confidences"].get(at)
         told = f"  (corrected by {plain(by)})" if by else ""
+        told += "" if sure is None else f"  ({sure:.0%} sure)"
         click.echo(f"{indent}{called}{_short(one)}{told}")
         for citation in shown["evidence"].get(at, ())[:3]:
             place = source(citation)
@@ -252,11 +254,16 @@ def _show_forecast(told: Json) -> None:
     cost = told["most_cost_usd"]
     price = "at a price that is not known" if cost is None else f"for ${cost:.4f} at most"
     click.echo(
-        f"{told['engine']} would read {told['documents']} texts in {told['chunks']} parts, with "
-        f"{told['calls']} calls, about {told['input_tokens']} tokens of input and at most "
+        f"{told['engine']} would read {_count(told['documents'], 'text')} in "
+        f"{_count(told['chunks'], 'part')}, with {_count(told['calls'], 'call')}, about "
+        f"{_count(told['input_tokens'], 'token')} of input and at most "
         f"{told['most_output_tokens']} of output, {price}."
     )
     _show_notes(told)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _short(value: Any) -> str:

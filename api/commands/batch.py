@@ -190,7 +190,8 @@ def _tell_broken(sent: Json) -> None:
     if not count:
         return
     total = sent["request_counts"]["total"]
-    note(f"{count} of {total} lines are broken, and fail; the others are done:")
+    fail = "is broken, and fails" if count == 1 else "are broken, and fail"
+    note(f"{count} of {total} lines {fail}; the others are done:")
     for one in sent["broken"][:_MOST_BROKEN]:
         note(f"  {plain(one['message'])}")
     if count > _MOST_BROKEN:

@@ -51,6 +51,7 @@ def watch(client: Client, job: Json, *, later: str = "") -> Json:
         KeyboardInterrupt: somebody has seen enough, and was told how to come back.
     """
     from api.commands.patience import pauses
+    from rag.errors import IbidemError, RequestError
 
     looks = pauses(_LOOK_S)
     try:
@@ -62,6 +63,11 @@ def watch(client: Client, job: Json, *, later: str = "") -> Json:
                 show(job)
     except KeyboardInterrupt:
         note(f"{_what_goes_on(client)} `ibidem jobs watch {job['id']}` shows it again.{later}")
+        raise
+    except RequestError:
+        raise
+    except IbidemError:  # the service has gone
+        note(f"What has ended is kept; `ibidem jobs watch {job['id']}` goes on with it.{later}")
         raise
     return job
 

@@ -80,12 +80,14 @@ def _by_value(result: Any, shown: Json) -> Iterator[Entry]:
             raw={
                 "field": label,
                 "value": part.text,
+                "confidence": part.confidence,
                 "corrected_by": part.corrected_by,
                 "citations": list(part.citations),
             },
             columns={
                 "field": label,
                 "value": part.text,
+                "confidence": part.confidence,
                 "corrected_by": part.corrected_by,
                 "citations": quoted(part.citations),
             },
@@ -136,7 +138,10 @@ def _said(
                 yield replace(said, citations=[*citations, *said.citations])
                 citations = []
     elif value is not None and value != "":
-        yield Said(text=_text(value), citations=citations, label=label, corrected_by=by)
+        sure = shown["confidences"].get(pointer)
+        yield Said(
+            text=_text(value), citations=citations, label=label, confidence=sure, corrected_by=by
+        )
 
 
 def _text(value: Any) -> str:

@@ -14,13 +14,14 @@ Json: TypeAlias = Mapping[str, Any]
 class Said:
     """Something that is said, and the places that it rests on, as `CitationOut` tells them.
 
-    ``label`` is what it is an answer to, such as the name of a field. ``corrected_by`` is who put
-    it right.
+    ``label`` is what it is an answer to, such as the name of a field. ``confidence`` is how
+    probable it is to be right, ``None`` where nobody said. ``corrected_by`` is who put it right.
     """
 
     text: str
     citations: Sequence[Json] = ()
     label: str | None = None
+    confidence: float | None = None
     corrected_by: str | None = None
 
 

@@ -149,6 +149,8 @@ def _said(number: int, said: Said, places: dict[tuple[object, ...], int], shown:
     label = f'<span class="label">{escape(said.label)}:</span> ' if said.label else ""
     by = said.corrected_by
     told = "" if by is None else f' <span class="where">(corrected by {escape(by)})</span>'
+    if said.confidence is not None:
+        told += f' <span class="where">{said.confidence:.0%} sure</span>'
     return f"<p>{label}{escape(said.text)}{''.join(dict.fromkeys(marks))}{told}</p>"
 
 

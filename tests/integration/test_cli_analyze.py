@@ -64,7 +64,7 @@ def test_a_text_is_classified_and_forecast(terminal: Terminal, tmp_path: Path) -
     file.write_text("Rain and wind will come from the west, and the sea will be rough.")
     order = ("analyze", "run", "classification", "--text", str(file), "--label", "lease=a contract")
     assert terminal.run(*order, "--label", "weather report", "--dry-run") == 0
-    assert "would read 1 texts in 1 parts, with 0 calls" in terminal.out
+    assert "would read 1 text in 1 part, with 0 calls" in terminal.out
     made = terminal.json(*order, "--label", "weather report")
     assert made["result"]["primary"] == "weather report"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.commands import working
+from rag.errors import IbidemError
 from tests.terminal import Terminal
 
 
@@ -30,7 +31,7 @@ def test_a_file_of_questions_is_answered_into_a_file(
 ) -> None:
     report = tmp_path / "answers.html"
     assert terminal.run("batch", "run", str(questions), "--output", str(report)) == 1
-    assert "1 of 2 lines are broken, and fail; the others are done:\n  Line 2: " in terminal.err
+    assert "1 of 2 lines is broken, and fails; the others are done:\n  Line 2: " in terminal.err
     assert "completed: 2/2" in terminal.out
     assert "failed: 1 invalid_request" in terminal.out
     assert "1,250 euros" in report.read_text()
@@ -111,3 +112,16 @@ def test_a_batch_left_behind_goes_on_when_it_is_watched(
     assert terminal.run("jobs", "watch", batch) == 0
     [job, *_] = terminal.json("jobs", "list")["data"]
     assert (job["kind"], job["status"], job["progress"]["done"]) == ("batch", "completed", 2)
+
+
+def test_who_watches_a_service_that_goes_is_told_how_to_come_back(
+    terminal: Terminal, questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_seconds: float) -> None:
+        raise IbidemError("The service cannot be reached. Is it running?")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(working, "_pause", gone)
+        assert terminal.run("batch", "run", str(questions)) == 1
+    assert "`ibidem jobs watch job_" in terminal.err
+    assert terminal.err.endswith("error: The service cannot be reached. Is it running?\n")

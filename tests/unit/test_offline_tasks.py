@@ -342,6 +342,19 @@ def test_numbers_of_names_count_nothing(name: str, text: str) -> None:
     assert filled(text, **{name: "integer"}) == {}
 
 
+def test_a_value_goes_on_behind_a_full_line() -> None:
+    text = (
+        "Delivery terms: all pumps are sent to the buyer at its own cost, once it has paid for\n"
+        "them in full and has said where to.\n"
+    )
+    assert filled(text, delivery_terms="string") == {
+        "delivery_terms": "all pumps are sent to the buyer at its own cost, once it has paid for "
+        "them in full and has said where to."
+    }
+    text = "Delivery terms: free of charge\nThe buyer pays for the pumps."
+    assert filled(text, delivery_terms="string") == {"delivery_terms": "free of charge"}
+
+
 def test_numbers_are_taken_by_what_they_measure() -> None:
     text = "The fee is $300, or EUR 280. In 2019 the 12 employees had a share of 5 %."
     assert filled(text, fee_in_euros="number", employees="integer") == {

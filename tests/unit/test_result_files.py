@@ -82,6 +82,7 @@ def test_fields_called_like_a_column_of_the_row_have_columns_of_their_own() -> N
     shown = {
         "result": {"documents": [{**row, "value": value}]},
         "evidence": {},
+        "confidences": {},
         "corrected_by": {"/documents/0/value/price": "ann"},
     }
     names, cells = csv.reader(io.StringIO(b"".join(as_csv(entries(shown))).decode("utf-8-sig")))
@@ -104,6 +105,7 @@ def test_what_is_said_of_a_document_stands_with_it_however_many_there_are() -> N
         "kind": "extraction",
         "result": {"documents": rows},
         "evidence": {f"{one}/a": [citation("d", None, str(n))] for n, one in enumerate(at)},
+        "confidences": {at[2]: 0.4},
         "corrected_by": {at[1]: "ann", f"{at[11]}/a": "bob"},
         "not_mentioned": [f"{one}/of_{n}" for n, one in enumerate(at)],
     }
@@ -181,9 +183,10 @@ def test_json_has_null_for_numbers_that_it_cannot_write() -> None:
 
 
 def test_what_stands_nowhere_is_quoted_without_a_link() -> None:
-    said = [Said(text="a", citations=[citation("", None)], corrected_by="<ann>")]
+    said = [Said(text="a", citations=[citation("", None)], corrected_by="<ann>", confidence=0.174)]
     entry = Entry(title="t", raw={}, columns={}, said=said)
     page = b"".join(as_html("t", {}, [entry], Nowhere())).decode()
     assert "it says" in page
     assert 'class="where" href' not in page
     assert "corrected by &lt;ann&gt;" in page
+    assert "17% sure" in page

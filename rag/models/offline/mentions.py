@@ -13,6 +13,7 @@ from referencing.exceptions import Unresolvable
 
 from rag.models.offline import cues
 from rag.models.offline.candidates import Candidate
+from rag.models.offline.labels import labelled_values, whole_value
 from rag.models.offline.leaves import Leaf
 from rag.models.offline.quantities import is_in_currency, is_named, is_other
 from rag.models.offline.values import Found, Kind, find
@@ -23,13 +24,6 @@ from rag.models.schema import problems
 _BEFORE, _AFTER = 160, 100
 _WORD = re.compile(r"\w+")
 _SMALL = re.compile(r"(?<![\w'’])[^\W\d_A-Z][\w-]*")  # noqa: RUF001
-# "Total: 12", "| Total | 12 |", "Total\t12".
-_LABELLED = re.compile(
-    r"^[^\S\n]*[|*#-]*[^\S\n]*(?P<label>[^\s:：|*#-][^:：|\t\n]{1,60}?)\**[^\S\n]*[:：|\t]"  # noqa: RUF001
-    r"[^\S\n:：|*]*[|*]*[^\S\n]*(?P<value>[^\s:：|*][^|\n]*?)[^\S\n]*(?:\|[^\n]*)?$",  # noqa: RUF001
-    re.MULTILINE,
-)
-_LONGEST_VALUE = 200
 _SAYS_IT = 0.6
 _YES_OR_NO = dict.fromkeys(("yes", "true", "ja", "oui", "sí", "sì", "да", "是"), True) | (
     dict.fromkeys(("no", "false", "nein", "non", "нет", "否"), False)
@@ -128,13 +122,6 @@ def best_by_words(found: Sequence[Mention], most: int) -> list[Mention]:
     return [found[place] for place in order[:most]]
 
 
-def labelled_values(text: str) -> Iterator[tuple[str, int, int]]:
-    """Labels, and where the values after them stand, line by line."""
-    for match in _LABELLED.finditer(text):
-        if len(match["value"]) <= _LONGEST_VALUE:
-            yield match["label"], match.start("value"), match.end("value")
-
-
 def converted(leaf: Leaf, found: Found, kind: Kind | None) -> Any:
     """The value of an expression as the field's type wants it; ``None`` when it is none.
 
@@ -143,8 +130,10 @@ def converted(leaf: Leaf, found: Found, kind: Kind | None) -> Any:
     value: Any = " ".join(found.text.split())
     if leaf.type in ("number", "integer"):
         value = found.number
-        if value is not None and leaf.type == "integer":
-            value = int(value) if value == int(value) else None
+        if value is not None and value == int(value):
+            value = int(value)
+        elif leaf.type == "integer":
+            value = None
     elif leaf.schema.get("format") in ("date", "duration"):
         value = found.iso
     elif leaf.schema.get("format") == "date-time" or (kind is None and leaf.type != "string"):
@@ -222,7 +211,7 @@ def _any_text(leaf: Leaf, candidate: Candidate) -> Iterator[_Taken]:
     """What labels announce, or else a sentence as a whole."""
     text = candidate.text
     spans = [
-        (start, end, 0)
+        (start, whole_value(text, start, end), 0)
         for label, start, end in labelled_values(text)
         if _share(leaf.called, label) >= _SAYS_IT
     ]
