@@ -16,6 +16,7 @@ import numpy as np
 from rag.ahead import Ahead
 from rag.catalog import Catalog
 from rag.catalog.filters import document_condition
+from rag.computing import waiting
 from rag.diversify import CANDIDATES, diversified
 from rag.embedding import Embedder
 from rag.errors import InvalidRequest
@@ -109,7 +110,8 @@ class Retriever:
         found = self._passages(request, _candidates(request), ranking, scores)
         passages = [passage for _, passage in found]
         if request.rerank and self._rerank is not None:
-            passages = reranked(request.query, passages, self._rerank)
+            with waiting():
+                passages = reranked(request.query, passages, self._rerank)
         if request.diversity:
             keys = {_span(passage): key for key, passage in found}
             alike = _likeness(opened, [keys[_span(passage)] for passage in passages])
@@ -158,7 +160,8 @@ class Retriever:
         return found.fused, {"dense": found.dense, "lexical": found.lexical, "fused": found.fused}
 
     def _dense(self, opened: Sequence[CollectionIndexes], query: str) -> Search:
-        vectors = {key: one.embed_query(query) for key, one in _models(opened).items()}
+        with waiting():
+            vectors = {key: one.embed_query(query) for key, one in _models(opened).items()}
         return _together([partial(one.vectors.search, vectors[one.embedder.id]) for one in opened])
 
     def _contents(

@@ -20,6 +20,7 @@ from rag import answer as line
 from rag.analysis.requests import Request
 from rag.analysis.reviewing import reviewed
 from rag.analysis.run import work_through
+from rag.computing import Computing
 from rag.errors import InvalidRequest
 from rag.trace import begun
 from rag.types import Answer
@@ -35,6 +36,7 @@ class BatchWork:
         """``searches``: how many questions are looked up at once, whatever waits for models."""
         self._services = services
         self._searching = threading.BoundedSemaphore(searches)
+        self._computing = Computing()
 
     def items(self, spec: WorkSpec, last: NewItem | None = None) -> Iterator[NewItem]:
         """None: the lines come with the order."""
@@ -93,10 +95,11 @@ class BatchWork:
         services = self._services
         collections = named(services, spec.tenant, body.collection, body.collections)
         with begun(services.tracer, "ask") as asking:
-            with self._searching:
+            with self._searching, self._computing.turn():
                 asked = Asked(services, spec.context, body, collections, asking)
-            answer = next(e.answer for e in asked if isinstance(e, line.Answered))
-            shown = asked.shown(answer)
+            with self._computing.turn():
+                answer = next(e.answer for e in asked if isinstance(e, line.Answered))
+                shown = asked.shown(answer)
         # It is not kept as an answer of its own, and what was read for it stands in the documents.
         value = shown.model_dump(mode="json", exclude={"id", "passages"})
         return Produced(value=value, documents=_documents(answer))

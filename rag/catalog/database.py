@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,7 @@ _ADVISORY = 0x1B1DE
 _OWNER_LOCK = 0
 _DISK_FULL = "53100"
 _LEVEL = "synchronous"
+_MOST_AT_REST = 8
 _STANDSTILL_S = 10
 """A process that was stopped within a transaction would hold up all other writers."""
 _log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Database:
             )
         self._writers_lock = writers_lock
         self._log_has_residue = False
+        self._at_rest: deque[sa.Connection] = deque()
 
     @property
     def is_shared(self) -> bool:
@@ -113,10 +116,34 @@ class Database:
 
     def rows(self, query: sa.Select[Any], parameters: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
         """All that a query brings: one statement sees one moment without a transaction."""
-        with self._reader.connect() as connection:
+        with self._reading() as connection:
             found = connection.execute(query, parameters).all()
         self._empty_log()
         return found
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        """A connection for one statement; of SQLite's, some are kept for the next.
+
+        To have one of the pool and give it back takes as long as a short statement.
+        """
+        if not self._is_sqlite:
+            with self._reader.connect() as connection:
+                yield connection
+            return
+        try:
+            connection = self._at_rest.pop()
+        except IndexError:
+            connection = self._reader.connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if len(self._at_rest) < _MOST_AT_REST:
+            self._at_rest.append(connection)
+        else:
+            connection.close()
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
@@ -210,6 +237,8 @@ class Database:
 
     def close(self) -> None:
         """Close every pooled connection."""
+        while self._at_rest:
+            self._at_rest.pop().close()
         self.engine.dispose()
 
 

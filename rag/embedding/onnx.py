@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rag.computing import waiting
 from rag.embedding.convert import ConvertedModel, Precision
 from rag.embedding.tokens import Tokens
 from rag.errors import ConfigurationError, EmbeddingFailed, MissingExtra
@@ -117,8 +118,9 @@ class OnnxEmbedder:
                 self._let_questions_pass()
             vectors[batch] = self._run([encoded[index] for index in batch])
 
-        for _ in pool.map(embed, self._batches(lengths)):
-            pass
+        with waiting():
+            for _ in pool.map(embed, self._batches(lengths)):
+                pass
         return vectors
 
     def embed_query(self, text: str) -> FloatVector:

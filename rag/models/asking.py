@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from rag.computing import waiting
 from rag.errors import InvalidOutput, ModelError, ModelRefused, ModelRejected, OutputTruncated
 from rag.models.calls import Calls, Keep, Known
 from rag.models.chat import ChatReply, ChatRequest, Finish, Role, Turn
@@ -200,7 +201,8 @@ class Asking:
         def keep(reply: ChatReply, told: Callable[[], None]) -> None:
             self.replies.put(tenant, key, reply, documents=documents, also=told)
 
-        reply, _ = self.calls.flights.once((tenant, key), bought)
+        with waiting():
+            reply, _ = self.calls.flights.once((tenant, key), bought)
         self.spent.revision = reply.model
         return reply
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
+from rag.computing import waiting
 from rag.errors import ConfigurationError
 from rag.models.offline.folder import CARD, NETWORK, SHIPPED, TOKENIZER, read_card
 from rag.types import Span
@@ -118,7 +119,8 @@ class Reader:
             first = self._pairs.encode(self._short(text), passage)
             encoded.append([first, *first.overflowing])
         flat = [window for windows in encoded for window in windows]
-        scored = iter(list(self._pool.map(self._run, flat)))
+        with waiting():
+            scored = iter(list(self._pool.map(self._run, flat)))
         return [[next(scored) for _ in windows] for windows in encoded]
 
     def _short(self, text: str) -> str:

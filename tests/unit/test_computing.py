@@ -1,0 +1,59 @@
+"""Threads that compute by turns."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rag.computing import Computing, waiting
+
+ENOUGH_S = 30
+
+
+def test_one_thread_computes_at_a_time() -> None:
+    computing, inside = Computing(), threading.Lock()
+
+    def compute(_: int) -> None:
+        for _ in range(50):
+            with computing.turn():
+                for _ in range(2):
+                    assert inside.acquire(blocking=False)
+                    time.sleep(0)  # whoever could come in would do so now
+                    inside.release()
+                    with waiting():
+                        time.sleep(0)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(compute, range(4)))
+
+
+def test_who_waits_lets_others_have_their_turn() -> None:
+    computing, done = Computing(), threading.Event()
+
+    def other() -> None:
+        with computing.turn():
+            done.set()
+
+    thread = threading.Thread(target=other)
+    with computing.turn():
+        thread.start()
+        assert not done.wait(0.05)
+        with waiting(), waiting():  # within what waits already, there is nothing to give up
+            assert done.wait(ENOUGH_S)
+    thread.join()
+
+
+def test_a_turn_ends_with_what_fails_in_it() -> None:
+    computing = Computing()
+    with pytest.raises(ValueError, match="inside"), computing.turn(), waiting():
+        raise ValueError("inside")
+    with computing.turn(), waiting():
+        pass
+
+
+def test_without_a_turn_there_is_nothing_to_give_up() -> None:
+    with waiting():
+        pass
