@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import os
+import weakref
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,17 +15,17 @@ from rag.types import Ids
 
 Halves: TypeAlias = NDArray[np.float16]
 
-_MOST_LOOKED_AT = 300
-"""After so many rows the pages around them are given back: the system keeps what it has room for
-and finds it again in microseconds. As Linux brings up to 2 MB for a row, a few searches would
-have the whole file count as memory of the service."""
+_FEW = 1_000
+"""So many rows are read one by one. Mapped pages come to count as memory of the service, as Linux
+brings up to 2 MB for a row the whole file after a few searches; to give them back and have them
+mapped again takes longer than reading."""
 
 
 class StoredHalves:
     """Rows of a file of numpy, in half precision. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        """Map the file.
+        """Open the file.
 
         Raises:
             ValueError: It holds something else.
@@ -33,22 +35,25 @@ class StoredHalves:
             shape, by_column, kind = np.lib.format.read_array_header_1_0(file)
             if len(shape) != 2 or by_column or kind != np.float16:
                 raise ValueError(f"{path} holds no vectors in half precision")
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self._rows: Halves = np.frombuffer(
-                self._map, kind, count=shape[0] * shape[1], offset=file.tell()
-            ).reshape(shape)
-        self.dimension = int(shape[1])
-        self._looked_at = 0
+            self._start = file.tell()
+            self._file = os.dup(file.fileno())
+            weakref.finalize(self, os.close, self._file)
+            self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ)
+        self._count, self.dimension = int(shape[0]), int(shape[1])
 
     def __len__(self) -> int:
         """Number of rows."""
-        return len(self._rows)
+        return self._count
 
     def __getitem__(self, rows: Ids) -> Halves:
         """A copy of some rows."""
-        copied: Halves = self._rows[rows]
-        self._looked_at += len(copied)
-        if self._looked_at > _MOST_LOOKED_AT and hasattr(mmap, "MADV_DONTNEED"):
-            self._looked_at = 0
+        size = 2 * self.dimension
+        if len(rows) <= _FEW and hasattr(os, "pread"):
+            places = (self._start + size * rows).tolist()
+            read = bytearray().join([os.pread(self._file, size, place) for place in places])
+            return np.frombuffer(read, np.float16).reshape(len(rows), self.dimension)
+        mapped = np.frombuffer(self._map, np.float16, self._count * self.dimension, self._start)
+        copied: Halves = mapped.reshape(self._count, self.dimension)[rows]
+        if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
         return copied
