@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import anyio
 import anyio.from_thread
+from fastapi import Depends
 from starlette.requests import Request
 
 from api.errors import RequestTimeout
@@ -50,6 +51,14 @@ def json_object(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError, InvalidRequest):
         return None
     return value if isinstance(value, dict) else None
+
+
+async def _raw_body(request: Request) -> bytes:
+    return await request.body()
+
+
+RawBody: TypeAlias = Annotated[bytes, Depends(_raw_body)]
+"""A request's body as it came, beside what it was read as."""
 
 
 def strict_json(text: str | bytes) -> Any:

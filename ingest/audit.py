@@ -73,24 +73,22 @@ def _documents(pipeline: Pipeline, repair: bool) -> Iterator[Finding]:
             )
         for edition in _kept_editions(pipeline, collection):
             yield from _spans(pipeline, edition, repair)
-    for document_id in inspection.unplaced():
-        if repair:
-            inspection.ingest_again(document_id)
-        yield Finding(
-            kind="placement",
-            subject=document_id,
-            message="The document has a text, and is not among those that are searched.",
-            repaired=repair,
-        )
-    for document_id in inspection.stranded():
-        if repair:
-            inspection.ingest_again(document_id)
-        yield Finding(
-            kind="stranded",
-            subject=document_id,
-            message="The document waits for a job that is not there, or has no text though ready.",
-            repaired=repair,
-        )
+    for kind, found, message in (  # each looked for after the ones before were mended
+        (
+            "placement",
+            inspection.unplaced,
+            "The document has a text, and is not among those that are searched.",
+        ),
+        (
+            "stranded",
+            inspection.stranded,
+            "The document waits for a job that is not there, or has no text though ready.",
+        ),
+    ):
+        for document_id in found():
+            if repair:
+                inspection.ingest_again(document_id)
+            yield Finding(kind=kind, subject=document_id, message=message, repaired=repair)
 
 
 def _kept_editions(pipeline: Pipeline, collection: Collection) -> Iterator[Collection]:

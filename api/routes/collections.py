@@ -7,8 +7,9 @@ from functools import partial
 from itertools import dropwhile, islice
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
+from api.bodies import RawBody
 from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
 from api.engines import check_engine
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
@@ -31,10 +32,6 @@ from rag.types import Collection, EditionStatus
 router = APIRouter(prefix="/collections", tags=["Collections"])
 
 
-async def _raw_body(request: Request) -> bytes:
-    return await request.body()
-
-
 @router.post(
     "",
     status_code=201,
@@ -44,7 +41,7 @@ async def _raw_body(request: Request) -> bytes:
 )
 def create_collection(
     body: CollectionCreate,
-    raw: Annotated[bytes, Depends(_raw_body)],
+    raw: RawBody,
     door: DoorDep,
     tenant: TenantDep,
     key: IdempotencyKey = None,
@@ -133,7 +130,7 @@ def delete_collection(collection_id: str, door: DoorDep, tenant: TenantDep) -> D
 def reindex_collection(
     collection_id: str,
     body: ReindexBody,
-    raw: Annotated[bytes, Depends(_raw_body)],
+    raw: RawBody,
     door: DoorDep,
     tenant: TenantDep,
     public_key: KeyDep,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from api import events
+from api.bodies import RawBody
 from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
 from api.engines import check_engine
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
@@ -27,10 +26,6 @@ router = APIRouter(prefix="/conversations", tags=["Conversations"])
 _LAST = 20
 
 
-async def _raw_body(request: Request) -> bytes:
-    return await request.body()
-
-
 @router.post(
     "",
     status_code=201,
@@ -40,7 +35,7 @@ async def _raw_body(request: Request) -> bytes:
 )
 def create_conversation(
     body: ConversationCreate,
-    raw: Annotated[bytes, Depends(_raw_body)],
+    raw: RawBody,
     door: DoorDep,
     tenant: TenantDep,
     key: IdempotencyKey = None,

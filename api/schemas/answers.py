@@ -14,8 +14,8 @@ from rag.retrieve import Mode
 from rag.types import Answer, Around, Citation, Decision, Located, PromptUsed, Usage
 
 
-class Scope(Strict):
-    """Where to look."""
+class Where(Strict):
+    """The documents that are meant."""
 
     collection: Text | None = Field(
         None,
@@ -27,6 +27,11 @@ class Scope(Strict):
         None, description="Several ids or names.", min_length=1, max_length=20
     )
     filter: Filter | None = None
+
+
+class Scope(Where):
+    """Where to look, and whether what is found first is read once more."""
+
     rerank: bool | None = Field(
         None,
         description="Read the first passages with the query and order them anew; when not given, "

@@ -6,26 +6,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.answers import AnswerOut, AskBody
-from api.schemas.common import Filter, Strict, Text, Words
+from api.schemas.answers import AnswerOut, AskBody, Where
+from api.schemas.common import Strict, Words
 from api.schemas.queries import Decompose, Expand
 from rag.catalog.conversations import Conversation, Message
 
 
-class ConversationCreate(Strict):
+class ConversationCreate(Where):
     """Where the questions of a conversation look."""
 
     title: Words | None = Field(None, max_length=200, examples=["The boat house"])
-    collection: Text | None = Field(
-        None,
-        description="Id or name; the collection `default` when neither form is given.",
-        examples=["contracts"],
-        max_length=200,
-    )
-    collections: list[Text] | None = Field(
-        None, description="Several ids or names.", min_length=1, max_length=20
-    )
-    filter: Filter | None = None
     engine: str | None = Field(
         None,
         description="What answers, and understands questions that lean on earlier ones, unless a "
