@@ -153,7 +153,7 @@ def _check_scope(scope: Scope) -> None:
     if sum(given) != 1:
         raise InvalidRequest(
             "An analysis is over one of these: a text, documents by id, or a collection.",
-            param="scope",
+            param="collection",
         )
     if scope.filter is not None and scope.collection is None:
         raise InvalidRequest("A filter goes with a collection.", param="filter")

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sqlite3
 import tempfile
 import time
@@ -35,6 +34,7 @@ from tests.analyses import Gold, Oracle, Shelf, cited, lists_of
 from tests.benchmarks import task_sets
 from tests.benchmarks.datasets import rows
 from tests.benchmarks.tasks import CONTRACT, counts_of, f1_of
+from tests.benchmarks.telling import tell
 from tests.realdata import REAL_DATA
 
 ROOMS = (64_000, 16_000, 6_000)
@@ -51,11 +51,7 @@ def main() -> None:
     if REAL_DATA is None:
         print("The public data sets are not beside the repository (../shared/data).")
         return
-    measured = list(_measure(REAL_DATA, options.contracts))
-    for row in measured:
-        print("  ".join(f"{name} {value}" for name, value in row.items()))
-    if options.json:
-        options.json.write_text(json.dumps(measured, indent=1))
+    tell(_measure(REAL_DATA, options.contracts), options.json)
 
 
 def _measure(data: Path, most: int | None) -> Iterable[dict[str, Any]]:
