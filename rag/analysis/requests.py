@@ -32,7 +32,7 @@ _ASKING = re.compile(
 )
 _ARTICLE = re.compile(r"(?i)^(?:the|an?|its|their)\s+")
 _NAMED = re.compile(r"(?P<name>[^:(]{1,80}?)\s*(?:[:(]\s*(?P<told>.*?)\)?)?\s*[.?]?\s*")
-_MANY = re.compile(r"(?i)(?:[^s]s|ies|people|persons)$(?<!terms)")
+_MANY = re.compile(r"(?i)^(?!number_of_).*(?:[^s]s|ies|people|persons)$(?<!terms)")
 
 
 class Kind(StrEnum):

@@ -362,6 +362,8 @@ def test_numbers_are_taken_by_what_they_measure() -> None:
         "employees": 12,
     }
     assert filled("See Section 7 of it.", section="integer") == {"section": 7}
+    text = "Pay is 100% for employees. There are 12 employees in number at the site."
+    assert filled(text, number_of_employees="string") == {"number_of_employees": "12"}
     assert filled("| Staff | Pumps |\n|---|---|\n| 12 | 3 |\nTotal Staff 12", staff="integer") == {
         "staff": 12
     }

@@ -53,6 +53,10 @@ _CALLED = tuple(
             r"precio|importe|金额|价格",
             (Kind.MONEY, Kind.NUMBER),
         ),
+        (
+            r"(?:number|count) of (?!the\b)|how many|headcount|quantity|anzahl|stückzahl",
+            (Kind.NUMBER,),
+        ),
         (r"id|number|no|code|reference|ref|nummer|identifier|iban|sku|编号", (Kind.CODE,)),
         (
             r"person|people|author|signatory|signed by|signer|ceo|cfo|manager|contact|chair\w*|"
