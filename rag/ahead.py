@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from rag.fuse import Search
 from rag.priority import gives_way
@@ -17,13 +20,27 @@ class Ahead:
     def __init__(self) -> None:
         """Begin at most as many at once as there are cores; threads start when they are needed."""
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "ahead")
+        self._lock = threading.Lock()
+        self._asking = 0
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Around each question."""
+        with self._lock:
+            self._asking += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asking -= 1
 
     def begin(self, search: Search, k: int, allowed: Ids | None) -> Search:
         """The same search; what it finds for these values is being found from now on.
 
-        Not for those who work on documents, behind questions: they would take two cores.
+        Not where others ask at the same time, who have the other cores, nor for those who work
+        on documents, behind questions.
         """
-        if gives_way():
+        if self._asking > 1 or gives_way():
             return search
         begun = self._threads.submit(search, k, allowed)
 

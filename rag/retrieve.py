@@ -106,7 +106,8 @@ class Retriever:
         allowed = self._allowed(request)
         if allowed is not None and not len(allowed):
             return []
-        ranking, scores = self._rank(request, opened, allowed)
+        with self._ahead.asking():
+            ranking, scores = self._rank(request, opened, allowed)
         found = self._passages(request, _candidates(request), ranking, scores)
         passages = [passage for _, passage in found]
         if request.rerank and self._rerank is not None:
