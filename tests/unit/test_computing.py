@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from rag.computing import Computing, waiting
+from rag.models.engine import Context
+from rag.models.policy.consistency import VotingEngine
+from rag.models.tasks import AnswerTask, Outcome, Task
+from rag.types import Usage
 
 ENOUGH_S = 30
 
@@ -57,3 +63,29 @@ def test_a_turn_ends_with_what_fails_in_it() -> None:
 def test_without_a_turn_there_is_nothing_to_give_up() -> None:
     with waiting():
         pass
+
+
+class Computes:
+    """An engine whose samples are made by turns."""
+
+    id = "computes"
+
+    def __init__(self, computing: Computing) -> None:
+        self._computing = computing
+
+    def supports(self, task: type[Task[Any]]) -> bool:
+        return True
+
+    def check(self, context: Context) -> Mapping[str, str]:
+        return {}
+
+    def run(self, task: Task[Any], context: Context) -> Outcome[Any]:
+        with self._computing.turn():
+            return Outcome(value=(), confidence=None, engine=self.id, usage=Usage())
+
+
+def test_samples_may_take_turns_while_their_sum_is_waited_for() -> None:
+    computing = Computing()
+    engine = VotingEngine(Computes(computing), samples=3)
+    with computing.turn():
+        assert engine.run(AnswerTask(passages=(), question="?"), Context()).value == ()

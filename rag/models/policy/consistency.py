@@ -12,6 +12,7 @@ from contextvars import copy_context
 from dataclasses import replace
 from typing import Any
 
+from rag.computing import waiting
 from rag.errors import BudgetExceeded, ModelError
 from rag.models.engine import Context, Engine, Forecast
 from rag.models.policy.votes import vote
@@ -86,7 +87,7 @@ class VotingEngine:
         self, task: Task[Value], context: Context
     ) -> tuple[list[Outcome[Value]], list[ModelError]]:
         """The outcomes, in the order of the samples, and what the others failed of."""
-        with ThreadPoolExecutor(min(self._samples, _PARALLEL), "sample") as pool:
+        with waiting(), ThreadPoolExecutor(min(self._samples, _PARALLEL), "sample") as pool:
             first = context.sample * self._samples
             alone = replace(context, listener=None)  # what one sample says is not yet said
             under_way: list[Future[Outcome[Value]]] = [
