@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from rag.computing import waiting
 from rag.embedding.prompts import prompts_for
 from rag.errors import ConfigurationError, EmbeddingFailed, MissingExtra
 from rag.redact import public_url
@@ -122,7 +123,8 @@ class OpenAIEmbedder:
             EmbeddingFailed: The server refused, or did not answer properly in time.
         """
         cut = [self._cut(self._prompts.passage, text) for text in texts]
-        found = [self._request(batch) for batch in _batches(cut)]
+        with waiting():
+            found = [self._request(batch) for batch in _batches(cut)]
         if not found:
             return np.zeros((0, self.dimension), dtype=np.float32)
         matrix: FloatMatrix = np.concatenate(found)
@@ -134,7 +136,9 @@ class OpenAIEmbedder:
         Raises:
             EmbeddingFailed: The server refused, or did not answer properly in time.
         """
-        vector: FloatVector = self._request([self._cut(self._prompts.query, text)])[0]
+        cut = self._cut(self._prompts.query, text)
+        with waiting():
+            vector: FloatVector = self._request([cut])[0]
         return vector
 
     def _cut(self, prompt: str, text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rag.computing import waiting
 from rag.embedding.prompts import prompts_for
 from rag.embedding.tokens import Tokens
 from rag.errors import ConfigurationError, EmbeddingFailed, MissingExtra
@@ -87,7 +88,7 @@ class SentenceTransformersEmbedder:
     def _encode(self, texts: list[str]) -> FloatMatrix:
         texts = [text.encode("utf-8", "replace").decode() for text in texts]
         try:
-            with self._lock:  # its tokenizer changes state while it encodes
+            with waiting(), self._lock:  # its tokenizer changes state while it encodes
                 # An empty prompt keeps it from adding the model's default one.
                 vectors = self._model.encode(
                     texts, prompt="", normalize_embeddings=True, show_progress_bar=False

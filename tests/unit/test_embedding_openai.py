@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rag.computing import Computing
 from rag.embedding import openai as adapter
 from rag.embedding.openai import OpenAIEmbedder
 from rag.errors import EmbeddingFailed
@@ -69,6 +71,24 @@ def test_vectors_are_normalized_and_the_key_is_sent() -> None:
     found = embedder(server).embed_passages(["a"])
     np.testing.assert_allclose(found, [[0.6, 0.8]])
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+
+
+def test_others_have_their_turn_while_the_server_is_waited_for() -> None:
+    computing = Computing()
+
+    def answer(number: int, texts: list[str]) -> Any:
+        had = threading.Event()
+
+        def take() -> None:
+            with computing.turn():
+                had.set()
+
+        threading.Thread(target=take).start()
+        return vectors(number, texts) if had.wait(10) else httpx2.Response(400)
+
+    with computing.turn():
+        embedder(Server(answer)).embed_passages(["a"])
+        embedder(Server(answer)).embed_query("a")
 
 
 def test_requests_are_bounded_in_texts_and_size() -> None:
