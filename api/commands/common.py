@@ -77,6 +77,8 @@ def connected(url: str | None, *, work: bool = False) -> Iterator[Client]:
 
     settings = load_settings()
     home = Home(path=settings.home)
+    if not url and not home.owner():
+        announce_first_start(settings)
     with ExitStack() as stack:
         yield when_free(lambda: _client(stack, settings, url, work=work), home.user)
 
@@ -91,7 +93,6 @@ def _client(stack: ExitStack, settings: Settings, url: str | None, *, work: bool
     from api.client import in_process
     from api.running import opened
 
-    announce_first_start(settings)
     app = stack.enter_context(opened(settings, work=work))
     return stack.enter_context(in_process(app, key=key))
 

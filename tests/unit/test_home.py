@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from api.commands.common import connected
 from api.commands.patience import when_free
 from api.home import Home
 from rag.errors import HomeBusy
@@ -65,3 +66,14 @@ def test_a_command_waits_for_who_is_using_the_home(
         monkeypatch.setattr("api.commands.patience._IN_USE_S", 0.05)
         with pytest.raises(HomeBusy, match="Stop it"):
             when_free(lambda: home.owned().__enter__(), home.user)
+
+
+def test_the_first_start_is_told_by_who_prepares_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IBIDEM_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("api.commands.patience._IN_USE_S", 1.0)
+    with Home(path=tmp_path / "home").owned(), pytest.raises(HomeBusy), connected(None):
+        pass
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("Waiting for process ")
