@@ -85,7 +85,7 @@ LANGUAGES = tuple(one for one in _SMALL if one not in (_ENGLISH, "vietnamese"))
 
 def language_of(text: str) -> str | None:
     """The one of `LANGUAGES` that a text is in; ``None`` for English, others and no telling."""
-    said = text[:_LOOKED_AT].casefold()
+    said = text[:_LOOKED_AT].lower()  # case folding would write ß as ss
     found: Counter[str] = Counter()
     words = _SPELLED.findall(said)
     for word in words:
