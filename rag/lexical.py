@@ -123,7 +123,7 @@ class LexicalIndex:
         k = min(k, len(view) if allowed is None else len(allowed))
         if k <= 0 or not any(telling):
             return nothing()
-        known = chain((word for _, word in chain(*telling)), figures(spaced))
+        known = chain(figures(spaced), (word for _, word in chain(*telling)))
         words = list(dict.fromkeys(known))[:_MOST_QUERY_WORDS]
         quoted = self._quoted(query, view.languages)
         hits = _ranked(view, words, quoted, k, allowed)
@@ -192,15 +192,16 @@ class LexicalIndex:
 
     def _quoted(self, query: str, languages: Sequence[str]) -> list[Query]:
         """What stands in quotation marks, word for word."""
+        quotes = dict.fromkeys(map(_spaced, _QUOTED.findall(query)))
+        several = [one for one in quotes if len(self._analyzer.analyze(one)) > 1]
         phrases = dict.fromkeys(
-            tuple(self._analyzer.analyze(_stemmed(_spaced(one), language)))
-            for one in _QUOTED.findall(query)
+            tuple(self._analyzer.analyze(_stemmed(one, language)))
+            for one in several[:_MOST_QUOTES]
             for language in (None, *languages)
         )
-        several = [words[:_MOST_QUERY_WORDS] for words in phrases if len(words) > 1]
         return [
-            Query.phrase_query(self._schema, "text", list(words))
-            for words in several[:_MOST_QUOTES]
+            Query.phrase_query(self._schema, "text", list(words[:_MOST_QUERY_WORDS]))
+            for words in phrases
         ]
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from rag.errors import StoreDamaged
 from rag.lexical import LexicalIndex
+from rag.stemming import _SMALL, LANGUAGES
 from rag.types import Ids
 
 WORDS = [f"w{number}" for number in range(300)]
@@ -339,3 +340,20 @@ def test_a_language_counts_once_a_passage_is_in_it(index: LexicalIndex) -> None:
     assert index.search("Lieferung", 5).ids.tolist() == [0]
     index.remove(np.array([0]))
     assert not len(index.search("Lieferung", 5).ids)
+
+
+def test_every_quotation_counts_beside_passages_in_many_languages(index: LexicalIndex) -> None:
+    small = [" ".join([*sorted(_SMALL[language]), "x"]) for language in LANGUAGES]
+    index.add(np.arange(2, 2 + len(small)), small)
+    index.add(np.arange(2), ["cat cat fat", "it is the fat cat there, the whole day long"])
+    query = '"the parties are released" "limitation of liability clauses" "the fat cat"'
+    hits = index.search(query, 2, np.arange(2))
+    assert hits.ids.tolist() == [1, 0]
+    alone = index.search(query.replace("fat cat", "cat fat"), 2, np.arange(2))
+    assert hits.scores[0] > alone.scores[alone.ids == 1][0]
+
+
+def test_figures_count_in_a_query_of_whatever_length(index: LexicalIndex) -> None:
+    index.add(np.arange(2), ["7.2 Payment is due.", "Payment is due in 7.2 days."])
+    query = " ".join(f"word{number}" for number in range(600)) + " Section 7.2"
+    assert index.search(query, 2).ids.tolist() == [0]
