@@ -147,6 +147,12 @@ class Indexes:
         self._later.close()
 
     def _warm(self) -> None:
+        try:
+            self._open_ahead()
+        finally:  # also when the database could not be reached
+            self._warming.ask("all", _LOOK_AGAIN_S, self._warm)
+
+    def _open_ahead(self) -> None:
         kept = self._lexical.names()
         with self._lock:
             opened = set(self._open)
@@ -162,7 +168,6 @@ class Indexes:
                 except Exception as error:  # whoever searches it is told
                     self._cold.add(key)
                     _log.warning("collection %s is not opened ahead: %s", collection.id, error)
-        self._warming.ask("all", _LOOK_AGAIN_S, self._warm)
 
     def _opened(self, collection: Collection) -> CollectionIndexes:
         key = _key(collection)

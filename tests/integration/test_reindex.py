@@ -286,6 +286,15 @@ def test_what_is_in_use_is_open_before_it_is_searched(
         add(services, 1)
         search(services, "pump")
     with opened(home, database_url, new) as services:
+        known, asked = services.catalog.collections.all, []
+
+        def failing(tenant: str | None) -> Sequence[Collection]:
+            asked.append(tenant)
+            if len(asked) == 1:
+                raise OSError("the database is away")
+            return known(tenant)
+
+        monkeypatch.setattr(services.catalog.collections, "all", failing)
         services.indexes.keep_warm()
         warm(services, 1)
         with working(services):
