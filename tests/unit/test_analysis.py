@@ -7,14 +7,16 @@ import math
 import random
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from rag.analysis.kinds.shapes import shape_of
+from rag.analysis.kinds.summary import summarized
 from rag.analysis.library import GivenText
 from rag.analysis.plan import FAN_IN, dry_run, merges
+from rag.analysis.reading import Place, Reading
 from rag.analysis.requests import Kind, Over, Request, Scope, check
 from rag.analysis.results import result as made_of
 from rag.analysis.run import run_analysis
@@ -496,6 +498,21 @@ def test_what_a_summary_rests_on_is_never_too_much_for_a_small_window() -> None:
     assert coverage["failed"] == []
     assert coverage["chunks_read"] == coverage["chunks_total"] > 10
     assert result["evidence"]["/main_topic"]
+
+
+def test_a_sentence_that_several_statements_rest_on_is_read_once() -> None:
+    text = "\n\n".join(long_text(60))
+    spans = [one.span() for one in re.finditer(r"It was seen on day 5 [^.]+\.", text)]
+    found = [Place("", start, end, "exact") for start, end in spans]
+    request = Request(kind=Kind.SUMMARY, scope=Scope(text=text))
+
+    def calls(found: Sequence[Place]) -> int:
+        reader = engine(Brief(), Anything(), window=6_000)
+        reading = Reading(reader, Context(), GivenText(text))
+        assert summarized(request, found, reading)["main_topic"]
+        return reading.calls
+
+    assert calls([one for one in found for _ in range(3)]) == calls(found) > 2
 
 
 OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}}

@@ -93,6 +93,7 @@ def summarized(
     query: str | None = None,
 ) -> Body:
     """A summary of the sentences at places; where they are too many at once, of summaries."""
+    found = list(dict.fromkeys(found))  # several statements may rest on one sentence
     passages = reading.passages(found)
     task = replace(_task(request, passages), query=query)
     if findings is not None:
@@ -143,11 +144,11 @@ def _fitting(found: Sequence[Place], room: int, reading: Reading) -> Sequence[Se
 def _chosen(parts: Sequence[Body], *, fewer_than: int) -> list[Place]:
     """The places of what summaries say; where they leave out too little, of the first of it."""
     said = [statements_of(one) for one in parts]
-    found = [place for some in said for one in some for place in places(one)]
+    found = dict.fromkeys(place for some in said for one in some for place in places(one))
     if len(found) >= fewer_than:
         first = (one for some in said for one in some[: max(1, len(some) // 2)])
-        found = [place for one in first for place in places(one)]
-    return found
+        found = dict.fromkeys(place for one in first for place in places(one))
+    return list(found)
 
 
 def _body(outcome: Outcome[Summary], passages: tuple[Passage, ...], reading: Reading) -> Body:
