@@ -119,13 +119,15 @@ class LexicalIndex:
         """
         view = self._view
         spaced = _spaced(query)
-        telling = [self._telling(_stemmed(spaced, one)) for one in (None, *view.languages)]
+        own = language_of(query)  # comes first, where there is not room for all
+        languages = sorted(view.languages, key=lambda one: one != own)
+        telling = [self._telling(_stemmed(spaced, one)) for one in (None, *languages)]
         k = min(k, len(view) if allowed is None else len(allowed))
         if k <= 0 or not any(telling):
             return nothing()
         known = chain(figures(spaced), (word for _, word in chain(*telling)))
         words = list(dict.fromkeys(known))[:_MOST_QUERY_WORDS]
-        quoted = self._quoted(query, view.languages)
+        quoted = self._quoted(query, languages)
         hits = _ranked(view, words, quoted, k, allowed)
         together = self._pairs(telling) if pairs else []
         if not together or not len(hits.ids):

@@ -342,15 +342,31 @@ def test_a_language_counts_once_a_passage_is_in_it(index: LexicalIndex) -> None:
     assert not len(index.search("Lieferung", 5).ids)
 
 
-def test_every_quotation_counts_beside_passages_in_many_languages(index: LexicalIndex) -> None:
+def add_all_languages(index: LexicalIndex) -> None:
     small = [" ".join([*sorted(_SMALL[language]), "x"]) for language in LANGUAGES]
     index.add(np.arange(2, 2 + len(small)), small)
+
+
+def test_every_quotation_counts_beside_passages_in_many_languages(index: LexicalIndex) -> None:
+    add_all_languages(index)
     index.add(np.arange(2), ["cat cat fat", "it is the fat cat there, the whole day long"])
     query = '"the parties are released" "limitation of liability clauses" "the fat cat"'
     hits = index.search(query, 2, np.arange(2))
     assert hits.ids.tolist() == [1, 0]
     alone = index.search(query.replace("fat cat", "cat fat"), 2, np.arange(2))
     assert hits.scores[0] > alone.scores[alone.ids == 1][0]
+
+
+def test_neighbouring_words_count_beside_passages_in_many_languages(index: LexicalIndex) -> None:
+    query = (
+        "Sözleşmenin feshi için hangi süreler geçerlidir ve bildirim nasıl yapılır "  # noqa: RUF001
+        "kiracılar tarafından"  # noqa: RUF001
+    )
+    together = "kiracılar tarafından çok gibi bildirim"  # noqa: RUF001
+    add_all_languages(index)
+    index.add(np.arange(2), [" ".join(reversed(together.split())), together])
+    assert index.search(query, 2, np.arange(2)).ids[0] == 0
+    assert index.search(query, 2, np.arange(2), pairs=1.0).ids[0] == 1
 
 
 def test_figures_count_in_a_query_of_whatever_length(index: LexicalIndex) -> None:
