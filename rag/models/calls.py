@@ -40,8 +40,8 @@ _LONGEST_PAUSE_S = 20.0
 # A provider that asks for more patience than this is told no: the caller may have another.
 _LONGEST_RETRY_AFTER_S = 30.0
 _SHORTEST_CALL_S = 0.05
-# Who waited longer for a place looks whether somebody else has the reply by now: a process that
-# was stopped meanwhile may have been taken for dead, and another does its work.
+# Who comes to call only so much later looks whether somebody else has the reply by now: a process
+# that was stopped meanwhile may have been taken for dead, and another does its work.
 _LOOK_AGAIN_S = 5.0
 # What answers with nothing of sense may do so every time, and be paid for it every time.
 _MOST_MALFORMED = 1
@@ -131,6 +131,8 @@ class _Wanted:
     keep: Keep
     known: Known
     heard: _Heard | None
+    since: float = field(default_factory=time.monotonic)
+    """When it was not known yet, by ``time.monotonic()``."""
 
 
 class Calls:
@@ -239,9 +241,9 @@ class Calls:
         most = Tokens(input=self.tokens.tokens(request), output=request.max_output_tokens)
         estimate = self._pricing.cost(self.backend.id, most) if budgets else 0.0
         tokens = most.input + most.output
-        asked = time.monotonic()
         with reserved(budgets, estimate) as cost, self._limits.place(tokens, deadline=deadline):
-            if time.monotonic() - asked > _LOOK_AGAIN_S and (found := wanted.known()) is not None:
+            late = time.monotonic() - wanted.since > _LOOK_AGAIN_S
+            if late and (found := wanted.known()) is not None:
                 return found, Usage()
             said, attempt = self._once(wanted, deadline)
             cost.usd = attempt.cost_usd
