@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -196,7 +197,8 @@ class Asking:
             return self.replies.get(tenant, key)
 
         def bought() -> ChatReply:
-            return known() or self._bought(request, purpose, keep, known)
+            since = time.monotonic()
+            return known() or self._bought(request, purpose, keep, known, since)
 
         def keep(reply: ChatReply, told: Callable[[], None]) -> None:
             self.replies.put(tenant, key, reply, documents=documents, also=told)
@@ -207,7 +209,7 @@ class Asking:
         return reply
 
     def _bought(
-        self, request: ChatRequest, purpose: Purpose, keep: Keep, known: Known
+        self, request: ChatRequest, purpose: Purpose, keep: Keep, known: Known, since: float
     ) -> ChatReply:
         spent, drafts = self.spent, self.drafts
         if drafts is not None:
@@ -219,6 +221,7 @@ class Asking:
                 purpose=purpose,
                 keep=keep,
                 known=known,
+                since=since,
                 tell=drafts.piece if drafts else None,
             )
         except ModelError as error:

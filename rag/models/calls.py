@@ -131,8 +131,7 @@ class _Wanted:
     keep: Keep
     known: Known
     heard: _Heard | None
-    since: float = field(default_factory=time.monotonic)
-    """When it was not known yet, by ``time.monotonic()``."""
+    since: float
 
 
 class Calls:
@@ -170,12 +169,14 @@ class Calls:
         purpose: Purpose | None = None,
         keep: Keep = lambda _, count: count(),
         known: Known = lambda: None,
+        since: float | None = None,
         tell: Tell | None = None,
     ) -> Called:
         """The reply, after as many attempts as fit into the deadline.
 
         ``keep`` keeps it, and writes down with it what it took; ``known`` is asked after a long
-        wait whether somebody else has kept one. ``tell`` is handed its text as
+        wait whether somebody else has kept one, counted from ``since``, when it was asked last (by
+        ``time.monotonic()``; now when not given). ``tell`` is handed its text as
         it comes, where the backend streams; once it was, nothing is tried again.
 
         Raises:
@@ -188,6 +189,7 @@ class Calls:
             purpose=purpose or Purpose(),
             keep=keep,
             known=known,
+            since=time.monotonic() if since is None else since,
             heard=_Heard(tell) if tell else None,
         )
         with span(self._tracer, "call", model=self.backend.id, **_told(wanted.purpose)) as one:

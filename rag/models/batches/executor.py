@@ -73,6 +73,7 @@ class DeferredCalls(Calls):
         purpose: Purpose | None = None,
         keep: Keep | None = None,
         known: Known | None = None,
+        since: float | None = None,
         tell: Tell | None = None,
     ) -> Called:
         """No reply yet; or the error that a batch brought instead of one."""
