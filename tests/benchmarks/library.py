@@ -53,7 +53,7 @@ def open_library(
     *,
     models: Path,
     embedder: str = "onnx",
-    reader: str = "shipped",
+    reader: str = "none",
 ) -> Iterator[Library]:
     """Ingest what ``home`` does not hold yet, with the plain loop; yield what can be asked.
 
