@@ -61,6 +61,15 @@ def test_a_turn_ends_with_what_fails_in_it() -> None:
 
 
 def test_without_a_turn_there_is_nothing_to_give_up() -> None:
+    computing = Computing()
+    with computing.turn():
+        other = threading.Thread(target=_waits)
+        other.start()
+        other.join(10)
+        assert not other.is_alive()  # it neither gave this turn up nor waited for one
+
+
+def _waits() -> None:
     with waiting():
         pass
 

@@ -87,8 +87,9 @@ def test_others_have_their_turn_while_the_server_is_waited_for() -> None:
         return vectors(number, texts) if had.wait(10) else httpx2.Response(400)
 
     with computing.turn():
-        embedder(Server(answer)).embed_passages(["a"])
-        embedder(Server(answer)).embed_query("a")
+        passages = embedder(Server(answer)).embed_passages(["a"])
+        query = embedder(Server(answer)).embed_query("a")
+    np.testing.assert_array_equal(passages[0], query)
 
 
 def test_requests_are_bounded_in_texts_and_size() -> None:
