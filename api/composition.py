@@ -15,7 +15,8 @@ from api.tracing import open_tracer
 from ingest.originals import Originals
 from ingest.pipeline import Pipeline
 from rag.catalog import Catalog
-from rag.catalog.database import Database, is_server, open_database, open_sqlite
+from rag.catalog.database import Database
+from rag.catalog.opening import is_server, open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.cross_encoder import CrossEncoderRerank
 from rag.embedding.registry import open_embedder

@@ -16,8 +16,8 @@ from ingest.intake import Incoming, display_name, receive
 from ingest.originals import Originals
 from ingest.pipeline import Pipeline
 from rag.catalog import Catalog
-from rag.catalog.database import is_server
 from rag.catalog.editions import as_edition
+from rag.catalog.opening import is_server
 from rag.embedding import Embedder
 from rag.embedding.several import Embedders
 from rag.errors import Conflict, NotFound

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import settings
 
 from rag.catalog import Catalog
-from rag.catalog.database import open_database, open_sqlite
+from rag.catalog.opening import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from tests import postgres
 from tests.thorough import THOROUGH

@@ -20,7 +20,7 @@ from typing import Any
 
 from api.runner import Runner
 from rag.catalog import Catalog
-from rag.catalog.database import open_sqlite
+from rag.catalog.opening import open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.catalog.work import Lane, NewWork
 from rag.models.budget import BudgetLimits, Budgets

@@ -18,7 +18,7 @@ from statistics import median
 
 from rag.catalog import Catalog
 from rag.catalog.additions import NewDocument
-from rag.catalog.database import open_sqlite
+from rag.catalog.opening import open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.models.budget import BudgetLimits, Budgets
 from rag.models.calls import Calls, Meter

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from rag.catalog import Catalog
-from rag.catalog.database import open_sqlite
+from rag.catalog.opening import open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.errors import (
     InvalidOutput,

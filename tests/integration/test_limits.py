@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from rag.catalog import places, schema
-from rag.catalog.database import Database, open_database
+from rag.catalog.database import Database
+from rag.catalog.opening import open_database
 from rag.catalog.places import SharedPlaces
 from rag.errors import RateLimited
 from rag.models.limits import Allowance, Limits, ProviderLimits, read_limits

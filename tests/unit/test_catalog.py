@@ -18,7 +18,7 @@ import rag.catalog.migrating as migrate_module
 import rag.catalog.versions as versions_module
 from rag.catalog import Catalog
 from rag.catalog.additions import NewDocument
-from rag.catalog.database import open_database, open_sqlite
+from rag.catalog.opening import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.errors import Conflict, NotFound, StorageError, StoreDamaged
 from rag.minhash import likeness

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from rag.catalog import Catalog
 from rag.catalog import schema as t
-from rag.catalog.database import open_database
+from rag.catalog.opening import open_database
 from rag.errors import ConfigurationError, HomeBusy, StorageFull
 from tests import postgres
 from tests.conftest import on_postgresql
