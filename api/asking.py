@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from api.engines import choose_engine
-from api.schemas.answers import AnswerOut, AskBody, Sent
+from api.schemas.answers import AnswerOut, Sent
+from api.schemas.asking import AskBody
 from api.services import Services
 from api.trying import task_prompt
 from api.understanding import History, understand

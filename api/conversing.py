@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from api.door import check_id
-from api.schemas.answers import AskBody
+from api.schemas.asking import AskBody
 from api.scopes import named
 from api.services import Services
 from api.understanding import History

@@ -1,7 +1,7 @@
 """Carries out work made of items: claims them, and has threads do them as there is room.
 
 The same for one process on SQLite and for any number of them on PostgreSQL: who is at work on
-what stands in the catalog alone, see `rag.catalog.claims`.
+what stands in the catalog alone, see `rag.catalog.claims` and `workers`.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Runner:
 
     def start(self) -> None:
         """Begin; what a process that died was at is taken up at once if there can be no other."""
-        self._claims.bury_dead(all_of_them=self._alone)
-        self._worker = self._claims.sign_on()
+        self._catalog.workers.bury_dead(all_of_them=self._alone)
+        self._worker = self._catalog.workers.sign_on()
         for loop in self._loops:
             loop.start()
 
@@ -102,7 +102,7 @@ class Runner:
             self._idle.wait_for(lambda: not any(self._under_way.values()), timeout=patience_s)
         for loop in self._loops:
             loop.join(timeout=_STOP_S)
-        self._claims.sign_off(self._worker)
+        self._catalog.workers.sign_off(self._worker)
 
     def _until_stopped(self, step: Callable[[], None]) -> None:
         while not self._stopping.is_set():
@@ -116,10 +116,10 @@ class Runner:
         self._stopping.wait(_BEAT_S)
         if self._stopping.is_set():
             return
-        if not self._claims.stay(self._worker):
+        if not self._catalog.workers.stay(self._worker):
             _log.warning("this worker was taken for dead; what it was at went to others")
-            self._worker = self._claims.sign_on()
-        self._claims.bury_dead()
+            self._worker = self._catalog.workers.sign_on()
+        self._catalog.workers.bury_dead()
 
     def _sweep(self, kept_s: float) -> None:
         self._catalog.work.sweep(kept_s)

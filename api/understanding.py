@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from api.schemas.answers import Looking
+from api.schemas.asking import Looking
 from rag.errors import InvalidRequest
 from rag.models.engine import Context, Engine
 from rag.models.offline import ID as OFFLINE

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from api.bodies import strict_json
 from api.complaints import complaint
 from api.schemas.analyses import AnalysisBody
-from api.schemas.answers import AskBody
+from api.schemas.asking import AskBody
 from api.schemas.common import Words
 from rag.analysis.requests import check
 from rag.errors import InvalidRequest, PayloadTooLarge, RequestError

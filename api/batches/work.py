@@ -13,7 +13,7 @@ from api.asking import Asked
 from api.batches.provider import Noted, Noting, bring_replies, check_provider
 from api.engines import choose_engine
 from api.schemas.analyses import result_fields
-from api.schemas.answers import AskBody
+from api.schemas.asking import AskBody
 from api.scopes import named
 from api.services import Services
 from rag import answer as line

@@ -18,14 +18,8 @@ from api.conversing import Conversing
 from api.door import Door, DoorDep, KeyDep, TenantDep, check_id
 from api.engines import check_engine, choose_engine
 from api.idempotency import IdempotencyKey, Reply, fingerprint, once
-from api.schemas.answers import (
-    AnswerOut,
-    AskBody,
-    CitationOut,
-    SearchBody,
-    SearchOut,
-    UsageOut,
-)
+from api.schemas.answers import AnswerOut, CitationOut, SearchOut, UsageOut
+from api.schemas.asking import AskBody, SearchBody
 from api.schemas.common import failures
 from api.schemas.passages import PassageOut
 from api.schemas.queries import QueriesOut

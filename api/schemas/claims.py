@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.answers import CitationOut, DecisionOut, PromptOut, Read, UsageOut
+from api.schemas.answers import CitationOut, DecisionOut, PromptOut, UsageOut
+from api.schemas.asking import Read
 from api.schemas.common import Strict, Text, Words
 from api.schemas.passages import PassageOut
 from rag.models.tasks import Verdict

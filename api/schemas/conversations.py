@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.answers import AnswerOut, AskBody, Where
+from api.schemas.answers import AnswerOut
+from api.schemas.asking import AskBody, Where
 from api.schemas.common import Strict, Words
 from api.schemas.queries import Decompose, Expand
 from rag.catalog.conversations import Conversation, Message

@@ -31,6 +31,7 @@ from rag.catalog.usage import UsageLedger
 from rag.catalog.vectors import VectorStore
 from rag.catalog.versions import Versions
 from rag.catalog.work import WorkStore
+from rag.catalog.workers import Workers
 from rag.types import Page, Span
 
 __all__ = ["Catalog"]
@@ -71,6 +72,7 @@ class Catalog:
         self.work = WorkStore(database)
         self.reviews = Reviews(database)
         self.claims = Claims(database)
+        self.workers = Workers(database)
         self.inspection = Inspection(database)
         self.places = _places(database)
 

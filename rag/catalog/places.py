@@ -13,8 +13,8 @@ import uuid
 import sqlalchemy as sa
 
 from rag.catalog import schema as t
-from rag.catalog.claims import database_clock
 from rag.catalog.database import Database
+from rag.catalog.workers import database_clock
 from rag.models.limits import Allowance, Entry
 
 LEASE_S = 20.0

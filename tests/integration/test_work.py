@@ -312,7 +312,7 @@ def test_a_worker_shows_that_it_lives_while_it_sweeps(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swept, shown = threading.Event(), threading.Semaphore(0)
-    stay = catalog.claims.stay
+    stay = catalog.workers.stay
 
     def show(worker: str) -> bool:
         shown.release()
@@ -360,19 +360,19 @@ def test_an_item_that_ends_its_process_again_and_again_is_given_up(
     items = [NewItem(position=n, payload={"numbers": [n]}) for n in (0, 1)]
     new = NewWork(kind="sums", tenant=TENANT, key="local", spec={})
     job_id = catalog.work.create(new, items)
-    worker = catalog.claims.sign_on()
+    worker = catalog.workers.sign_on()
     _, second = catalog.claims.claim(worker, Lane.CALLS, 8)
     assert catalog.claims.settle(second, Produced(value={"sum": 1}))
     for _ in range(8):
         if killed:
-            catalog.claims.bury_dead(all_of_them=True)
+            catalog.workers.bury_dead(all_of_them=True)
         else:
-            catalog.claims.sign_off(worker)
-        worker = catalog.claims.sign_on()
+            catalog.workers.sign_off(worker)
+        worker = catalog.workers.sign_on()
         assert catalog.claims.claim(worker, Lane.CALLS, 8)
     work = Sums()
     if not killed:
-        catalog.claims.sign_off(worker)
+        catalog.workers.sign_off(worker)
     with working(catalog, work):
         ended(catalog, job_id)
         if killed:
@@ -410,12 +410,12 @@ def test_nobody_waits_for_anothers_batch_at_a_provider(catalog: Catalog) -> None
 
 def test_what_ends_its_process_is_given_up_also_where_many_go_together(catalog: Catalog) -> None:
     job_id = together(catalog, 2)
-    worker = catalog.claims.sign_on()
+    worker = catalog.workers.sign_on()
     _, second = catalog.claims.claim(worker, Lane.PROVIDER, 2)
     assert catalog.claims.settle(second, Produced(value={"sum": 1}))
     for _ in range(8):
-        catalog.claims.bury_dead(all_of_them=True)
-        worker = catalog.claims.sign_on()
+        catalog.workers.bury_dead(all_of_them=True)
+        worker = catalog.workers.sign_on()
         assert catalog.claims.claim(worker, Lane.PROVIDER, 2)
     work = SumsTogether()
     with working(catalog, work, threads={Lane.CALLS: 1, Lane.PROVIDER: 2}):
@@ -430,11 +430,11 @@ def test_deaths_between_which_work_comes_on_are_not_held_against_items(catalog: 
     new = NewWork(kind="sums", tenant=TENANT, key="local", spec={})
     job_id = catalog.work.create(new, items)
     for left in range(11):
-        worker = catalog.claims.sign_on()
+        worker = catalog.workers.sign_on()
         *_, last = catalog.claims.claim(worker, Lane.CALLS, 12)
         assert last.item.position == 11 - left
         assert catalog.claims.settle(last, Produced(value={"sum": 0}))
-        catalog.claims.bury_dead(all_of_them=True)
+        catalog.workers.bury_dead(all_of_them=True)
     with working(catalog, Sums()):
         ended(catalog, job_id)
     assert list(catalog.work.failed(job_id)) == []
@@ -469,7 +469,7 @@ def test_keys_of_a_tenant_share_too(catalog: Catalog) -> None:
         return catalog.work.create(NewWork(kind="sums", tenant=TENANT, key=key, spec={}), items)
 
     many, few = [given("many") for _ in range(3)], given("few")
-    worker = catalog.claims.sign_on()
+    worker = catalog.workers.sign_on()
     begun = Counter(
         claim.ordered.job_id
         for _ in range(5)
@@ -488,7 +488,7 @@ def test_tenants_share_and_priorities_go_first(catalog: Catalog) -> None:
     few = given(60, tenant="few")
     first = given(5, priority=1)
     given(60, lane=Lane.LOCAL)
-    worker = catalog.claims.sign_on()
+    worker = catalog.workers.sign_on()
     begun = [
         claim.ordered.job_id
         for _ in range(4)
@@ -502,19 +502,19 @@ def test_tenants_share_and_priorities_go_first(catalog: Catalog) -> None:
 def test_a_worker_that_comes_back_late_can_write_nothing(catalog: Catalog) -> None:
     claims = catalog.claims
     job_id = order(catalog, 1)
-    late, other = claims.sign_on(), claims.sign_on()
+    late, other = catalog.workers.sign_on(), catalog.workers.sign_on()
     (step,) = claims.claim(late, Lane.CALLS, 8)
     claims.add(step, list(Sums().items(WorkSpec(job=job_id, body={"count": 1}))))
     claims.listed(step)
     (mine,) = claims.claim(late, Lane.CALLS, 8)
     _expire(catalog, late)
-    assert claims.bury_dead() == 1
+    assert catalog.workers.bury_dead() == 1
     (theirs,) = claims.claim(other, Lane.CALLS, 8)
     assert mine.item == theirs.item
     assert mine.token < theirs.token
     assert not claims.settle(mine, Produced(value={"sum": -1}))
     assert not claims.fail(mine, {"code": "late", "message": "Late."})
-    assert not claims.stay(late)
+    assert not catalog.workers.stay(late)
     assert claims.claim(late, Lane.CALLS, 8) == []
     assert claims.settle(theirs, Produced(value={"sum": 7}))
     assert not claims.settle(theirs, Produced(value={"sum": 8}))
@@ -530,7 +530,7 @@ def _expire(catalog: Catalog, worker: str) -> None:
 
 def test_a_dead_workers_items_are_taken_over(catalog: Catalog) -> None:
     job_id = order(catalog, 20)
-    dead = catalog.claims.sign_on()
+    dead = catalog.workers.sign_on()
     catalog.claims.claim(dead, Lane.CALLS, 8)
     work = Sums()
     with working(catalog, work, alone=False):
@@ -540,7 +540,7 @@ def test_a_dead_workers_items_are_taken_over(catalog: Catalog) -> None:
         ended(catalog, job_id)
     assert result(catalog, job_id)["sum"] == sum(range(20))
     order(catalog, 20)
-    catalog.claims.claim(catalog.claims.sign_on(), Lane.CALLS, 8)
+    catalog.claims.claim(catalog.workers.sign_on(), Lane.CALLS, 8)
     with working(catalog, work):  # alone on its catalog, it waits for no lease
         wait_for(lambda: catalog.jobs.count_unfinished() == 0)
 
@@ -554,7 +554,7 @@ def test_what_repeats_a_deleted_document_goes_with_it(catalog: Catalog) -> None:
     ]
     new = NewWork(kind="sums", tenant=TENANT, key="local", spec={})
     job_id = catalog.work.create(new, items)
-    worker = catalog.claims.sign_on()
+    worker = catalog.workers.sign_on()
     claims = catalog.claims.claim(worker, Lane.CALLS, 8)
     for number, document in ((1, kept), (2, gone)):
         found = Produced(value={"text": "said"}, documents=frozenset({document.id}))
