@@ -319,7 +319,7 @@ def test_a_worker_shows_that_it_lives_while_it_sweeps(
         return stay(worker)
 
     monkeypatch.setattr(catalog.work, "sweep", lambda _kept_s: swept.wait(ENOUGH_S))
-    monkeypatch.setattr(catalog.claims, "stay", show)
+    monkeypatch.setattr(catalog.workers, "stay", show)
     with working(catalog, Sums(), kept_s=1.0):
         assert all(shown.acquire(timeout=ENOUGH_S / 3) for _ in range(3))
         swept.set()
