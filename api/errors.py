@@ -86,6 +86,7 @@ STATUS: Mapping[type[e.IbidemError], tuple[int, str]] = {
     e.StoreDamaged: (500, "storage_error"),
     e.HomeBusy: (503, "storage_error"),
     e.Overloaded: (503, "overloaded_error"),
+    e.ShuttingDown: (503, "overloaded_error"),
     e.EmbeddingFailed: (500, "api_error"),
     e.RerankFailed: (500, "api_error"),
     e.ModelError: (502, "model_error"),
@@ -114,6 +115,7 @@ STATUS: Mapping[type[e.IbidemError], tuple[int, str]] = {
 
 _HEADERS: Mapping[type[e.IbidemError], Mapping[str, str]] = {
     e.Overloaded: {"retry-after": "1"},
+    e.ShuttingDown: {"retry-after": "5"},
     Unauthorized: {"www-authenticate": 'Bearer realm="ibidem"'},
 }
 _FROM_STARLETTE: Mapping[int, type[e.IbidemError]] = {

@@ -71,7 +71,6 @@ class Worker:
         while not self._stopping.wait(_TIDY_S):
             try:
                 remove_dropped(self._services)
-                self._services.indexes.put_away()
             except Exception:
                 _log.exception("removing indexes that nobody needs failed; trying again")
 

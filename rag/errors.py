@@ -22,6 +22,7 @@ IbidemError
 |   +-- StoreDamaged
 |   +-- HomeBusy
 +-- Overloaded
+|   +-- ShuttingDown
 +-- EmbeddingFailed
 +-- RerankFailed
 +-- ModelError                a language model did not do what it was asked to
@@ -155,6 +156,10 @@ class HomeBusy(StorageError):
 
 class Overloaded(IbidemError):
     """Too many requests are waiting; try again shortly."""
+
+
+class ShuttingDown(Overloaded):
+    """The service is being stopped; send the request again when it has started."""
 
 
 class EmbeddingFailed(IbidemError):

@@ -14,7 +14,7 @@ from rag.catalog.collections import Change
 from rag.catalog.indexed import DocumentTexts, Visible
 from rag.catalog.texts import ChunkText
 from rag.embedding import Embedder
-from rag.errors import StoreDamaged
+from rag.errors import ShuttingDown, StoreDamaged
 from rag.indexing import add_words, alike, batches, ids_of
 from rag.lexical import LexicalIndex
 from rag.lexical_store import StoredLexical
@@ -58,10 +58,6 @@ class _Missing:
     words: set[str]
 
 
-class Ending(Exception):
-    """The process is being stopped; the next one goes on with what it leaves."""
-
-
 class Filling:
     """Fills indexes when they are opened, and applies the changes that come after."""
 
@@ -76,7 +72,7 @@ class Filling:
         What an earlier process left in them is not added again.
 
         Raises:
-            Ending: the process is being stopped.
+            ShuttingDown: the process is being stopped; the next one goes on with what it leaves.
             StoreDamaged: a chunk of a visible document has no vector.
         """
         vectors, words = indexes.vectors, indexes.words
@@ -87,7 +83,7 @@ class Filling:
         )
         for documents in batches(visible.read(missing.vectors | missing.words)):
             if self._ending():
-                raise Ending
+                raise ShuttingDown
             self._add(collection, indexes, documents, missing)
         expected = visible.chunks()
         vectors.remove(np.setdiff1d(held_vectors, expected, assume_unique=True))

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from rag.catalog import Catalog
 from rag.embedding.several import Embedders
-from rag.errors import NotFound
-from rag.filling import CollectionIndexes, Ending, Filling, place_name
+from rag.errors import NotFound, ShuttingDown
+from rag.filling import CollectionIndexes, Filling, place_name
 from rag.indexing import add_words, batches
 from rag.later import Later
 from rag.lexical_store import LexicalStore
@@ -23,10 +23,12 @@ from rag.vectors import OpenVectors, Place
 _Key: TypeAlias = tuple[str, int]
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 3.0
+_FAILED_S = 60.0
 _RENEWED_AFTER_S = 60.0
 _IDLE_S = 60.0
 _REST = 20
-"""Making an index anew takes at most one part in so many of the time."""
+"""Making an index anew, and trying again to open one ahead, take at most one part in so many
+of the time."""
 
 
 class Indexes:
@@ -46,8 +48,9 @@ class Indexes:
         self._building: dict[_Key, threading.Lock] = {}
         self._lexical = lexical
         self._later = Later()
-        self._warming = Later()
-        self._cold: set[_Key] = set()
+        # Not behind others: a search that comes meanwhile waits for what is being opened.
+        self._warming = Later(gives_way=False)
+        self._not_before: dict[_Key, float] = {}
         self._filling = Filling(catalog, lambda: self._warming.closing)
         self._idle: dict[_Key | str, float] = {}
         self._lock = threading.Lock()
@@ -83,9 +86,10 @@ class Indexes:
     def forget(self, collection_id: str, *, edition: int | None = None) -> None:
         """Close a collection's indexes; the next search compares them with SQL and mends them."""
         with self._lock:
-            for key in list(self._open):
-                if key[0] == collection_id and edition in (None, key[1]):
-                    self._open.pop(key)
+            keys = [k for k in self._open if k[0] == collection_id and edition in (None, k[1])]
+            forgotten = [self._open.pop(key) for key in keys]
+        for one in forgotten:
+            one.vectors.close()
 
     def drop(self, collection: Collection) -> None:
         """Remove the indexes of an edition for good, also what lies outside this process."""
@@ -137,7 +141,7 @@ class Indexes:
         """Have indexes opened before somebody searches them, now and as long as this is open.
 
         After a start those that an earlier process left here, and those of an edition that
-        comes to be searched in place of one that is open.
+        comes to be searched in place of one that is open. What nobody needs is put away.
         """
         self._warming.ask("all", 0.0, self._warm)
 
@@ -149,6 +153,7 @@ class Indexes:
     def _warm(self) -> None:
         try:
             self._open_ahead()
+            self.put_away()
         finally:  # also when the database could not be reached
             self._warming.ask("all", _LOOK_AGAIN_S, self._warm)
 
@@ -160,14 +165,27 @@ class Indexes:
         for collection in self._catalog.collections.all(None):
             key = _key(collection)
             place = place_name(collection.id, collection.edition, collection.embedder)
-            if key not in opened | self._cold and (collection.id in in_use or place in kept):
+            if key not in opened and (collection.id in in_use or place in kept):
                 try:
-                    self.of(collection)
-                except Ending:
+                    self._try_to_open(collection)
+                except ShuttingDown:
                     return
-                except Exception as error:  # whoever searches it is told
-                    self._cold.add(key)
-                    _log.warning("collection %s is not opened ahead: %s", collection.id, error)
+
+    def _try_to_open(self, collection: Collection) -> None:
+        """Open its indexes, unless that failed a little while ago."""
+        key, began = _key(collection), time.monotonic()
+        if began < self._not_before.get(key, began):
+            return
+        try:
+            self.of(collection)
+            self._not_before.pop(key, None)
+        except ShuttingDown:
+            raise
+        except Exception as error:  # whoever searches it is told
+            if key not in self._not_before:
+                _log.warning("collection %s is not opened ahead: %s", collection.id, error)
+            now = time.monotonic()
+            self._not_before[key] = now + max(_FAILED_S, _REST * (now - began))
 
     def _opened(self, collection: Collection) -> CollectionIndexes:
         key = _key(collection)

@@ -15,9 +15,11 @@ Work: TypeAlias = Callable[[], None]
 
 
 class Later:
-    """Carries out what was asked for in a thread that gives way to others, if it ever is asked."""
+    """Carries out what was asked for in a thread of its own, if it ever is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, gives_way: bool = True) -> None:
+        """``gives_way``: whether other threads go before."""
+        self._gives_way = gives_way
         self._changed = threading.Condition()
         self._due: dict[str, tuple[float, Work]] = {}
         self._thread: threading.Thread | None = None
@@ -48,7 +50,8 @@ class Later:
             self._thread.join()
 
     def _run(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        if self._gives_way:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while (work := self._next()) is not None:
             try:
                 work()

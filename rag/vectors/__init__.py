@@ -51,6 +51,10 @@ class VectorIndex(Protocol):
         """Forget everything, for good; the index is not used again."""
         ...
 
+    def close(self) -> None:
+        """Write nothing more where it is kept: it may be opened anew while this is searched."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:

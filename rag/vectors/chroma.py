@@ -149,6 +149,9 @@ class ChromaIndex:
         with self._lock.writing(), _explained(self._name):
             self._client.delete_collection(self._name)
 
+    def close(self) -> None:
+        """Nothing to do: Chroma writes what it is given, and nothing later."""
+
     def _exact(self, query: FloatVector, k: int, among: Ids) -> Hits:
         hits = nothing()
         for batch in _batches(among):

@@ -128,9 +128,21 @@ class FaissIndex:
         with self._lock.reading():
             return self._sorted_ids
 
+    def close(self) -> None:
+        """Keep no snapshot from now on, not even of what is being written; it is searched as ever.
+
+        Its timer would keep a forgotten index in memory, and write over what another has kept.
+        """
+        self._snapshots.close()
+        with self._lock.writing():
+            self._not_before = np.iinfo(np.int64).max
+            if self._resting is not None:
+                self._resting.cancel()
+                self._resting = None
+
     def drop(self) -> None:
         """Forget everything."""
-        self._not_before = np.iinfo(np.int64).max
+        self.close()
         self.remove(self.ids())
         self.wait()
         self._snapshots.drop()
@@ -239,7 +251,7 @@ class FaissIndex:
         else:
             made = self._flat(self._dimension)
             made.add(halves.astype(np.float32))
-            self._snapshots.drop()
+            self._snapshots.withdraw()
         with self._lock.writing():
             late = seen + np.flatnonzero(self._alive[seen:])
             late_ids, late_halves = self._row_ids[late], self._rows.halves(late)

@@ -164,6 +164,9 @@ class LlamaIndexIndex:
         with self._lock.writing():
             self._clear()
 
+    def close(self) -> None:
+        """Nothing to do: a store writes what it is given, and nothing later."""
+
     def _clear(self) -> None:
         with suppress(Exception):  # many have nothing to clear before something was added
             self._store.clear()

@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +40,8 @@ class Snapshots:
         """Keep it in a folder of this name, in ``folder``."""
         self._folder = folder
         self._name = name
+        self._closed = False
+        self._publishing = threading.Lock()
 
     def make(self, ids: Ids, halves: Halves) -> ListedRows:
         """Put rows into lists, in a child process, and keep the result.
@@ -61,7 +64,7 @@ class Snapshots:
         Raises:
             OSError: It cannot be written.
         """
-        if self._folder is None:
+        if self._folder is None or self._closed:
             return None
         with self._written(ids) as place:
             rows.save(place / LISTS, place / HALVES)
@@ -87,8 +90,19 @@ class Snapshots:
             return None
         return ids, rows
 
+    def close(self) -> None:
+        """Leave what is kept to others: nothing that is written from now on takes its place."""
+        with self._publishing:
+            self._closed = True
+
+    def withdraw(self) -> None:
+        """Remove it, for the index is of another form now."""
+        with self._publishing:
+            if not self._closed:
+                self.drop()
+
     def drop(self) -> None:
-        """Remove it."""
+        """Remove it, whoever wrote it."""
         if self._folder is not None:
             shutil.rmtree(self._folder / self._name, ignore_errors=True)
 
@@ -106,9 +120,15 @@ class Snapshots:
             if self._folder is not None:
                 np.save(place / _IDS, ids)
                 _seal(place)
-                target = self._folder / self._name
+                self._publish(place)
+
+    def _publish(self, place: Path) -> None:
+        assert self._folder is not None  # noqa: S101 - the caller has looked
+        target = self._folder / self._name
+        with self._publishing:
+            if not self._closed:
                 if target.exists():
-                    target.rename(Path(folder) / "old")
+                    target.rename(place.with_name("old"))
                 place.rename(target)
                 _sync(self._folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,11 +19,12 @@ from api.settings import Settings
 from ingest.audit import run_audit
 from ingest.intake import Incoming
 from ingest.pipeline import ingest
-from rag.errors import NotFound
+from rag.errors import NotFound, ShuttingDown
 from rag.lexical import LexicalIndex
-from rag.lexical_store import StoredLexical
+from rag.lexical_store import LexicalStore, StoredLexical
 from rag.retrieve import Mode, SearchRequest
 from rag.types import Collection, Ids
+from rag.vectors.faiss import FaissIndex
 
 TENANT = "default"
 TEXTS = {
@@ -148,8 +150,10 @@ def test_words_that_were_deleted_before_the_end_leave_the_files_after_the_next_s
 
 
 def test_what_was_opened_again_or_dropped_meanwhile_is_left_alone(
-    start: Callable[[], Opened], home: Path
+    start: Callable[[], Opened], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    closed: list[FaissIndex] = []
+    monkeypatch.setattr(FaissIndex, "close", lambda self: closed.append(self))
     with start() as services:
         ids = {name: upload(services, name, text) for name, text in TEXTS.items()}
         collection = services.collection(TENANT, None)
@@ -157,6 +161,7 @@ def test_what_was_opened_again_or_dropped_meanwhile_is_left_alone(
         services.delete(TENANT, ids["pump.txt"])
         assert found(services, "brine") == []
         services.indexes.forget(collection.id)
+        assert closed == [before.vectors]
         assert found(services, "rent") == ["lease.txt"]
         services.indexes._renew(collection, before)
         assert found(services, "rent") == ["lease.txt"]
@@ -165,6 +170,47 @@ def test_what_was_opened_again_or_dropped_meanwhile_is_left_alone(
         services.delete_collection(TENANT, collection)
         services.indexes._renew(collection, opened)
     assert not list((home / "indexes" / "lexical").rglob("*.term"))
+
+
+def test_what_could_not_be_opened_ahead_is_tried_again(
+    start: Callable[[], Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.indexes, "_LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr(rag.indexes, "_FAILED_S", 0.1)
+    monkeypatch.setattr(rag.indexes, "_REST", 0)
+    tried: list[int] = []
+    known = LexicalStore.open
+
+    def failing(self: LexicalStore, name: str) -> StoredLexical:
+        tried.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        if len(tried) < 3:
+            raise OSError("the disk is away")
+        return known(self, name)
+
+    with start() as services:
+        upload(services, "pump.txt", TEXTS["pump.txt"])
+        assert found(services, "brine") == ["pump.txt"]
+    with start() as services:
+        monkeypatch.setattr(LexicalStore, "open", failing)
+        began = time.monotonic()
+        services.indexes.keep_warm()
+        while not services.indexes.forms():
+            assert time.monotonic() < began + 30
+            time.sleep(0.01)
+        assert time.monotonic() - began > 0.2
+        assert found(services, "brine") == ["pump.txt"]
+    # A search would wait for what is being opened: that is as urgent.
+    assert tried == 3 * [os.getpriority(os.PRIO_PROCESS, 0)]
+
+
+def test_a_search_that_comes_while_the_service_is_stopped_is_told_so(
+    start: Callable[[], Opened],
+) -> None:
+    with start() as services:
+        upload(services, "pump.txt", TEXTS["pump.txt"])
+        services.indexes.close()
+        with pytest.raises(ShuttingDown, match="being stopped"):
+            found(services, "brine")
 
 
 def test_a_deleted_collection_leaves_no_words(start: Callable[[], Opened], home: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api import errors
 from api.complaints import complaint
-from rag.errors import IbidemError, InvalidFilter, Overloaded, StorageFull
+from rag.errors import IbidemError, InvalidFilter, Overloaded, ShuttingDown, StorageFull
 
 
 def tree(root: type[IbidemError]) -> Iterator[type[IbidemError]]:
@@ -73,6 +73,9 @@ def test_complaints_are_sentences_and_repeat_no_value() -> None:
 
 def test_an_overloaded_service_says_when_to_return() -> None:
     assert errors.response(Overloaded(), "r").headers["retry-after"] == "1"
+    stopping = errors.response(ShuttingDown(), "r")
+    assert (stopping.status_code, stopping.headers["retry-after"]) == (503, "5")
+    assert b"send the request again" in stopping.body
 
 
 @pytest.mark.parametrize(

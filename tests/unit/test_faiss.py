@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -11,6 +12,7 @@ import pytest
 
 from rag.types import FloatMatrix, Ids
 from rag.vectors.faiss import FaissIndex
+from rag.vectors.listing import list_apart
 from rag.vectors.rows import ListedRows
 from rag.vectors.snapshots import Snapshots
 from rag.vectors.stored import Halves
@@ -198,6 +200,49 @@ def test_what_is_at_rest_is_kept_and_read_from_its_file(
     for one in (index, again):
         assert recall(one, ids, vectors, ids) > 0.95
     assert index.get(ids + 3)[1] == pytest.approx(np.roll(vectors, -3, axis=0), abs=1e-3)
+
+
+def test_a_closed_index_writes_over_nothing_that_another_one_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.vectors.faiss._REST_S", 0.2)
+    snapshots = partial(Snapshots, tmp_path, "col")
+    index = FaissIndex(DIMENSION, snapshots=snapshots(), exact_up_to=1_000)
+    ids, vectors = np.arange(MANY), clustered(MANY)
+    most = MANY * 9 // 10
+    index.add(ids[:most], vectors[:most])
+    index.wait()
+    index.add(ids[most:], vectors[most:])
+    resting = index._resting
+    assert resting is not None
+    index.close()
+    resting.join()
+    FaissIndex(DIMENSION, snapshots=snapshots(), exact_up_to=1_000).drop()
+    index.add(ids + MANY, vectors)  # by a search that had begun
+    index.wait()
+    assert list(tmp_path.iterdir()) == []
+    assert len(index.search(vectors[0], 2 * MANY).ids) == 2 * MANY
+
+
+def test_what_a_closed_index_was_writing_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(place: Path) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        list_apart(place)
+
+    monkeypatch.setattr("rag.vectors.snapshots.list_apart", slow)
+    index = FaissIndex(DIMENSION, snapshots=Snapshots(tmp_path, "col"), exact_up_to=1_000)
+    index.add(np.arange(MANY), clustered(MANY))
+    assert begun.wait(30)
+    index.close()
+    go_on.set()
+    index.wait()
+    assert list(tmp_path.iterdir()) == []
+    assert recall(index, np.arange(MANY), clustered(MANY)) > 0.95
 
 
 @pytest.mark.parametrize("name", ["halves.npy", "ids.npy", "lists.faiss", "manifest.json"])
