@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from rag.cores import cores
 from rag.fuse import Search
 from rag.priority import gives_way
 from rag.types import Ids
@@ -18,8 +18,8 @@ class Ahead:
     """Begins searches whose results are wanted a little later. Thread-safe."""
 
     def __init__(self) -> None:
-        """Begin at most as many at once as there are cores; threads start when they are needed."""
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "ahead")
+        """Begin at most as many at once as it may use cores; threads start when they are needed."""
+        self._threads = ThreadPoolExecutor(cores(), "ahead")
         self._lock = threading.Lock()
         self._asking = 0
 

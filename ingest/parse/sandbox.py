@@ -27,6 +27,7 @@ from typing import Any
 import rag.errors
 from ingest.parse.parts import FrameError, read_frame, write_frame
 from ingest.parse.watch import Watch, descendants
+from rag.cores import cores
 from rag.errors import (
     ConfigurationError,
     CorruptDocument,
@@ -283,7 +284,7 @@ class ChildPool:
         surplus.kill()
 
 
-POOL = ChildPool(idle=max(2, os.cpu_count() or 1))
+POOL = ChildPool(idle=max(2, cores()))
 atexit.register(POOL.close)
 os.register_at_fork(after_in_child=POOL.forget)
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rag.computing import waiting
+from rag.cores import cores
 from rag.embedding.convert import ConvertedModel, Precision
 from rag.embedding.tokens import Tokens
 from rag.errors import ConfigurationError, EmbeddingFailed, MissingExtra
@@ -60,7 +61,7 @@ class OnnxEmbedder:
         """
         self._model = model
         self._cuda = cuda
-        threads = threads or _cores()
+        threads = threads or cores()
         self._long = ThreadPoolExecutor(threads, "embed-long", initializer=give_way)
         self._short = ThreadPoolExecutor(threads, "embed-short", initializer=give_way)
         self._questions = ThreadPoolExecutor(threads, "embed-questions")
@@ -186,13 +187,6 @@ class OnnxEmbedder:
             if self._session is None:
                 self._session = _session(self._model, cuda=self._cuda)
             return self._session
-
-
-def _cores() -> int:
-    """Cores that this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def check_cuda() -> None:

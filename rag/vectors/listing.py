@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from rag.cores import cores
+
 HALVES, LISTS = "halves.npy", "lists.faiss"
 _NICENESS = 10
-_THREADS = max(1, (os.cpu_count() or 1) // 2)
+_THREADS = max(1, cores() // 2)
 
 
 def list_apart(folder: Path) -> None:
