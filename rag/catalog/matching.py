@@ -23,8 +23,9 @@ from rag.catalog.database import Database
 from rag.catalog.filters import document_condition
 from rag.types import Collection, Ids
 
-_MOST_KEPT = 1_000_000
-"""Documents in all that is kept together: 16 MB."""
+_MOST_KEPT = 2_000_000
+"""Documents in all that is kept together: 32 MB; what alone has more than half is not kept, for
+it would push out all the others."""
 _EACH = 1_000
 """What is kept takes as much room as so many documents, however few match."""
 _MOST_CHANGES = 1_000
@@ -49,6 +50,10 @@ class _Matched:
     seq: int
     first: Ids
     count: Ids
+
+    @property
+    def room(self) -> int:
+        return len(self.first) + _EACH
 
     def chunks(self) -> Ids:
         before = np.cumsum(self.count) - self.count
@@ -109,9 +114,11 @@ class Matching:
 
     def _keep(self, key: _Key, matched: _Matched) -> None:
         with self._lock:
+            self._kept.pop(key, None)
+            if matched.room > _MOST_KEPT // 2:
+                return
             self._kept[key] = matched
-            self._kept.move_to_end(key)
-            while sum(len(one.first) + _EACH for one in self._kept.values()) > _MOST_KEPT:
+            while sum(one.room for one in self._kept.values()) > _MOST_KEPT:
                 self._kept.popitem(last=False)
 
 

@@ -88,3 +88,20 @@ def test_sql_is_asked_once_and_room_is_bounded(
     assert len(asked) == 4
     told(catalog, catalog.matching, collection.id, {"n": 1})  # it had to make room
     assert len(asked) == 5
+
+
+def test_a_filter_that_allows_nearly_all_pushes_out_no_others(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = make_collection(catalog)
+    for number in range(6):
+        make_visible(catalog, add(catalog, collection, f"d{number}", n=number), "text")
+    monkeypatch.setattr(matching, "_EACH", 1)
+    monkeypatch.setattr(matching, "_MOST_KEPT", 10)
+    asked: list[Any] = []
+    look_up = matching._matching
+    monkeypatch.setattr(matching, "_matching", lambda *args: asked.append(args) or look_up(*args))
+    few = [{"n": number} for number in range(3)]
+    for filter in (*few, {"n": {"$gte": 0}}, *few):
+        assert told(catalog, catalog.matching, collection.id, filter)
+    assert len(asked) == 4
