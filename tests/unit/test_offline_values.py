@@ -1,10 +1,31 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.models.offline.quantities import Expressions, is_in_currency
 from rag.models.offline.values import Kind, find, number
+
+
+class Text(str):
+    """A text that can be seen to go."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_of_a_text_that_was_read_nothing_is_kept() -> None:
+    text, said = Text("The rent of $1,250 and the deposit of $2,500 are due."), Expressions()
+    sums = said.of(Kind.MONEY, text)
+    assert said.of(Kind.MONEY, text) is sums
+    assert is_in_currency(text, sums[0], "USD", said)
+    left = weakref.ref(text)
+    del text, said
+    gc.collect()
+    assert left() is None
 
 
 @pytest.mark.parametrize(

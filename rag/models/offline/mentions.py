@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from referencing.exceptions import Unresolvable
@@ -15,8 +15,8 @@ from rag.models.offline import cues
 from rag.models.offline.candidates import Candidate
 from rag.models.offline.labels import labelled_values, whole_value
 from rag.models.offline.leaves import Leaf
-from rag.models.offline.quantities import is_in_currency, is_named, is_other
-from rag.models.offline.values import Found, Kind, find
+from rag.models.offline.quantities import Expressions, is_in_currency, is_named, is_other
+from rag.models.offline.values import Found, Kind
 from rag.models.offline.words import telling, words
 from rag.models.schema import problems
 
@@ -45,11 +45,15 @@ class _Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """Of the words of all sentences: how rare each is, and which are also written small."""
+    """Of the words of all sentences: how rare each is, and which are also written small.
+
+    ``said``: the dates, sums and other expressions in these sentences.
+    """
 
     rarity: Mapping[str, float]
     rarest: float
     small: frozenset[str]
+    said: Expressions = field(default_factory=Expressions)
 
     def weight(self, word: str) -> float:
         """How rare a word is; one that is nowhere said is as rare as can be."""
@@ -160,13 +164,12 @@ def _values(leaf: Leaf, candidate: Candidate, known: Vocabulary) -> Iterator[_Ta
         yield from _choices(leaf, candidate.text)
     elif leaf.kinds:
         for rank, kind in enumerate(leaf.kinds):
-            for expression in find(kind, candidate.text)[:_MOST_IN_SENTENCE]:
+            for expression in known.said.of(kind, candidate.text)[:_MOST_IN_SENTENCE]:
                 if not _is_of_kind(leaf, candidate.text, kind, expression, known):
                     continue
                 if (value := converted(leaf, expression, kind)) is not None:
-                    yield _Taken(
-                        value, rank + _further(leaf, candidate, kind, expression), expression
-                    )
+                    further = _further(leaf, candidate, kind, expression, known)
+                    yield _Taken(value, rank + further, expression)
     else:
         yield from _any_text(leaf, candidate)
 
@@ -177,12 +180,14 @@ def _is_of_kind(leaf: Leaf, text: str, kind: Kind, found: Found, known: Vocabula
         return _is_name(found.text, known)
     if kind is Kind.NUMBER and is_named(text, found, leaf.named, leaf.words):
         return False
-    return kind not in _AMOUNTS or is_in_currency(text, found, leaf.currency)
+    return kind not in _AMOUNTS or is_in_currency(text, found, leaf.currency, known.said)
 
 
-def _further(leaf: Leaf, candidate: Candidate, kind: Kind, found: Found) -> int:
+def _further(leaf: Leaf, candidate: Candidate, kind: Kind, found: Found, known: Vocabulary) -> int:
     """1 for a number that measures something else than the field, such as a sum, or else 0."""
-    return kind is Kind.NUMBER and is_other(candidate.text, found, {*leaf.kinds}, leaf.named)
+    if kind is not Kind.NUMBER:
+        return 0
+    return is_other(candidate.text, found, {*leaf.kinds}, leaf.named, known.said)
 
 
 def _yes_or_no(leaf: Leaf, candidate: Candidate) -> Iterator[_Taken]:

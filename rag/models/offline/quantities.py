@@ -40,6 +40,16 @@ _CLOSEST = 60
 _MEASURES = (Kind.MONEY, Kind.PERCENT, Kind.DURATION, Kind.DATE)
 
 
+class Expressions:
+    """What sentences are found to say, each looked at once for each kind of expression.
+
+    It lives as long as a reading of some passages: nothing of a document outlasts that.
+    """
+
+    def __init__(self) -> None:
+        self.of = lru_cache(maxsize=4096)(_all)
+
+
 def is_named(text: str, found: Found, asked: Set[str], known: Set[str]) -> bool:
     """Whether a number belongs to a name or says which part of something is meant.
 
@@ -60,26 +70,29 @@ def is_named(text: str, found: Found, asked: Set[str], known: Set[str]) -> bool:
     return known.isdisjoint(words(name["word"])) and currency_of(name["word"]) is None
 
 
-def is_other(text: str, found: Found, kinds: Set[Kind], asked: Set[str]) -> bool:
+def is_other(text: str, found: Found, kinds: Set[Kind], asked: Set[str], said: Expressions) -> bool:
     """Whether a number is part of an expression of a kind that is not asked for, or a year."""
     if asked & _YEARS:
         return False
     return _YEAR.fullmatch(found.text) is not None or any(
-        _overlap(one, found) for kind in _MEASURES if kind not in kinds for one in _all(kind, text)
+        _overlap(one, found)
+        for kind in _MEASURES
+        if kind not in kinds
+        for one in said.of(kind, text)
     )
 
 
-def is_in_currency(text: str, found: Found, wanted: str | None) -> bool:
+def is_in_currency(text: str, found: Found, wanted: str | None, said: Expressions) -> bool:
     """Whether a number is money of the currency wanted, or of none that the text tells apart."""
-    said = {currency_of(one.text) for one in _all(Kind.MONEY, text) if _overlap(one, found)}
-    return wanted is None or wanted in said or not any(map(_is_code, said))
+    sums = said.of(Kind.MONEY, text)
+    currencies = {currency_of(one.text) for one in sums if _overlap(one, found)}
+    return wanted is None or wanted in currencies or not any(map(_is_code, currencies))
 
 
 def _is_code(currency: str | None) -> bool:
     return currency is not None and currency.isalpha() and currency.isupper()
 
 
-@lru_cache(maxsize=4096)
 def _all(kind: Kind, text: str) -> tuple[Found, ...]:
     return tuple(find(kind, text))
 
