@@ -121,7 +121,7 @@ class LexicalIndex:
         spaced = _spaced(query)
         own = language_of(query)  # comes first, where there is not room for all
         languages = sorted(view.languages, key=lambda one: one != own)
-        telling = [self._telling(_stemmed(spaced, one)) for one in (None, *languages)]
+        telling = self._telling(spaced, languages, english=own is None)
         k = min(k, len(view) if allowed is None else len(allowed))
         if k <= 0 or not any(telling):
             return nothing()
@@ -174,10 +174,25 @@ class LexicalIndex:
             self._index.reload()
             self._view = View(self._index, self._schema)
 
-    def _telling(self, query: str) -> list[tuple[int, str]]:
-        """A query's words and their places, without stop words unless it has no others."""
-        words = list(enumerate(self._analyzer.analyze(query)))
-        return [one for one in words if one[1] not in self._stop_words] or words
+    def _telling(
+        self, query: str, languages: Sequence[str], *, english: bool
+    ) -> list[list[tuple[int, str]]]:
+        """A query's words and their places, by no language's stems and by those of each.
+
+        They are without stop words unless there are no others. If the query may be ``english``,
+        these are left out wherever they stand: the German stem of "does" is no stop word.
+        """
+        forms = [
+            list(enumerate(self._analyzer.analyze(_stemmed(query, one))))
+            for one in (None, *languages)
+        ]
+        small = {place for place, word in forms[0] if word in self._stop_words}
+        telling = []
+        for form in forms:
+            left_out = small if english and len(form) == len(forms[0]) else ()
+            kept = [(p, word) for p, word in form if word not in self._stop_words]
+            telling.append([one for one in kept if one[0] not in left_out] or kept or form)
+        return telling
 
     def _pairs(self, telling: Sequence[Sequence[tuple[int, str]]]) -> list[Query]:
         """Each two words that follow one another, as near in a passage as in the query."""

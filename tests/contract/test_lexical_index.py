@@ -347,6 +347,14 @@ def add_all_languages(index: LexicalIndex) -> None:
     index.add(np.arange(2, 2 + len(small)), small)
 
 
+def test_small_words_do_not_count_beside_passages_in_many_languages(index: LexicalIndex) -> None:
+    add_all_languages(index)
+    index.add(np.arange(2), ["Doe, doe, doe; thes, thes; wher", "the harbour fee"])
+    query = "Where does one find these harbour fees?"
+    assert index.search(query, 2, np.arange(2)).ids.tolist() == [1]
+    assert set(index.search("Where does one", 2, np.arange(2)).ids.tolist()) == set()
+
+
 def test_every_quotation_counts_beside_passages_in_many_languages(index: LexicalIndex) -> None:
     add_all_languages(index)
     index.add(np.arange(2), ["cat cat fat", "it is the fat cat there, the whole day long"])
