@@ -28,7 +28,7 @@ run: $(CORE)  ## Ingest data/samples, answer one question, serve on 127.0.0.1:80
 	@$(BIN)/ibidem run $(ARGS)
 
 test: $(EXTRAS) $(TORCH)  ## All tests
-	$(BIN)/python -m pytest --numprocesses=logical --dist=worksteal $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 test-thorough: export TEST_THOROUGH := 1
 test-thorough: test  ## All tests, with more kills, more examples and every real file

@@ -16,6 +16,7 @@ from hypothesis import settings
 from rag.catalog import Catalog
 from rag.catalog.opening import open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
+from rag.cores import cores
 from tests import postgres
 from tests.thorough import THOROUGH
 
@@ -32,6 +33,12 @@ settings.load_profile("thorough" if THOROUGH else "tests")
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 _TEMPLATE = f"ibidem_template{_WORKER}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """More workers than cores: half of a test's time it waits, for a job, a lease or a process."""
+    return cores() + 2
 
 
 def pytest_collection_finish() -> None:

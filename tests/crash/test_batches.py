@@ -21,8 +21,9 @@ from ingest.parse import Limits, parse, reading
 from rag.errors import CorruptDocument
 from rag.types import DocumentStatus, Job
 from tests.pdfs import pdf, prose
+from tests.thorough import THOROUGH
 
-PAGES = 960
+PAGES = 960 if THOROUGH else 640
 ENOUGH_S = 60
 WORK = """
 import sys, time

@@ -17,10 +17,10 @@ from tests.conftest import on_postgresql, on_sqlite
 from tests.crash.service import Service
 from tests.thorough import THOROUGH
 
-DOCUMENTS = 50 if THOROUGH else 24
+DOCUMENTS = 50 if THOROUGH else 16
 LONG = (7, 23, 41)
 """These are embedded in several steps."""
-KILLS = 20 if THOROUGH else 7
+KILLS = 20 if THOROUGH else 5
 GIVE_UP_S = 240
 
 
@@ -181,9 +181,9 @@ def test_kills_on_a_server(service: Service) -> None:
     rng = random.Random(9)
     service.spawn()
     service.wait_ready()
-    caller = Caller(service.url, seed=3, documents=16)
+    caller = Caller(service.url, seed=3, documents=16 if THOROUGH else 10)
     caller.start()
-    for _ in range(4):
+    for _ in range(4 if THOROUGH else 3):
         time.sleep(rng.uniform(0.3, 1.5))
         service.kill()
         acknowledged = set(caller.ledger.wanted.values())

@@ -34,6 +34,7 @@ from tests.crash.batch_kills import (
 )
 from tests.crash.service import Service
 from tests.ledger_server import LedgerServer
+from tests.thorough import THOROUGH
 
 pytest.importorskip("openai", reason="needs the extra `openai`; `make test` installs it")
 
@@ -43,6 +44,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 VALVES = 40
+KILLS = 3 if THOROUGH else 2
 TAKEN_OVER_S = 30
 
 
@@ -64,10 +66,10 @@ def test_killed_analyses_lose_nothing_and_buy_nothing_twice(
     tally = Tally(items=len(expected.asked))
     with readied(home, VALVES, delay_s=0.3) as (service, provider):
         analyses = order(service)
-        killed = kill_again_and_again(service, provider, tally, random.Random(5), 3)
+        killed = kill_again_and_again(service, provider, tally, random.Random(5), KILLS)
         check_analyses(service, analyses, VALVES, expected, tally)
         tally.settle(provider, killed)
-    assert tally.kills == 3
+    assert tally.kills == KILLS
     assert_nothing_lost(tally, provider, expected)
 
 

@@ -17,9 +17,9 @@ import httpx2
 import pytest
 
 from tests.crash.service import Service
+from tests.thorough import THOROUGH
 
-MAILS = 30
-KILLS = 5
+MAILS, KILLS = (30, 5) if THOROUGH else (20, 3)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from tests.conftest import on_postgresql, on_sqlite
 from tests.crash.service import Service
 from tests.crash.test_kill import body, found_by, marker
+from tests.thorough import THOROUGH
 
 DOCUMENTS = 8
 ANEW = {"embedder": "onnx-fp32", "chunking": {"strategy": "fixed", "size": 40, "overlap": 0}}
@@ -28,12 +29,12 @@ pytestmark = [
 
 @on_sqlite
 def test_a_killed_reindexing_goes_on(home: Path, database_url: str | None) -> None:
-    kill_and_check(Service(home=home, database_url=database_url), kills=3)
+    kill_and_check(Service(home=home, database_url=database_url), kills=3 if THOROUGH else 2)
 
 
 @on_postgresql
 def test_a_killed_reindexing_goes_on_on_a_server(home: Path, database_url: str) -> None:
-    kill_and_check(Service(home=home, database_url=database_url), kills=2)
+    kill_and_check(Service(home=home, database_url=database_url), kills=2 if THOROUGH else 1)
 
 
 def kill_and_check(service: Service, *, kills: int) -> None:

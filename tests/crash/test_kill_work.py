@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import on_sqlite
 from tests.crash.batch_kills import Tally, check, kill_again_and_again, prepared, send, wait
+from tests.thorough import THOROUGH
 
 pytest.importorskip("openai", reason="needs the extra `openai`; `make test` installs it")
 
@@ -20,18 +21,19 @@ pytestmark = [
     # Killing the service breaks connections in ways that the HTTP client does not clean up.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+ITEMS, KILLS = (60, 3) if THOROUGH else (40, 2)
 
 
 @on_sqlite
 def test_a_service_killed_again_and_again_answers_each_line_once(
     home: Path, database_url: str | None
 ) -> None:
-    tally = Tally(items=60)
+    tally = Tally(items=ITEMS)
     with prepared(home, tally.items, delay_s=0.3) as (service, provider):
         batch = send(service, tally.items)
-        killed = kill_again_and_again(service, provider, tally, random.Random(5), 3)
+        killed = kill_again_and_again(service, provider, tally, random.Random(5), KILLS)
         wait(service, batch["job_id"])
         check(service, provider, batch, tally, killed)
-    assert tally.kills == 3
+    assert tally.kills == KILLS
     assert (tally.lost, tally.duplicated, tally.wrong, tally.bought_again) == ([], [], [], 0)
     assert tally.items <= tally.calls <= tally.allowed, tally

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -64,8 +64,16 @@ class Rest:
             job = self.client.get(f"/v1/jobs/{job_id}").json()
             if job["status"] in ("completed", "failed", "cancelled", "paused"):
                 return job
-            time.sleep(0.05)
+            time.sleep(0.02)
         raise AssertionError(f"job {job_id} did not end")
+
+    def all_ready(self, files: Mapping[str, bytes]) -> list[str]:
+        """Send files, and wait until the jobs of all have ended; returns the documents' ids."""
+        replies = [self.upload(name, content) for name, content in files.items()]
+        assert {reply.status_code for reply in replies} <= {200, 202}
+        for reply in replies:
+            self.wait(reply.json()["job"]["id"])
+        return [str(reply.json()["document"]["id"]) for reply in replies]
 
 
 @contextmanager

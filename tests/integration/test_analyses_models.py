@@ -40,6 +40,10 @@ def text(number: int, version: int = 1) -> bytes:
     return (said + f"It moved {number + 40} litres of brine a minute, as was agreed. " * 6).encode()
 
 
+def reports(count: int) -> dict[str, bytes]:
+    return {f"r{number}.txt": text(number) for number in range(count)}
+
+
 def ordered(rest: Rest, **body: Any) -> Any:
     reply = rest.client.post("/v1/analyses", json=body)
     assert reply.status_code == 202, reply.text
@@ -61,7 +65,7 @@ def until(condition: Callable[[], bool]) -> None:
 def test_nothing_is_bought_twice_and_a_change_only_where_it_is(
     models_rest: Rest, server: QuotingServer
 ) -> None:
-    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(NUMBER)]
+    documents = models_rest.all_ready(reports(NUMBER))
     body = {"kind": "summary", "collection": "default"}
     first = ended(models_rest, ordered(models_rest, **body))
     assert first["status"] == "completed", first
@@ -83,8 +87,7 @@ def test_nothing_is_bought_twice_and_a_change_only_where_it_is(
 def test_a_spent_budget_pauses_and_a_larger_one_goes_on(
     models_rest: Rest, server: QuotingServer
 ) -> None:
-    for number in range(NUMBER):
-        models_rest.ready(f"r{number}.txt", text(number))
+    models_rest.all_ready(reports(NUMBER))
     body = {"kind": "summary", "collection": "default"}
     told = models_rest.client.post("/v1/analyses", json={**body, "dry_run": True}).json()
     assert (told["calls"], len(server.calls)) == (NUMBER + 3, 0)
@@ -104,7 +107,7 @@ def test_a_spent_budget_pauses_and_a_larger_one_goes_on(
 def test_a_document_deleted_while_its_analysis_runs_is_named_and_the_others_stand(
     models_rest: Rest, server: QuotingServer
 ) -> None:
-    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(NUMBER)]
+    documents = models_rest.all_ready(reports(NUMBER))
     server.gate.clear()
     labels = [{"name": "contract"}, {"name": "letter"}]
     analysis = ordered(models_rest, kind="classification", documents=documents, labels=labels)
@@ -125,8 +128,7 @@ def test_a_document_deleted_while_its_analysis_runs_is_named_and_the_others_stan
 def test_a_cancelled_analysis_goes_on_where_it_was(
     models_rest: Rest, server: QuotingServer
 ) -> None:
-    for number in range(NUMBER):
-        models_rest.ready(f"r{number}.txt", text(number))
+    models_rest.all_ready(reports(NUMBER))
     server.gate.clear()
     analysis = ordered(models_rest, kind="summary", collection="default")
     deadline = time.monotonic() + 30
@@ -143,7 +145,7 @@ def test_a_cancelled_analysis_goes_on_where_it_was(
 def test_a_document_deleted_while_it_is_merged_takes_no_other_with_it(
     models_rest: Rest, server: QuotingServer
 ) -> None:
-    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(NUMBER)]
+    documents = models_rest.all_ready(reports(NUMBER))
     server.at_once = NUMBER  # what reads is answered, what merges waits
     server.gate.clear()
     analysis = ordered(models_rest, kind="summary", collection="default")
@@ -166,7 +168,7 @@ def test_a_document_deleted_while_it_is_merged_takes_no_other_with_it(
 def test_a_result_over_many_documents_stands_without_one_that_is_deleted(
     models_rest: Rest, server: QuotingServer, kind: str, over: str
 ) -> None:
-    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(NUMBER)]
+    documents = models_rest.all_ready(reports(NUMBER))
     body: dict[str, Any] = {"kind": kind, "over": over, "documents": documents}
     if kind == "classification":
         body["labels"] = [{"name": "contract"}, {"name": "letter"}]
@@ -201,7 +203,7 @@ def test_a_result_over_many_documents_stands_without_one_that_is_deleted(
 def test_a_line_of_a_batch_keeps_no_text_of_a_document_that_went_while_it_was_read(
     models_rest: Rest, server: QuotingServer
 ) -> None:
-    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(3)]
+    documents = models_rest.all_ready(reports(3))
     server.at_once = 1
     server.gate.clear()
     line = {"custom_id": "a", "kind": "summary", "over": "each", "collection": "default"}
@@ -220,7 +222,7 @@ def test_a_line_of_a_batch_keeps_no_text_of_a_document_that_went_while_it_was_re
 def test_a_document_deleted_before_its_analysis_begins_fails_alone(
     models_rest: Rest, server: QuotingServer
 ) -> None:
-    documents = [models_rest.ready(f"r{n}.txt", text(n)) for n in range(6)]
+    documents = models_rest.all_ready(reports(6))
     server.gate.clear()
     labels = [{"name": "contract"}, {"name": "letter"}]
     ordered(models_rest, kind="classification", documents=documents[:4], labels=labels)
@@ -245,7 +247,7 @@ def test_a_listing_goes_on_behind_what_was_listed_whatever_was_deleted_since(
     listed: list[str] = []
     blocks = StoredTexts.blocks
     with open_rest(work=True) as rest:
-        documents = [rest.ready(f"r{n}.txt", text(n)) for n in range(7)]
+        documents = rest.all_ready(reports(7))
 
         def dying(self: StoredTexts, document_id: str) -> Sequence[Block]:
             listed.append(document_id)

@@ -64,8 +64,8 @@ def test_an_upload_without_a_key_is_refused_unread(open_rest: Callable[..., Open
         ("", 421),
     ],
 )
-def test_without_keys_only_loopback_names_are_served(idle: Rest, host: str, status: int) -> None:
-    reply = idle.client.get("/v1/health", headers={"host": host})
+def test_without_keys_only_loopback_names_are_served(rest: Rest, host: str, status: int) -> None:
+    reply = rest.client.get("/v1/health", headers={"host": host})
     assert reply.status_code == status
     if status != 200:
         assert reply.json()["error"]["code"] == "misdirected_host"
@@ -86,9 +86,9 @@ def test_without_keys_foreign_pages_are_refused(idle: Rest) -> None:
     assert len(idle.client.get("/v1/documents").json()["data"]) == 1
 
 
-def test_the_request_id_is_kept_when_fit_and_made_otherwise(idle: Rest) -> None:
+def test_the_request_id_is_kept_when_fit_and_made_otherwise(rest: Rest) -> None:
     for given, kept in (("abc-1.2:3_4", True), ("x" * 64, True), ("x" * 65, False), ("a b", False)):
-        reply = idle.client.get("/v1/nowhere", headers={"x-request-id": given})
+        reply = rest.client.get("/v1/nowhere", headers={"x-request-id": given})
         told = reply.headers["x-request-id"]
         assert reply.json()["error"]["request_id"] == told
         assert (told == given) is kept
