@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.synthetic import Language, make
-from tests.benchmarks.vectors import real_vectors
+from tests.benchmarks.vector_sets import real_vectors
 from tests.crash.service import Service
 
 _PATIENCE_S = 3_600.0

@@ -1,7 +1,7 @@
 """A home with a large synthetic collection, written straight into its tables.
 
 Texts are drawn from the words of the samples and made-up ones, rare as words of a language are;
-vectors as in `vectors.py`. Nothing is parsed or embedded. Each document has twenty chunks of 90
+vectors as in `vector_sets.py`. Nothing is parsed or embedded. Each document has twenty chunks of 90
 words and two fields of metadata: ``tenth`` and ``thousandth`` of the collection it belongs to.
 """
 
@@ -22,7 +22,7 @@ from api.services import Services
 from api.settings import Settings
 from rag.catalog import schema as t
 from rag.types import DocumentStatus, FloatMatrix
-from tests.benchmarks.vectors import drawn
+from tests.benchmarks.vector_sets import drawn
 
 CHUNKS_EACH = 20
 _WORDS_EACH = 90
