@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -110,7 +111,8 @@ def ways(count: int) -> Iterator[Way]:
 def make(place: Path, name: str) -> None:
     """Make an index of the vectors of a set."""
     folder = place / name
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run left
+    folder.mkdir()
     vectors: FloatMatrix = np.load(place / "vectors.npy", mmap_mode="r")
     began = time.perf_counter()
     (make_ours if name == _OURS else OTHERS[name].make)(vectors, folder)

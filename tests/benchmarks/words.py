@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -72,7 +73,8 @@ def main() -> None:
 def make(kept: Path, size: int, name: str) -> None:
     """Make an index of so many texts; what it took is kept beside it."""
     folder = kept / str(size) / name
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run left
+    folder.mkdir(parents=True)
     drawing_s = 0.0
 
     def texts() -> Iterator[list[str]]:
