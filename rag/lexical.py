@@ -128,8 +128,11 @@ class LexicalIndex:
         known = chain(figures(spaced), (word for _, word in chain(*telling)))
         words = list(dict.fromkeys(known))[:_MOST_QUERY_WORDS]
         quoted = self._quoted(query, languages)
-        hits = _ranked(view, words, quoted, k, allowed)
         together = self._pairs(telling) if pairs else []
+        if allowed is not None and k == len(allowed):  # none is cut off before its pairs count
+            weighed = [Query.boost_query(one, pairs) for one in together]
+            return view.among(words, [*quoted, *weighed], allowed, k)
+        hits = _ranked(view, words, quoted, k, allowed)
         if not together or not len(hits.ids):
             return hits
         found = view.holding(together, hits.ids)

@@ -296,6 +296,23 @@ def test_a_pair_counts_like_a_word_as_rare_as_both(index: LexicalIndex) -> None:
     assert near.scores[0] == pytest.approx(2 * plain.scores[0], rel=1e-5)
 
 
+def test_pairs_count_the_same_among_ids_that_are_all_wanted(filled: LexicalIndex) -> None:
+    random, weight = np.random.default_rng(4), 0.4
+    for query in ("w1 w0 w3", "w2 w299 w5 w1", " ".join(f"w{n}" for n in range(20))):
+        alone, scores = (
+            dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
+            for hits in (filled.search(query, COUNT, pairs=each) for each in (0.0, weight))
+        )
+        together = [key for key, score in scores.items() if score > alone[key]]
+        assert len(together) > 3
+        allowed = np.union1d(together[:60], random.choice(filled.ids(), 60, replace=False))
+        hits = filled.search(query, len(allowed), allowed, pairs=weight)
+        assert set(hits.ids.tolist()) == {one for one in allowed.tolist() if one in scores}
+        expected = [scores[key] for key in hits.ids.tolist()]
+        np.testing.assert_allclose(hits.scores, expected, rtol=1e-4)
+        assert np.all(np.diff(hits.scores) <= 0)
+
+
 @pytest.mark.parametrize("marks", ['""', "\u201c\u201d", "\u201e\u201c", "\u00ab\u00bb"])
 def test_what_is_quoted_comes_first_word_for_word(index: LexicalIndex, marks: str) -> None:
     index.add(np.arange(3), ["cat cat fat", "a cat, the fat one", "it is the fat cat there"])
