@@ -57,11 +57,18 @@ def _rows(figures: Any) -> Rows:
 
 def _index(row: dict[str, Any]) -> str:
     asked = "" if row["asked"] == "all" else f", {row['asked']}"
-    return f"{row['index']}{asked}{', real chunks' if row['set'] == 'real' else ''}"
+    return f"{row['index']}{asked}"
+
+
+def _points(rows: Rows, x: str, y: str) -> tuple[list[float], list[float]]:
+    return [row[x] for row in rows], [row[y] for row in rows]
 
 
 def draw(rows: Rows, out: Path, name: Name, x: tuple[str, str], panels: dict[str, str]) -> None:
-    """A panel for each figure, in it a line for each name, by what ``x`` says."""
+    """A panel for each figure, in it a line for each name, by what ``x`` says.
+
+    What was measured on real data are crosses, in the colour of the line.
+    """
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -76,9 +83,10 @@ def draw(rows: Rows, out: Path, name: Name, x: tuple[str, str], panels: dict[str
     figure, axes = pyplot.subplots(1, len(panels), figsize=(10, 4))
     for one, (figure_name, title) in zip(axes, panels.items(), strict=True):
         for label, points in lines.items():
-            alone = {"linestyle": "none", "markersize": 9} if len(points) == 1 else {}
-            values = [row[figure_name] for row in points]
-            one.plot([row[x[0]] for row in points], values, marker="o", label=label, **alone)
+            real = [row for row in points if row.get("set") == "real"]
+            made = [row for row in points if row not in real]
+            (line,) = one.plot(*_points(made, x[0], figure_name), marker="o", label=label)
+            one.plot(*_points(real, x[0], figure_name), "x", color=line.get_color(), markersize=10)
         one.set(xscale="log", xlabel=x[1], title=title)
         one.grid(alpha=0.3)
         if figure_name.endswith("_ms"):
