@@ -289,9 +289,17 @@ atexit.register(POOL.close)
 os.register_at_fork(after_in_child=POOL.forget)
 
 
-@cache
+_one_asks = threading.Lock()
+
+
 def protection() -> str:
     """`ok`, or what this system does not shut its parsers off from, and why."""
+    with _one_asks:  # a child for each of those who ask meanwhile would slow all of them
+        return _protection()
+
+
+@cache
+def _protection() -> str:
     [(header, _)] = POOL.run({"do": "confine"}, Limits(wall_s=60.0))
     reasons: dict[str, list[str]] = {}
     for what, why in header["unprotected"].items():

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from ingest.parse import Limits
+from ingest.parse import Limits, sandbox
 from ingest.parse.confine import confine
 from ingest.parse.sandbox import ChildPool, protection
 from ingest.parse.watch import MOST_TASKS, usage
@@ -56,6 +59,27 @@ def attempts(folder: Path, *tried: str, landlock: bool = True) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(eval(done.stdout))  # noqa: S307 - a list of strings from our own child
+
+
+def test_what_is_enforced_is_looked_up_once_however_many_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    two, asked = threading.Barrier(2), []
+
+    def run(request: object, limits: Limits) -> list[tuple[dict[str, object], bytes]]:
+        asked.append(request)
+        with suppress(threading.BrokenBarrierError):
+            two.wait(0.2)  # for another that would come
+        return [({"unprotected": {}}, b"")]
+
+    monkeypatch.setattr(sandbox.POOL, "run", run)
+    monkeypatch.setattr(sandbox, "_protection", cache(sandbox._protection.__wrapped__))
+    threads = [threading.Thread(target=protection) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(asked), protection()) == (1, "ok")
 
 
 @pytest.mark.usefixtures("enforced")
