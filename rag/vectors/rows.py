@@ -19,8 +19,9 @@ from rag.vectors.stored import Halves, StoredHalves
 
 Mask: TypeAlias = NDArray[np.bool_]
 
-FEW = 20_000
-"""So many rows are compared one by one rather than looked for in lists: as fast, and exact."""
+FEW = 2_000
+"""So many rows are compared one by one rather than looked for in lists: as fast, also where each
+has to be read from its own place, and exact."""
 _BLOCK = 1_000
 """So many vectors at a time stay in a core's cache."""
 

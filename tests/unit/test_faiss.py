@@ -21,12 +21,6 @@ DIMENSION = 32
 MANY = 6_000
 
 
-@pytest.fixture(autouse=True)
-def lists_for_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that lists are also searched among as many rows as a test has time for."""
-    monkeypatch.setattr("rag.vectors.rows.FEW", 2_000)
-
-
 def clustered(count: int, seed: int = 0) -> FloatMatrix:
     """Unit vectors around a few hundred centres, as those of texts are."""
     random = np.random.default_rng(seed)
