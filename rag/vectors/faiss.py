@@ -13,7 +13,7 @@ import numpy as np
 from rag.locks import ReadWriteLock
 from rag.types import FloatMatrix, FloatVector, Ids
 from rag.vectors import Hits, best, check_shapes, last_of_each
-from rag.vectors.rows import FlatRows, ListedRows, Mask, Rows
+from rag.vectors.rows import MOST_COMPARED, FlatRows, ListedRows, Mask, Rows
 from rag.vectors.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
@@ -156,9 +156,10 @@ class FaissIndex:
     def _nearest(self, query: FloatMatrix, k: int, allowed: Ids | None) -> tuple[FloatVector, Ids]:
         """Similarities and rows of the k best."""
         listed = self._rows if isinstance(self._rows, ListedRows) else None
-        if listed is not None and allowed is not None and listed.compares(len(allowed)) and k > 0:
+        if listed is not None and allowed is not None and len(allowed) <= MOST_COMPARED and k > 0:
             rows = np.sort(self._places(np.asarray(allowed, np.int64)))
-            return listed.compared(query, k, rows)
+            if listed.compares(rows):
+                return listed.compared(query, k, rows)
         searchable = self._searchable(allowed)
         found = len(self._sorted_ids) if searchable is None else int(np.count_nonzero(searchable))
         if min(k, found) <= 0:

@@ -19,9 +19,10 @@ from rag.vectors.stored import Halves, StoredHalves
 
 Mask: TypeAlias = NDArray[np.bool_]
 
-FEW = 2_000
-"""So many rows are compared one by one rather than looked for in lists: as fast, also where each
-has to be read from its own place, and exact."""
+FEW, MOST_COMPARED = 2_000, 5_000
+"""Up to the first so many rows, and up to the second where they lie in as few stretches, as those
+of whole documents do, are compared one by one rather than looked for in lists: as fast, and exact.
+What costs is reading them from so many places."""
 _BLOCK = 1_000
 """So many vectors at a time stay in a core's cache."""
 
@@ -30,6 +31,7 @@ _COMPARED, _PROBED = 64_000, 32
 Two milliseconds at 384 dimensions; recall@10 is in the README of the benchmarks."""
 _DEEPER = 4
 _LEAST_DEPTH = 200
+_STILL_FEW, _DEPTH_OF_FEW = 20_000, 500
 _NEARLY_ALL = 0.9
 _GROWN = 2.5
 
@@ -166,15 +168,15 @@ class ListedRows:
     ) -> tuple[FloatVector, Ids]:
         """Similarities and rows of the k best of those that are searchable, nearly exact."""
         count = len(self) if searchable is None else int(np.count_nonzero(searchable))
-        if self.compares(count):
+        if count <= MOST_COMPARED:
             rows = np.arange(count) if searchable is None else np.flatnonzero(searchable)
-        else:
-            rows = self._nearest(query, k, count, searchable)
-        return self.compared(query, k, rows)
+            if self.compares(rows):
+                return self.compared(query, k, rows)
+        return self.compared(query, k, self._nearest(query, k, count, searchable))
 
-    def compares(self, count: int) -> bool:
-        """Whether so few are compared one by one."""
-        return count <= FEW
+    def compares(self, rows: Ids) -> bool:
+        """Whether these rows, sorted, are compared one by one."""
+        return len(rows) <= FEW or int(np.count_nonzero(np.diff(rows) != 1)) < FEW
 
     def compared(self, query: FloatMatrix, k: int, rows: Ids) -> tuple[FloatVector, Ids]:
         """The k best of some rows; FAISS multiplies half precision as it is."""
@@ -224,7 +226,9 @@ class ListedRows:
         # nearly in as many more as there are fewer rows.
         spread = np.cbrt(max(1.0, _NEARLY_ALL * len(self) / count))
         wanted = int(np.ceil(lists * compared / len(self) * spread))
-        depth = min(count, max(_DEEPER * k, _LEAST_DEPTH))
+        # Few rows may all be far from the query, and about as far: the codes tell them less apart.
+        deeper = min(count // 10, _DEPTH_OF_FEW) if count <= _STILL_FEW else 0
+        depth = min(count, max(_DEEPER * k, _LEAST_DEPTH, deeper))
         for probed in (min(lists, wanted), lists):
             parameters.nprobe = probed
             rows = self._lists.search(query, depth, params=parameters)[1][0]
