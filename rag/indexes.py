@@ -144,6 +144,7 @@ class Indexes:
         comes to be searched in place of one that is open. What nobody needs is put away.
         """
         self._warming.ask("all", 0.0, self._warm)
+        self._later.ask("put away", 0.0, self._tidy)
 
     def close(self) -> None:
         """End what goes on in the background."""
@@ -153,9 +154,14 @@ class Indexes:
     def _warm(self) -> None:
         try:
             self._open_ahead()
-            self.put_away()
         finally:  # also when the database could not be reached
             self._warming.ask("all", _LOOK_AGAIN_S, self._warm)
+
+    def _tidy(self) -> None:
+        try:
+            self.put_away()
+        finally:
+            self._later.ask("put away", _LOOK_AGAIN_S, self._tidy)
 
     def _open_ahead(self) -> None:
         kept = self._lexical.names()
