@@ -1,15 +1,16 @@
 """``python -m tests.benchmarks.fields FOLDER``: whether a reader fills fields better.
 
 F1 over four fields of agreements on confidentiality (Kleister NDA, as `tests.benchmarks.tasks`
-measures it) without and with the reader. ``--fit`` chooses how much it weighs on the part for
-tuning, and writes that into its card when it helps there; the rest only measures. ``--most``
-takes so many agreements of each part.
+measures it) and over five of contracts (CUAD, as `tests.benchmarks.contract_fields` does), without
+and with the reader. ``--fit`` chooses how much it weighs on Kleister's part for tuning, and writes
+that into its card when it helps there; the rest only measures. ``--most`` takes so many
+agreements of each part, and a fifth as many contracts, which are longer.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,9 +22,11 @@ from rag.models.offline.engine import OfflineEngine
 from rag.models.offline.folder import add_fitted
 from rag.models.offline.reader import Reader, Reading
 from rag.types import Span
+from tests.benchmarks.contract_fields import contracts
+from tests.benchmarks.contract_fields import filled as marked
 from tests.benchmarks.of_reader import asked
-from tests.benchmarks.task_sets import Filled, kleister
-from tests.benchmarks.tasks import FIELDS, f1_of, filled
+from tests.benchmarks.task_sets import kleister
+from tests.benchmarks.tasks import Counts, f1_of, filled
 
 _READ = (0.0, 0.1, 0.2, 0.4)
 _LEAST = (-0.1, 0.0, 0.1)
@@ -60,28 +63,36 @@ def main() -> None:
     folder, embedder = options.data / "extraction/kleister-nda", options.embedder
     reader = Remembering(Reader(options.folder))
 
-    def f1(texts: Sequence[Filled], weights: dict[str, float] | None) -> dict[str, Any]:
+    def f1(
+        texts: Sequence[Any], fill: Callable[..., Counts], weights: dict[str, float] | None
+    ) -> dict[str, Any]:
         reader.weigh(weights)
         engine = OfflineEngine(embedder, reader)  # type: ignore[arg-type]
-        counts = [filled(engine, one) for one in texts]
-        return {field or "all": asdict(f1_of(counts, field)) for field in (*FIELDS, None)}
+        counts = [fill(engine, one) for one in texts]
+        return {field or "all": asdict(f1_of(counts, field)) for field in (*counts[0], None)}
 
     weights = dict(reader.card.fitted.get(USE, {"read": 0.2, "least": 0.0}))
     if options.fit:
         tuning = kleister(folder, tuning=True)[: options.most]
         tried = [{"read": read, "least": least} for read in _READ for least in _LEAST]
-        weights = max(tried, key=lambda one: f1(tuning, one)["all"]["mean"])
-        without, best = f1(tuning, None)["all"]["mean"], f1(tuning, weights)["all"]["mean"]
+        weights = max(tried, key=lambda one: f1(tuning, filled, one)["all"]["mean"])
+        without, best = (f1(tuning, filled, one)["all"]["mean"] for one in (None, weights))
         print(f"on the part for tuning: {without:.3f} without, {best:.3f} with {weights}")
         # Another threshold alone is nothing that the reader has found.
         if best > without and weights["read"]:
             add_fitted(options.folder, {USE: weights})
-    texts = kleister(folder)[: options.most]
-    report = {"without": f1(texts, None), "with": f1(texts, weights), "weights": weights}
-    table = Table("field", "agreements", "F1 without", "with")
-    for field in (*FIELDS, "all"):
-        cells = [f"{report[side][field]['mean']:.3f}" for side in ("without", "with")]
-        table.add_row(field, str(len(texts)), *cells)
+    sets: dict[str, tuple[Sequence[Any], Callable[..., Counts]]] = {
+        "Kleister NDA": (kleister(folder)[: options.most], filled),
+        "CUAD": (contracts(options.data / "retrieval/cuad-spans", options.most // 5), marked),
+    }
+    report: dict[str, Any] = {"weights": weights}
+    table = Table("set", "field", "documents", "F1 without", "with")
+    for name, (texts, fill) in sets.items():
+        sides = {"without": f1(texts, fill, None), "with": f1(texts, fill, weights)}
+        report[name] = sides
+        for field in sides["with"]:
+            cells = [f"{of_side[field]['mean']:.3f}" for of_side in sides.values()]
+            table.add_row(name, field, str(len(texts)), *cells)
     Console(width=100).print(table)
     options.write(report)
 

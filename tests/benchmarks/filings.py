@@ -7,6 +7,8 @@ The set tells documents, not places, so that is what is judged:
 - ``figures read``, ``figures said``: share of the gold answer's figures that stand in passages
   of a named report, and in the answer.
 - ``cited``: share of the citations that are in a named report.
+- ``page``: whether a page that is cited of a named report has a figure of the gold answer; no
+  answer, no page.
 - ``found``: whether it was answered; every question can be.
 """
 
@@ -14,13 +16,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from rag import evaluate
+from rag.types import Answer, Span
 from tests.benchmarks.library import Library
 
 TOP_K = 8
@@ -99,14 +102,24 @@ def _scores(question: Filing, library: Library) -> Iterator[tuple[str, float]]:
         yield "figures read", len(question.figures & read) / len(question.figures)
         said = question.figures & figures(answer.text)
         yield "figures said", len(said) / len(question.figures)
+        cited = "\n".join(_pages(answer, wanted, library))
+        yield "page", float(bool(question.figures & figures(cited)))
     yield "found", float(answer.found)
-    cited = [
-        citation.document_id in wanted
-        for sentence in answer.sentences
-        for citation in sentence.citations
+    right = [
+        one.document_id in wanted for sentence in answer.sentences for one in sentence.citations
     ]
-    if cited:
-        yield "cited", sum(cited) / len(cited)
+    if right:
+        yield "cited", sum(right) / len(right)
+
+
+def _pages(answer: Answer, wanted: Set[str], library: Library) -> Iterator[str]:
+    """The text of every page that an answer cites of these documents."""
+    texts = library.services.catalog.texts
+    for sentence in answer.sentences:
+        for one in sentence.citations:
+            if one.document_id in wanted:
+                for page in texts.pages(one.document_id, Span(start=one.start, end=one.end)):
+                    yield texts.read(one.document_id, page.start, page.end)
 
 
 def _estimates(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 Each passage of a set is a document cut into chunks. The first 20 chunks of the fused ranking are
 read and ordered anew, as the service does it (which merges those that overlap first), and a
 document stands where its first chunk does: nDCG@10 and MRR@10 before and after, and how sure the
-difference is (paired bootstrap, 95 %).
+difference is (paired bootstrap, 95 %). Of contracts chunks are ranked, twenty documents of them:
+right is what shares at least half of itself, or of it, with a place that answers.
 Weights are fitted (``--fit``) on SQuAD 2.0's passages, by the questions on every other of them;
-the other half of these questions, Cranfield and pages of documentation only measure. Reading is
+the other half of these questions, and the other sets, only measure. Reading is
 most of the time: ``--most`` takes so many questions of each set, drawn by a fixed seed.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,32 @@ from rich.table import Table
 
 from rag import evaluate
 from rag.embedding import Embedder
-from rag.evaluate import estimate
+from rag.evaluate import Place, estimate
 from rag.models.offline.folder import add_fitted
 from rag.models.offline.reader import Reader
 from rag.models.offline.reranking import RERANK_FEATURES, USE, features
 from rag.models.offline.scoring import Features, Weights, weights_of
 from rag.rerank import RERANKED
-from tests.benchmarks.datasets import RetrievalSet, load_retrieval
+from tests.benchmarks.datasets import RetrievalSet, SpanSet, load_contracts, load_retrieval
 from tests.benchmarks.fitting import logistic
 from tests.benchmarks.of_reader import asked
-from tests.benchmarks.retrieval import DEFAULT, Piece, Searchable, cut
+from tests.benchmarks.retrieval import DEFAULT, Piece, Searchable, cut, cut_contracts
 
 TUNED_ON = "squad2-passages"
 SETS = (TUNED_ON, "cranfield", "anthropic-docs")
+CONTRACTS = "cuad-spans"
 _K = 10
+_CONTRACTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Documents in chunks, and questions with the grades of what ``named`` calls a chunk."""
+
+    documents: Sequence[Sequence[Piece]]
+    questions: Mapping[str, str]
+    grades: Mapping[str, Mapping[str, float]]
+    named: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +62,52 @@ class Ranked:
     grades: dict[str, float]
 
 
-def read(data: RetrievalSet, reader: Reader, embedder: Embedder, most: int) -> list[Ranked]:
+def passages(data: RetrievalSet, embedder: Embedder) -> Judged:
+    """A set whose passages are judged: a chunk stands for its own."""
+    return Judged(
+        documents=[
+            [Piece(f"{key}#{place}", text) for place, (key, text, _) in enumerate(chunks)]
+            for chunks in cut(data, embedder)
+        ],
+        questions=data.questions,
+        grades=data.grades,
+        named=lambda key: key.rpartition("#")[0],
+    )
+
+
+def contracts(data: SpanSet, embedder: Embedder) -> Judged:
+    """Contracts, in which places are judged: a chunk stands for itself."""
+    documents, places = cut_contracts(data, embedder)
+    return Judged(
+        documents=documents,
+        questions=data.questions,
+        grades={
+            question: {
+                key: 1.0 for key, place in places.items() if any(_shared(place, g) for g in gold)
+            }
+            for question, gold in data.gold.items()
+        },
+        named=lambda key: key,
+    )
+
+
+def _shared(chunk: Place, gold: Place) -> bool:
+    shared = min(chunk.end, gold.end) - max(chunk.start, gold.start)
+    least = min(chunk.end - chunk.start, gold.end - gold.start) / 2
+    return chunk.document_id == gold.document_id and shared >= least
+
+
+def read(data: Judged, reader: Reader, embedder: Embedder, most: int) -> list[Ranked]:
     """Rank and read for at most so many questions."""
-    documents = [
-        [Piece(f"{key}#{place}", text) for place, (key, text, _) in enumerate(chunks)]
-        for chunks in cut(data, embedder)
-    ]
-    texts = {piece.key: piece.text for chunks in documents for piece in chunks}
-    searchable = Searchable(documents, embedder)
+    texts = {piece.key: piece.text for chunks in data.documents for piece in chunks}
+    searchable = Searchable(data.documents, embedder)
     asked = sorted(data.questions)
     found = []
     for key in random.Random(0).sample(asked, min(most, len(asked))):
         question = data.questions[key]
         ranked = searchable.rank(question)[DEFAULT]
         first = [texts[one] for one in ranked[:RERANKED]]
-        names = [one.rpartition("#")[0] for one in ranked]
+        names = list(map(data.named, ranked))
         found.append(
             Ranked(
                 keys=names[:RERANKED],
@@ -137,10 +181,10 @@ def run_rerank(
     stored: Mapping[str, float] | None,
 ) -> tuple[dict[str, Any], Mapping[str, float]]:
     """Measure a reader with stored weights, or with such as are fitted first, and print it."""
-    rows = {
-        name: read(load_retrieval(data / "retrieval" / name, name), reader, embedder, most)
-        for name in SETS
-    }
+    folder = data / "retrieval"
+    sets = {name: passages(load_retrieval(folder / name, name), embedder) for name in SETS}
+    sets[CONTRACTS] = contracts(load_contracts(folder / CONTRACTS, _CONTRACTS), embedder)
+    rows = {name: read(one, reader, embedder, most) for name, one in sets.items()}
     if stored is None:
         weights = fit(rows[TUNED_ON][::2])
         coefficients = weights.coefficients.round(4).tolist()

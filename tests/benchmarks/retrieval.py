@@ -238,8 +238,8 @@ def cut(data: RetrievalSet, embedder: Embedder) -> list[list[Piece]]:
     return [pieces for pieces in documents if pieces]
 
 
-def evaluate_spans(data: SpanSet, embedder: Embedder) -> dict[str, Any]:
-    """Character recall, precision and IoU of the first 5,000 characters read in rank order."""
+def cut_contracts(data: SpanSet, embedder: Embedder) -> tuple[list[list[Piece]], dict[str, Place]]:
+    """Each contract in chunks, and the place of each chunk by its key."""
     chunker = RecursiveChunker(size=_CHUNK_SIZE)
     places: dict[str, Place] = {}
     documents = []
@@ -251,6 +251,12 @@ def evaluate_spans(data: SpanSet, embedder: Embedder) -> dict[str, Any]:
             places[key] = Place(document_id, chunk.start, chunk.end)
             pieces.append(Piece(key, chunk.text, data.titles[document_id]))
         documents.append(pieces)
+    return documents, places
+
+
+def evaluate_spans(data: SpanSet, embedder: Embedder) -> dict[str, Any]:
+    """Character recall, precision and IoU of the first 5,000 characters read in rank order."""
+    documents, places = cut_contracts(data, embedder)
     rankers: tuple[Ranker, ...] = (
         Plain([piece for pieces in documents for piece in pieces], embedder),
         Searchable(documents, embedder),
