@@ -19,6 +19,7 @@ from rag.catalog.database import Database
 from rag.catalog.opening import is_server, open_database, open_sqlite
 from rag.catalog.vectors import VectorStore
 from rag.cross_encoder import CrossEncoderRerank
+from rag.embedding import Embedder
 from rag.embedding.registry import open_embedder
 from rag.embedding.several import Embedders
 from rag.errors import ConfigurationError
@@ -38,6 +39,7 @@ from rag.models.registry import Resources, open_engine
 from rag.models.traced import TracedEngine
 from rag.rerank import Rerank
 from rag.retrieve import Retriever
+from rag.support import Judge
 from rag.trace import Tracer
 from rag.vectors import OpenVectors
 from rag.vectors.registry import vector_indexes
@@ -173,7 +175,7 @@ def _build(
         engine=next(iter(engines.values())),
         engines=engines,
         models=models,
-        judge=open_supporting(reader),
+        judge=_judge(settings, reader, embedder),
         pricing=models.pricing,
         monitor=monitor,
         tracer=tracer,
@@ -198,6 +200,12 @@ def _embedders(settings: Settings, home: Home) -> Embedders:
         name=settings.embedder,
         others={name: partial(open_named, name) for name in names},
     )
+
+
+def _judge(settings: Settings, reader: Reader | None, embedder: Embedder) -> Judge | None:
+    """What judges support: with the packaged model alone, never by calls of another's."""
+    packaged = settings.embedder in ("onnx", "onnx-fp32")
+    return open_supporting(reader, embedder) if packaged else None
 
 
 def _retriever(

@@ -35,7 +35,7 @@ class Settings:
     embedder_api_key: str | None = None
     engine: str = "offline"
     engines: tuple[str, ...] = ()
-    reader: str = "none"
+    reader: str = "shipped"
     rerank: str = "none"
     openai_api_key: str | None = None
     anthropic_api_key: str | None = None

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.answers          report
     python -m tests.benchmarks.answers --fit    refit rag/models/offline/weights.json, report
     python -m tests.benchmarks.answers --reader FOLDER [--fit]
-                                                the same with a reader; its models lie in its card
+                                                the same with a reader, in whose card the ranking
+                                                of sentences lies; refusals stay those without
 
 Questions are asked with the real embedder, of indexes like the service's, eight passages each.
 These kinds must be told apart: answerable ones; written to look answerable but not (SQuAD 2.0), or
@@ -11,7 +12,7 @@ asking for a clause that a contract lacks; answerable ones whose whole article, 
 company has been taken out of the corpus; answerable ones whose own paragraph has been
 taken out while the rest stays; and questions on something else altogether. Models are
 fitted on articles, contracts and companies other than those that are held out. A reader has been
-trained on SQuAD 1.1: its models are fitted on every other article of SQuAD 2.0's development half
+trained on SQuAD 1.1: its ranking is fitted on every other article of SQuAD 2.0's development half
 instead, and all are judged by the rest.
 """
 
@@ -34,7 +35,7 @@ from rag.models.offline import scoring
 from rag.models.offline.answering import MARGIN, MOST_SENTENCES, THRESHOLD, select
 from rag.models.offline.folder import add_fitted
 from rag.models.offline.reader import Reader
-from rag.models.offline.reading import fitted_models
+from rag.models.offline.reading import fitted_ranking
 from tests.benchmarks.answer_rows import KINDS, Row, rows_of
 from tests.benchmarks.answer_sets import (
     FILED,
@@ -70,13 +71,11 @@ MIX = {
 }
 
 
-def fit(sets: Mapping[str, Sequence[Row]], *, read: bool) -> dict[str, dict[str, float]]:
-    """Fit both models, every set of questions counting alike.
+def fit_ranking(sets: Mapping[str, Sequence[Row]], names: tuple[str, ...]) -> scoring.Weights:
+    """Fit the choice of sentences, every set of questions counting alike.
 
-    For the choice of sentences contracts and reports count less: they have many right sentences,
-    and are labelled loosely.
+    Contracts and reports count less: they have many right sentences, and are labelled loosely.
     """
-    more = (scoring.READ_FEATURES, scoring.ANSWER_READ_FEATURES) if read else ((), ())
     features, target, weights = [], [], []
     for name, rows in sets.items():
         counting = 0.7 if name in LOOSE else 1.0
@@ -86,12 +85,13 @@ def fit(sets: Mapping[str, Sequence[Row]], *, read: bool) -> dict[str, dict[str,
             features.append(row.features)
             target.append(row.right.astype(float))
             weights.append(np.full(n, counting * 1e4 / n / len(known)))
-    sentence = logistic(
-        scoring.SENTENCE_FEATURES + more[0],
-        np.concatenate(features),
-        np.concatenate(target),
-        np.concatenate(weights),
+    return logistic(
+        names, np.concatenate(features), np.concatenate(target), np.concatenate(weights)
     )
+
+
+def fit_answer(sets: Mapping[str, Sequence[Row]], sentence: scoring.Weights) -> scoring.Weights:
+    """Fit how likely what would be said answers, every set and kind counting by ``MIX``."""
     usable: list[Row] = []
     weight: list[float] = []
     for rows in sets.values():
@@ -101,20 +101,20 @@ def fit(sets: Mapping[str, Sequence[Row]], *, read: bool) -> dict[str, dict[str,
             if row.found:
                 usable.append(row)
                 weight.append(1e4 * MIX[row.case.kind] / expected / counts[row.case.kind])
-    names = scoring.ANSWER_FEATURES + more[1]
+    names = scoring.ANSWER_FEATURES
     none = scoring.Weights(names=names, coefficients=np.zeros(len(names)), constant=0.0)
     models = scoring.Models(sentence=sentence, answer=none)
-    answer = logistic(
+    return logistic(
         names,
         np.concatenate([_summary(row, models) for row in usable]),
         np.array([float(_shown_right(row, sentence, MARGIN)) for row in usable]),
         np.array(weight),
     )
-    return {
-        name: {"constant": round(model.constant, 4)}
-        | dict(zip(model.names, model.coefficients.round(4).tolist(), strict=True))
-        for name, model in (("sentence", sentence), ("answer", answer))
-    }
+
+
+def _stored(model: scoring.Weights) -> dict[str, float]:
+    named = dict(zip(model.names, model.coefficients.round(4).tolist(), strict=True))
+    return {"constant": round(model.constant, 4), **named}
 
 
 def _shown_right(row: Row, sentence: scoring.Weights, margin: float) -> bool:
@@ -124,12 +124,23 @@ def _shown_right(row: Row, sentence: scoring.Weights, margin: float) -> bool:
 
 
 def _summary(row: Row, models: scoring.Models) -> scoring.Features:
-    return scoring.answer_features(row.question, row.found, row.features, models, row.task)
+    return scoring.answer_features(row.question, row.found, _plain(row), models, row.task)
 
 
-def report(name: str, rows: Sequence[Row], models: scoring.Models, examples: int) -> None:
+def _plain(row: Row) -> scoring.Features:
+    """Without what a reader says."""
+    return row.features[:, : len(scoring.SENTENCE_FEATURES)]
+
+
+def report(
+    name: str,
+    rows: Sequence[Row],
+    sentence: scoring.Weights,
+    models: scoring.Models,
+    examples: int,
+) -> None:
     """Print hit rates of selected sentences, and how kinds of questions are told apart."""
-    sentence, answer = models.sentence, models.answer
+    answer = models.answer
     print(f"\n## {name}")
     known = [row for row in rows if row.case.kind == "answerable"]
     print(f"sentence-hit rate of {len(known)} answerable questions, and sentences shown")
@@ -138,6 +149,7 @@ def report(name: str, rows: Sequence[Row], models: scoring.Models, examples: int
     for label, scorer in (
         ("top similarity", lambda row: row.features[:, similar]),
         ("top word coverage", lambda row: row.features[:, cover]),
+        ("fitted, no reader", lambda row: models.sentence.logit(_plain(row))),
         ("fitted", lambda row: sentence.logit(row.features)),
     ):
         orders = [np.argsort(-scorer(row), kind="stable") for row in known]
@@ -182,7 +194,7 @@ def report(name: str, rows: Sequence[Row], models: scoring.Models, examples: int
                 line += f"  AUROC {auroc(confident['answerable'], confident[kind]):.3f}"
                 line += f"  ({auroc(top['answerable'], top[kind]):.3f})"
             print(line)
-    _trade_off(rows, models, confident)
+    _trade_off(rows, sentence, confident)
     for kind in KINDS if examples else ():
         wrong = [
             (_probability(answer, _summary(row, models)), row)
@@ -196,12 +208,12 @@ def report(name: str, rows: Sequence[Row], models: scoring.Models, examples: int
 
 
 def _trade_off(
-    rows: Sequence[Row], models: scoring.Models, confident: dict[str, scoring.Features]
+    rows: Sequence[Row], sentence: scoring.Weights, confident: dict[str, scoring.Features]
 ) -> None:
     """By threshold: which part of each kind is answered, and how much of that is right."""
     right = np.array(
         [
-            bool(row.found) and _shown_right(row, models.sentence, MARGIN)
+            bool(row.found) and _shown_right(row, sentence, MARGIN)
             for row in rows
             if row.case.kind == "answerable"
         ]
@@ -262,7 +274,8 @@ def main() -> None:
             "reports of two companies": (lambda: reports(embedder, FILED[3:]), 100),
         }
     )
-    models = fitted_models(read.card) if read else scoring.load_models()
+    models = scoring.load_models()
+    ranking = fitted_ranking(read.card) if read else models.sentence
     if arguments.fit:
         training = rows(
             {
@@ -272,8 +285,9 @@ def main() -> None:
                 **(READ_SETS if read else OTHER_SETS),
             }
         )
-        stored = fit(training, read=bool(read))
-        print(json.dumps(stored, indent=2))
+        more = scoring.READ_FEATURES if read else ()
+        ranking = fit_ranking(training, scoring.SENTENCE_FEATURES + more)
+        stored = {"sentence": _stored(ranking)}
         if read:
             add_fitted(arguments.reader, stored)
             if arguments.only:
@@ -281,14 +295,16 @@ def main() -> None:
                     "Fitted on a part: a look, and nothing to ship. Other documents need the rest."
                 )
         else:
+            models = scoring.Models(sentence=ranking, answer=fit_answer(training, ranking))
+            stored["answer"] = _stored(models.answer)
             WEIGHTS.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
-        models = scoring.models_of(stored, read=bool(read))
+        print(json.dumps(stored, indent=2))
         for name, known in training.items():
-            report(f"{name} (fitted on)", known, models, 0)
-    if models is None:
+            report(f"{name} (fitted on)", known, ranking, models, 0)
+    if ranking is None:
         raise SystemExit("Nothing was fitted for this reader yet: give --fit.")
     for name, known in held_out.items():
-        report(f"{name} (held out)", known, models, arguments.examples)
+        report(f"{name} (held out)", known, ranking, models, arguments.examples)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

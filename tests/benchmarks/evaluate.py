@@ -103,7 +103,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=_ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, help="write the report as JSON")
     parser.add_argument("--embedder", default="onnx")
-    parser.add_argument("--reader", default="none", help="shipped, none, or a folder")
+    parser.add_argument("--reader", default="shipped", help="shipped, none, or a folder")
     parser.add_argument(
         "--cache",
         type=Path,

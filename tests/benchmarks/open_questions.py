@@ -30,7 +30,7 @@ from rag.models.engine import Context
 from rag.models.offline.answering import THRESHOLD
 from rag.models.offline.engine import OfflineEngine
 from rag.models.offline.reader import Reader
-from rag.models.offline.reading import fitted_models
+from rag.models.offline.reading import fitted_ranking
 from rag.models.tasks import AnswerTask
 from tests.benchmarks.answer_rows import Corpus
 from tests.benchmarks.answer_sets import Case, squad2
@@ -128,7 +128,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     reader = Reader(options.folder)
-    if fitted_models(reader.card) is None:
+    if fitted_ranking(reader.card) is None:
         raise SystemExit("Fit it first: python -m tests.benchmarks.answers --reader FOLDER --fit")
     embedder = CachedEmbedder(
         open_embedder("onnx", cache=options.cache), options.cache / "vectors.sqlite"

@@ -11,8 +11,9 @@ Pairs of a statement and a text that supports it or does not:
 - ``Climate-FEVER``: claims against single sentences of Wikipedia.
 
 Balanced accuracy at the bound, the area under the ROC curve, and precision and recall of what
-is called supported, beside the cosine of the statement and the text's nearest sentence, for which
-the bound is the best one on each set itself: it could not do better with any.
+is called supported, beside the reader's head alone (``head``) and the cosine of the statement and
+the text's nearest sentence, for which the bound is the best one on each set itself: they could
+not do better with any. What stands in the text word for word is left to the models here, too.
 ``--most`` takes so many pairs of each set, drawn by a fixed seed.
 """
 
@@ -34,6 +35,7 @@ from rag.embedding import Embedder
 from rag.models.offline.folder import Curve, add_fitted
 from rag.models.offline.reader import Reader
 from rag.models.offline.scoring import Features
+from rag.models.offline.supporting import weighed
 from rag.models.offline.training.examples import epoch
 from rag.models.offline.training.questions import Corpus, Question
 from rag.sentences import split
@@ -166,7 +168,9 @@ def run_support(
         pairs = list(load(data))
         if most is not None:
             pairs = random.Random(0).sample(pairs, min(most, len(pairs)))
-        logits = np.array(reader.support([(one.statement, one.text) for one in pairs]))
+        said = [(one.statement, one.text) for one in pairs]
+        logits = np.array(weighed(said, reader, embedder))
+        head = np.array(reader.support(said))
         like = similarities(pairs, embedder)
         truth = np.array([one.supported for one in pairs])
         if name == TUNED_ON:
@@ -176,6 +180,7 @@ def run_support(
             "pairs": len(pairs),
             "supported": sum(one.supported for one in pairs),
             "reader": judged(pairs, probabilities, curve.least),
+            "head": judged(pairs, head, best_bound(head[truth], head[~truth])),
             "similarity": judged(pairs, like, best_bound(like[truth], like[~truth])),
             "reliability": reliability(truth, probabilities),
         }
@@ -186,7 +191,7 @@ def run_support(
 def _show(report: dict[str, Any], curve: Curve) -> None:
     table = Table("set", "pairs", "supported", "judge", "balanced", "AUROC", "precision", "recall")
     for name, of_set in report.items():
-        for judge in ("reader", "similarity"):
+        for judge in ("reader", "head", "similarity"):
             cells = ["-" if value is None else f"{value:.3f}" for value in of_set[judge].values()]
             table.add_row(name, str(of_set["pairs"]), str(of_set["supported"]), judge, *cells)
     Console(width=110).print(table)

@@ -20,6 +20,7 @@ def test_defaults_work_offline_on_loopback() -> None:
     settings = load()
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert (settings.index, settings.embedder, settings.engine) == ("faiss", "onnx", "offline")
+    assert (settings.reader, settings.rerank) == ("shipped", "none")
     settings.check_address()
 
 

@@ -2,8 +2,8 @@
 
 Sentences are compared with the question by embedding and by words; a fitted model turns
 that into the probability that the selected ones answer, which is the confidence. Below a
-threshold the passages do not say. With a reader, what it reads in each sentence counts too,
-and the words in it that answer are marked.
+threshold the passages do not say. With a reader, what it reads in each sentence counts for the
+choice among them, and the words in it that answer are marked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rag.models.offline import ID
 from rag.models.offline.candidates import Candidate, candidates
 from rag.models.offline.english import is_english
 from rag.models.offline.reader import Reader
-from rag.models.offline.reading import MOST_READ, Readings, fitted_models
+from rag.models.offline.reading import MOST_READ, Readings, fitted_ranking
 from rag.models.offline.scoring import (
     Features,
     Question,
@@ -57,10 +57,10 @@ class Answering:
     def __init__(self, embedder: Embedder, reader: Reader | None = None) -> None:
         """Select by likeness and words alone, unless a reader was found to do better with them."""
         self._embedder = embedder
-        self._plain = load_models()
-        fitted = fitted_models(reader.card) if reader is not None else None
+        self._models = load_models()
+        fitted = fitted_ranking(reader.card) if reader is not None else None
         self._reader = reader if fitted is not None else None
-        self._fitted = fitted or self._plain
+        self._ranking = fitted or self._models.sentence
 
     def run(self, task: AnswerTask) -> Outcome[tuple[Statement, ...]]:
         """Select the sentences that answer, for each part of a question of several."""
@@ -70,9 +70,9 @@ class Answering:
         """Select the sentences that answer, in the order of their documents."""
         started = time.perf_counter()
         readings = None
-        models = self._plain
+        ranking = self._models.sentence
         if self._reader is not None and is_english(task.question):
-            models = self._fitted
+            ranking = self._ranking
             readings = Readings(self._reader, task.question, task.passages)
         read = time.perf_counter()
         found, question = shortlist(task.question, task.passages, readings)
@@ -83,11 +83,13 @@ class Answering:
         embedded = time.perf_counter()
 
         features = sentence_features(question, found, similarities, task)
+        summary = answer_features(question, found, features, self._models, task)
+        confidence = 1 / (1 + math.exp(-float(self._models.answer.logit(summary)[0])))
+        scores = self._models.sentence.logit(features)
         if readings is not None:
-            features = np.hstack([features, readings.features(found)])
-        scores = models.sentence.logit(features)
-        summary = answer_features(question, found, features, models, task)
-        confidence = 1 / (1 + math.exp(-float(models.answer.logit(summary)[0])))
+            read_scores = ranking.logit(np.hstack([features, readings.features(found)]))
+            if _keeps_figures(question, found, scores, read_scores):
+                scores = read_scores
         chosen = select(found, scores, MARGIN) if confidence >= THRESHOLD else []
         timings = {
             "embed_sentences": round((embedded - embedding) * 1000, 3),
@@ -171,6 +173,18 @@ def select(found: Sequence[Candidate], scores: Features, margin: float) -> list[
         if not any(_same(candidate, other) for other in chosen):
             chosen.append(candidate)
     return sorted(chosen, key=lambda c: (c.passage, c.start))
+
+
+def _keeps_figures(
+    question: Question, found: Sequence[Candidate], plain: Features, read: Features
+) -> bool:
+    """Whether the sentence that is read to answer has the figures asked for that the other has.
+
+    What is so for the model TX-125 or for 2021 is no answer for the TX-200 or for 2022.
+    """
+    figures = {name for name in question.names if any(sign.isdigit() for sign in name)}
+    first, other = (found[int(np.argmax(scores))] for scores in (plain, read))
+    return figures & (first.words | first.near) <= other.words | other.near
 
 
 def _same(one: Candidate, two: Candidate) -> bool:

@@ -17,7 +17,6 @@ from rag.models.offline.reader import Reader
 from rag.models.offline.reasoning import Arguing
 from rag.models.offline.rewriting import rewrite
 from rag.models.offline.summarizing import Summarizing
-from rag.models.offline.supporting import open_supporting
 from rag.models.offline.verifying import Verifying
 from rag.models.tasks import (
     AnswerTask,
@@ -49,7 +48,7 @@ class OfflineEngine:
             ReasonTask: Arguing(embedder).run,
             RewriteTask: rewrite,
             SummarizeTask: Summarizing(embedder).run,
-            VerifyTask: Verifying(embedder, open_supporting(reader)).run,
+            VerifyTask: Verifying(embedder).run,
         }
 
     @property

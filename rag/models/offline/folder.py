@@ -1,9 +1,9 @@
 """A reader's folder: its files, their checksums, and what was fitted on top of the network.
 
 ``reader.json`` holds the sha256 of each other file, how many tokens a window has and how many of
-them two windows share, and, by name, constants of small models over
-the network's logits: ``sentence`` and ``answer`` (see `rag.models.offline.scoring`), ``support``
-and ``relevance`` (`Curve`). They belong to the weights that they were fitted on, and a use of
+them two windows share, and, by name, constants of small models over what is
+read: ``sentence`` (see `rag.models.offline.reading`), ``support`` (a `Curve`), ``rerank`` and
+``extract``. They belong to the weights that they were fitted on, and a use of
 the reader for which there are none is one that was not found to be better: it is left alone.
 """
 
@@ -20,6 +20,8 @@ from typing import Any
 from rag.errors import ConfigurationError
 
 NETWORK, TOKENIZER, CARD = "reader.onnx", "tokenizer.json", "reader.json"
+_VERSION = 2
+"""Of what the fitted constants mean."""
 SHIPPED = Path(__file__).resolve().parents[3] / "data" / "models" / "reader"
 """Where the reader lies that comes with Ibidem, if one does."""
 
@@ -77,12 +79,19 @@ def read_card(folder: Path) -> Card:
             stride=stored["stride"],
             fitted=stored["fitted"],
         )
+        version = stored["version"]
         found = {name: _sha256(folder / name) for name in card.sha256}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"{folder} holds no reader ({type(error).__name__}: {error}). Name a folder with "
             f"{NETWORK}, {TOKENIZER} and {CARD} in IBIDEM_READER, or set it to none."
         ) from error
+    if version != _VERSION:
+        raise ConfigurationError(
+            f"What was fitted for the reader in {folder} is of version {version}, and this program "
+            f"knows version {_VERSION}. Fit it anew (tests/benchmarks/README.md), or name another "
+            "in IBIDEM_READER."
+        )
     for name, sha256 in card.sha256.items():
         if found[name] != sha256:
             raise ConfigurationError(
@@ -106,7 +115,8 @@ def write_card(
         stride=stride,
         fitted=fitted,
     )
-    (folder / CARD).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+    stored = {"version": _VERSION, **asdict(card)}
+    (folder / CARD).write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
     return card
 
 

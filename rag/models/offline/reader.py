@@ -8,6 +8,7 @@ reading shall not depend on what is read beside it.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +20,15 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from rag.computing import waiting
+from rag.cores import cores
 from rag.errors import ConfigurationError
 from rag.models.offline.folder import CARD, NETWORK, SHIPPED, TOKENIZER, read_card
 from rag.types import Span
 
 if TYPE_CHECKING:
     from rag.types import FloatMatrix
+
+_log = logging.getLogger(__name__)
 
 # As in training, and never more than a quarter of a window.
 _MOST_QUESTION_TOKENS = 64
@@ -84,7 +88,7 @@ class Reader:
         )
         self._texts = _tokenizer(definition)
         self._texts.enable_truncation(min(_MOST_QUESTION_TOKENS, self.card.length // 4))
-        self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="reader")
+        self._pool = ThreadPoolExecutor(threads or cores(), thread_name_prefix="reader")
 
     def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
         """The likeliest answer of each passage. Of several windows the best one counts."""
@@ -146,7 +150,10 @@ def open_reader(name: str) -> Reader | None:
     Raises:
         ConfigurationError: The folder holds no reader, or a damaged one.
     """
-    if name == "none" or (name == "shipped" and not (SHIPPED / CARD).is_file()):
+    if name == "none":
+        return None
+    if name == "shipped" and not (SHIPPED / CARD).is_file():
+        _log.warning("no reader in %s: answers go by words and likeness alone", SHIPPED)
         return None
     return Reader(SHIPPED if name == "shipped" else Path(name).expanduser().absolute())
 

@@ -1,11 +1,14 @@
 """What a reader makes of the sentences that may answer a question.
 
 Spans of all passages compete with one another and each with there being no answer; the fitted
-models of `rag.models.offline.scoring` weigh that beside what words and likeness say.
+models of `rag.models.offline.scoring` weigh that beside what words and likeness say. All of it
+counts as much as the best span is believed: where a reader finds none, as in tables and for
+questions that no few words answer, what it says of the others is worth little.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +17,16 @@ import numpy as np
 from rag.models.offline.candidates import Candidate, candidates
 from rag.models.offline.folder import Card
 from rag.models.offline.reader import Reader
-from rag.models.offline.scoring import READ_FEATURES, Features, Models, models_of
+from rag.models.offline.scoring import (
+    READ_FEATURES,
+    SENTENCE_FEATURES,
+    Features,
+    Weights,
+    weights_of,
+)
 from rag.types import Passage, Span
 
+USE = "sentence"
 # Sentences that the reader finds likeliest are judged also where words speak against them.
 MOST_READ = 4
 # Logits beyond are as good as certain.
@@ -74,6 +84,7 @@ class Readings:
                 agreed=sum(bool(said) and other >= reading.span - _CLOSE for other in others),
             )
         self._best = max((one.span for one in self._read.values()), default=0.0)
+        self._believed = 1 / (1 + math.exp(-self._best))
 
     def of(self, candidate: Candidate) -> Read:
         """What was read in a sentence."""
@@ -90,14 +101,13 @@ class Readings:
             (one.span, one.span - self._best, one.relevant, float(np.log1p(one.agreed)))
             for one in map(self.of, found)
         ]
-        return np.array(rows, dtype=np.float64).reshape(-1, len(READ_FEATURES))
+        return self._believed * np.array(rows, dtype=np.float64).reshape(-1, len(READ_FEATURES))
 
 
-def fitted_models(card: Card) -> Models | None:
-    """The models that were fitted for a reader, if they were."""
-    if not {"sentence", "answer"} <= card.fitted.keys():
-        return None
-    return models_of(card.fitted, read=True)
+def fitted_ranking(card: Card) -> Weights | None:
+    """The model that was fitted for a reader to rank sentences, if one was."""
+    stored = card.fitted.get(USE)
+    return None if stored is None else weights_of(stored, SENTENCE_FEATURES + READ_FEATURES)
 
 
 def _bounded(logit: float) -> float:

@@ -4,7 +4,9 @@ Both models are logistic regressions over a few features. One ranks sentences; t
 over what is known of the best sentence, says how likely it is that the selected sentences
 answer the question. Their coefficients lie in ``weights.json``; the script
 ``tests/benchmarks/answers.py --fit`` makes that file and says on what data. With a reader there are
-more features (`rag.models.offline.reading`), and the coefficients lie in the reader's card.
+more features of sentences (`rag.models.offline.reading`), and the coefficients of the model that
+ranks them lie in the reader's card. Whether anything is said is not the reader's to decide:
+questions that have no answer in their passages it knows no better, and it doubts tables.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ SENTENCE_FEATURES = (
     "echo",  # share of the question's words, when only others of the passage have that kind
     "rank",  # minus the logarithm of the passage's rank
 )
-READ_FEATURES = (
+READ_FEATURES = (  # each times the probability of the best span of all, against none
     "read",  # how much likelier an answer the sentence's best span is than none
     "behind",  # how much less likely than the best span of all passages
     "relevant",  # whether its passage answers, as the reader judges all of it
@@ -65,7 +67,6 @@ ANSWER_FEATURES = (
     "elsewhere",
     "retrieved",  # cosine of its passage and the question
 )
-ANSWER_READ_FEATURES = ("read", "relevant", "agreed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +105,11 @@ def load_models() -> Models:
     return models_of(json.loads(files(__package__).joinpath("weights.json").read_text("utf-8")))
 
 
-def models_of(stored: Mapping[str, Mapping[str, float]], *, read: bool = False) -> Models:
-    """The models of stored coefficients; with those of a reader's features, if it ``read``."""
-    more: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    if read:
-        more = READ_FEATURES, ANSWER_READ_FEATURES
+def models_of(stored: Mapping[str, Mapping[str, float]]) -> Models:
+    """The models of stored coefficients."""
     return Models(
-        sentence=weights_of(stored["sentence"], SENTENCE_FEATURES + more[0]),
-        answer=weights_of(stored["answer"], ANSWER_FEATURES + more[1]),
+        sentence=weights_of(stored["sentence"], SENTENCE_FEATURES),
+        answer=weights_of(stored["answer"], ANSWER_FEATURES),
     )
 
 

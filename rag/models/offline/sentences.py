@@ -97,11 +97,9 @@ def diverse(
     return chosen
 
 
-def evidence(candidate: Candidate, support: float | None = None) -> Evidence:
+def evidence(candidate: Candidate) -> Evidence:
     """A sentence as it stands in its passage."""
-    return Evidence(
-        passage=candidate.passage, quote=candidate.text, hint=candidate.start, support=support
-    )
+    return Evidence(passage=candidate.passage, quote=candidate.text, hint=candidate.start)
 
 
 def statement(candidate: Candidate) -> Statement:

@@ -3,40 +3,33 @@
 Cautious on both sides: a claim is supported when one sentence, read with its heading and the
 sentence before, has nearly all of its words and all of its figures; contradicted when it has nearly
 all of its words and denies them or has other figures. Thresholds were chosen on a part of
-Climate-FEVER that is not reported. With a reader that judges support, it is the reader who says
-what is supported, also in other words, from a sentence with those beside it.
+Climate-FEVER that is not reported. A reader has no say: it called no more true claims supported,
+and some false ones.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from rag.embedding import Embedder
 from rag.models.offline import ID
 from rag.models.offline.candidates import Candidate, candidates
-from rag.models.offline.english import is_english
 from rag.models.offline.opposition import opposed, other_names
 from rag.models.offline.scoring import Question, coverage, take_apart
 from rag.models.offline.sentences import embed, evidence
-from rag.models.offline.supporting import Supporting
 from rag.models.offline.values import Kind, find
 from rag.models.tasks import Outcome, Verdict, Verification, VerifyTask
-from rag.types import Passage
 
 MOST_EMBEDDED = 16
-MOST_READ = 8
 # A sentence speaks of the claim from this likeness and share of its words on; it supports or
 # contradicts it from that on.
 LIKE, COVERED = 0.55, 0.5
 SUPPORTS_LIKE, SUPPORTS_COVERED = 0.75, 0.6
 DENIES_LIKE, DENIES_COVERED = 0.75, 0.65
 _SURE = 0.9
-# Code points before and behind a sentence that are read with it.
-_BESIDE = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,31 +39,24 @@ class _Judged:
     covered: float
     verdict: Verdict
     score: float
-    support: float | None = None
 
 
 class Verifying:
     """Judges claims by single sentences."""
 
-    def __init__(self, embedder: Embedder, supporting: Supporting | None = None) -> None:
+    def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._supporting = supporting
 
     def run(self, task: VerifyTask) -> Outcome[Verification]:
         """Judge a claim. What was not found has no evidence, and no confidence."""
         started = time.perf_counter()
-        supporting = self._supporting if is_english(task.claim) else None
-        judged = self._judged(task, read=supporting is not None)
-        if supporting is not None:
-            judged = _read(task, judged, supporting)
+        judged = self._judged(task)
         telling = [one for one in judged if one.verdict is not Verdict.NOT_FOUND]
         best = max(telling, key=lambda one: one.score, default=None)
         if best is None:
             value = Verification(verdict=Verdict.NOT_FOUND, evidence=())
         else:
-            # Likeness is no support: that is for a reader to say.
-            quote = evidence(best.candidate, support=best.support)
-            value = Verification(verdict=best.verdict, evidence=(quote,))
+            value = Verification(verdict=best.verdict, evidence=(evidence(best.candidate),))
         return Outcome(
             value=value,
             confidence=None if best is None else round(min(_SURE, best.score), 4),
@@ -78,16 +64,14 @@ class Verifying:
             timings={"verify": round((time.perf_counter() - started) * 1000, 3)},
         )
 
-    def _judged(self, task: VerifyTask, *, read: bool) -> list[_Judged]:
+    def _judged(self, task: VerifyTask) -> list[_Judged]:
         found = [one for one in candidates(task.passages) if not one.text.endswith("?")]
         claim = take_apart(task.claim, found)
         if not claim.rarity:
             return []
         shares = [coverage(claim, one.words | one.near) for one in found]
         order = sorted(range(len(found)), key=lambda place: -shares[place])[:MOST_EMBEDDED]
-        # A reader also knows other words for the same.
-        covered, least = (0.0, -1.0) if read else (COVERED, LIKE)
-        kept = [place for place in order if shares[place] >= covered]
+        kept = [place for place in order if shares[place] >= COVERED]
         if not kept:
             return []
         near = embed([found[place] for place in kept], self._embedder)
@@ -101,32 +85,8 @@ class Verifying:
                 score=(float(like) + shares[place]) / 2,
             )
             for place, like in zip(kept, np.asarray(likes), strict=True)
-            if like >= least
+            if like >= LIKE
         ]
-
-
-def _read(task: VerifyTask, judged: Sequence[_Judged], supporting: Supporting) -> list[_Judged]:
-    """The likeliest of the sentences once more, judged by reading them where they stand."""
-    likely = sorted(judged, key=lambda one: -one.score)[:MOST_READ]
-    texts = [_around(one.candidate, task.passages[one.candidate.passage]) for one in likely]
-    probabilities = supporting.support([(task.claim, text) for text in texts])
-    found = []
-    for one, probability in zip(likely, probabilities, strict=True):
-        denied = one.verdict is Verdict.CONTRADICTED
-        if probability is not None and supporting.supports(probability) and not denied:
-            supported = replace(one, verdict=Verdict.SUPPORTED, score=probability)
-            found.append(replace(supported, support=probability))
-        elif denied:
-            found.append(one)
-    return found
-
-
-def _around(candidate: Candidate, passage: Passage) -> str:
-    """A sentence under its heading, between those beside it."""
-    start, end = max(0, candidate.start - _BESIDE), candidate.end + _BESIDE
-    stands = passage.text[start:end]
-    heading = candidate.heading.text
-    return f"{heading}\n{stands}" if heading and heading not in stands else stands
 
 
 def _verdict(claim: Question, candidate: Candidate, like: float, covered: float) -> Verdict:
