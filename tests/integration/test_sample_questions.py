@@ -26,6 +26,8 @@ def test_the_samples_are_found_and_cited(
     assert scores["quote@8"] >= 0.9
     assert scores["in document"] >= 0.75
     assert scores["on quote"] >= 0.4
+    assert scores["answer"] >= 0.7
+    assert scores["found"] >= 0.8
     asked = len(report["questions"]) + len(report["skipped"])
     assert asked == 40
     printed = capsys.readouterr().out

@@ -10,6 +10,7 @@ from rag.embedding.registry import open_embedder
 from rag.models.engine import Context
 from rag.models.offline.engine import OfflineEngine
 from rag.models.offline.reader import Reader
+from rag.models.offline.supporting import open_supporting
 from rag.models.tasks import AnswerTask
 from rag.types import Passage
 
@@ -56,3 +57,23 @@ def test_the_engine_marks_the_words_that_answer_in_the_sentence(
     (evidence,) = statement.evidence
     assert evidence.answer is not None
     assert evidence.quote[evidence.answer.start : evidence.answer.end] == "Ana Rell"
+
+
+def test_it_tells_what_a_quote_supports_from_what_it_does_not(reader: Reader, models: Path) -> None:
+    judge = open_supporting(reader, open_embedder("onnx", cache=models))
+    assert judge is not None
+    said, wrong_year, denied, other = judge.support(
+        [
+            ("The bridge was designed by Ana Rell.", TEXT),
+            ("The bridge was opened to traffic in May 1964.", TEXT),
+            ("The bridge over the Tarrow was not designed by Ana Rell.", TEXT),
+            ("The tenant pays the rent on the first day of the month.", TEXT),
+        ]
+    )
+    assert said is not None
+    assert said > 0.5
+    for less in (wrong_year, denied, other):
+        assert less is not None
+        assert less < said
+    assert other is not None
+    assert other < 0.3
