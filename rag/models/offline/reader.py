@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,13 @@ def open_reader(name: str) -> Reader | None:
     if name == "shipped" and not (SHIPPED / CARD).is_file():
         _log.warning("no reader in %s: answers go by words and likeness alone", SHIPPED)
         return None
-    return Reader(SHIPPED if name == "shipped" else Path(name).expanduser().absolute())
+    return _shipped() if name == "shipped" else Reader(Path(name).expanduser().absolute())
+
+
+@cache
+def _shipped() -> Reader:
+    """One for all who open it in a process: it holds 50 MB."""
+    return Reader(SHIPPED)
 
 
 def _tokenizer(definition: str) -> Tokenizer:
