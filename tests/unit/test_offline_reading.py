@@ -164,6 +164,23 @@ def test_a_reader_does_not_take_another_figure_for_the_one_asked_for() -> None:
     assert [said.text for said in engine.run(task, Context()).value] == [given[0].text]
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "marked"),
+    [
+        ("Altogether 16,070,752,000 shares of the company are out.", "752,000", "16,070,752,000"),
+        ("Shares of the company that are out | 16,070,752 |", "16,070,752", None),
+    ],
+)
+def test_a_reader_marks_whole_numbers_and_nothing_in_tables(
+    text: str, said: str, marked: str | None
+) -> None:
+    task = AnswerTask(question="How many shares of the company are out?", passages=passages(text))
+    engine = OfflineEngine(HashingEmbedder(), ScriptedReader(said=said))  # type: ignore[arg-type]
+    (evidence,) = engine.run(task, Context()).value[0].evidence
+    span = evidence.answer
+    assert (span and evidence.quote[span.start : span.end]) == marked
+
+
 def test_the_same_answer_elsewhere_speaks_for_it() -> None:
     given = passages("It weighs 40 kg.", "They say that 40 kg is right.", "It is blue.")
     task = AnswerTask(question="How heavy is it?", passages=given)
@@ -264,6 +281,7 @@ def test_the_reader_is_asked_each_field_about_each_value_and_decides_close_calls
         ("Hoe zwaar is het pakket van de klant?", False),
         ("包裹有多重", False),
         ("Сколько весит посылка?", False),
+        ("Was kostet die Pumpe?", False),
     ],
 )
 def test_english_is_told_by_letters_and_small_words(text: str, english: bool) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from rag.embedding import Embedder
 from rag.models.offline import ID
 from rag.models.offline.candidates import Candidate, candidates
-from rag.models.offline.english import is_english
+from rag.models.offline.english import is_english, is_prose
 from rag.models.offline.reader import Reader
 from rag.models.offline.reading import MOST_READ, Readings, fitted_ranking
 from rag.models.offline.scoring import (
@@ -47,6 +47,9 @@ MARGIN = 0.8
 # does not answer is seen to be wrong at its place; an answer not given is not seen at all.
 THRESHOLD = 0.4
 _NAME = re.compile(r"(?:[^\W\d_a-z][\w.'’-]*\s?){2,4}")  # noqa: RUF001
+_WHOLE = re.compile(r"\d+(?:[.,]\d+)*|\w+")
+# Words are marked that are so much likelier an answer than none, in log odds.
+_LEAST_MARKED = 1.0
 # Sentences that share this much of their words say the same.
 _SAME = 0.6
 
@@ -88,7 +91,7 @@ class Answering:
         scores = self._models.sentence.logit(features)
         if readings is not None:
             read_scores = ranking.logit(np.hstack([features, readings.features(found)]))
-            if _keeps_figures(question, found, scores, read_scores):
+            if _may_choose(question, found, scores, read_scores):
                 scores = read_scores
         chosen = select(found, scores, MARGIN) if confidence >= THRESHOLD else []
         timings = {
@@ -175,16 +178,18 @@ def select(found: Sequence[Candidate], scores: Features, margin: float) -> list[
     return sorted(chosen, key=lambda c: (c.passage, c.start))
 
 
-def _keeps_figures(
+def _may_choose(
     question: Question, found: Sequence[Candidate], plain: Features, read: Features
 ) -> bool:
-    """Whether the sentence that is read to answer has the figures asked for that the other has.
+    """Whether a reader is to choose: among sentences, as it knows no tables.
 
-    What is so for the model TX-125 or for 2021 is no answer for the TX-200 or for 2022.
+    The sentence that is read to answer must have the figures asked for that the other has: what
+    is so for the model TX-125 or for 2021 is no answer for the TX-200 or for 2022.
     """
     figures = {name for name in question.names if any(sign.isdigit() for sign in name)}
     first, other = (found[int(np.argmax(scores))] for scores in (plain, read))
-    return figures & (first.words | first.near) <= other.words | other.near
+    prose = is_prose(first.text) and is_prose(other.text)
+    return prose and figures & (first.words | first.near) <= other.words | other.near
 
 
 def _same(one: Candidate, two: Candidate) -> bool:
@@ -216,6 +221,12 @@ def _statement(question: Question, candidate: Candidate, readings: Readings | No
 def _marked(candidate: Candidate, readings: Readings | None) -> Span | None:
     """Where in a sentence the words stand that answer, if the reader is sure that some do."""
     read = readings.of(candidate) if readings is not None else None
-    if read is None or read.span <= 0:
+    if read is None or read.span <= _LEAST_MARKED or not is_prose(candidate.text):
         return None
-    return Span(start=read.answer.start - candidate.start, end=read.answer.end - candidate.start)
+    start, end = read.answer.start - candidate.start, read.answer.end - candidate.start
+    for word in _WHOLE.finditer(candidate.text):  # tokens of a model can be parts of a number
+        if word.start() < start < word.end():
+            start = word.start()
+        if word.start() < end < word.end():
+            end = word.end()
+    return Span(start=start, end=end)

@@ -153,6 +153,10 @@ ANTONYMS = tuple(
         ("true|correct|right|richtig", "false|incorrect|wrong|falsch"),
         ("open~|opened|offen|geöffnet", "clos~|closed|geschlossen"),
         ("always|immer|总是", "never|nie|niemals|从不"),
+        ("up", "down"),
+        ("before", "after"),
+        ("maximum", "minimum"),
+        ("begin|begins|began|begun", "end|ends|ended"),
         ("win|wins|won|gewann", "lose|loses|lost|verlor"),
         ("profit|profits|gewinn", "loss|losses|verlust"),
     )

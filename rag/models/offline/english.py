@@ -19,15 +19,18 @@ _OTHERS = frozenset(
     "el los las del y es con por para una unos como quién cuándo dónde cuánto qué "
     "het een van voor niet wie wat waar il lo gli che di della è sono um os uma não".split()
 )
+_SHARED = frozenset(("was", "die", "wer", "war"))
 _WORD = re.compile(r"[^\W\d_]+")
 # Letters of names and loans that English texts do without, as a share of all.
 _MOST_FOREIGN = 0.1
+_FIGURES = 2
 
 
 def is_english(text: str) -> bool:
     """Whether its letters are English ones, and its small words not rather another language's.
 
-    What has no such words, as names and figures, counts as English when its letters do.
+    What has no such words, as names and figures, counts as English when its letters do, unless
+    it has words that German shares with English, as "Was kostet die Pumpe?".
     """
     found = _WORD.findall(text.casefold())
     letters = sum(map(len, found))
@@ -35,4 +38,13 @@ def is_english(text: str) -> bool:
     if foreign > _MOST_FOREIGN * letters:
         return False
     ours = sum(word in _ENGLISH for word in found)
+    if not ours and not _SHARED.isdisjoint(found):
+        return False
     return ours >= sum(word in _OTHERS for word in found)
+
+
+def is_prose(text: str) -> bool:
+    """Whether it is no row of a table: those have columns, or are figures by a third and more."""
+    parts = text.split()
+    figures = sum(any(sign.isdigit() for sign in part) for part in parts)
+    return "|" not in text and not (figures >= _FIGURES and 3 * figures >= len(parts))

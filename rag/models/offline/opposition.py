@@ -10,6 +10,9 @@ from rag.models.offline.values import Kind, find
 from rag.models.offline.words import periods, telling, words
 
 _NOT = re.compile(r"n['’]t\b", re.IGNORECASE)  # noqa: RUF001
+_WITHOUT = re.compile(
+    r"\b(?:without|ohne|sans|senza|sem|zonder)\b\W+(?P<what>(?:\w+\W+){0,3}\w+)", re.I
+)
 _CAPITAL = re.compile(r"(?<=\w\s)[^\W\d_a-zß-öø-ÿ][\w'’-]*")  # noqa: RUF001
 _ROUNDED = 0.06
 _MEASURED = (Kind.PERCENT, Kind.MONEY, Kind.DATE, Kind.DURATION, Kind.NUMBER)
@@ -33,13 +36,23 @@ def opposed(one: str, other: str) -> str | None:
     first, second = (periods(set(words(text))) for text in (one, other))
     if any(a and b and not a & b for a, b in zip(first, second, strict=True)):
         return None
-    if negated(one) != negated(other):
+    if negated(_said_of(one, other)) != negated(_said_of(other, one)):
         return "One denies what the other states."
     for side, opposite in cues.ANTONYMS:
         for a, b in ((one, other), (other, one)):
             if side.search(a) and opposite.search(b) and not (side.search(b) or opposite.search(a)):
                 return "They use opposite words."
     return other_figures(one, other)
+
+
+def _said_of(text: str, other: str) -> str:
+    """A text but for what it says to be without, where the other does not speak of that."""
+    known = set(words(other))
+
+    def kept(found: re.Match[str]) -> str:
+        return found[0] if known & set(telling(found["what"])) else " "
+
+    return _WITHOUT.sub(kept, text)
 
 
 def negated(text: str) -> bool:

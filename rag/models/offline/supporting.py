@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 
 from rag.embedding import Embedder
-from rag.models.offline.english import is_english
+from rag.models.offline.english import is_english, is_prose
 from rag.models.offline.folder import Curve
 from rag.models.offline.opposition import opposed
 from rag.models.offline.reader import Reader
@@ -41,9 +41,13 @@ class Supporting:
     def support(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
         """For each statement and the text quoted for it, the probability that it is supported.
 
-        ``None`` in languages that the reader was not trained on.
+        ``None`` of rows of tables and in languages that the reader was not trained on.
         """
-        known = [pair for pair in dict.fromkeys(pairs) if all(map(is_english, pair))]
+        known = [
+            pair
+            for pair in dict.fromkeys(pairs)
+            if all(is_english(text) and is_prose(text) for text in pair)
+        ]
         scores = dict(zip(known, weighed(known, self._reader, self._embedder), strict=True))
         return [
             round(self._curve.probability(scores[pair]), 4) if pair in scores else None
