@@ -8,6 +8,7 @@ import pytest
 
 from rag.analysis.requests import Kind, Request, Scope, check
 from rag.errors import InvalidRequest
+from rag.models.offline.opposition import opposed
 
 CROSSED = {"type": "integer", "minimum": 9, "maximum": 1}
 
@@ -63,3 +64,21 @@ def test_what_contradicts_itself_is_refused(own: dict[str, Any], where: str) -> 
 )
 def test_what_something_is_valid_by_is_taken(own: dict[str, Any]) -> None:
     check(asked(own))
+
+
+@pytest.mark.parametrize(
+    ("claim", "said", "denied"),
+    [
+        (
+            "The pumps were tested and passed.",
+            "The pumps were tested and passed without a fault.",
+            False,
+        ),
+        ("The pump comes with a motor.", "The pump comes without a motor.", True),
+        ("Revenue was up 13% from a year ago.", "Revenue was down 13% from a year ago.", True),
+    ],
+)
+def test_what_is_said_to_be_missing_denies_only_what_speaks_of_it(
+    claim: str, said: str, denied: bool
+) -> None:
+    assert (opposed(claim, said) is not None) is denied

@@ -73,9 +73,7 @@ class Answering:
         """Select the sentences that answer, in the order of their documents."""
         started = time.perf_counter()
         readings = None
-        ranking = self._models.sentence
         if self._reader is not None and is_english(task.question):
-            ranking = self._ranking
             readings = Readings(self._reader, task.question, task.passages)
         read = time.perf_counter()
         found, question = shortlist(task.question, task.passages, readings)
@@ -90,7 +88,7 @@ class Answering:
         confidence = 1 / (1 + math.exp(-float(self._models.answer.logit(summary)[0])))
         scores = self._models.sentence.logit(features)
         if readings is not None:
-            read_scores = ranking.logit(np.hstack([features, readings.features(found)]))
+            read_scores = self._ranking.logit(np.hstack([features, readings.features(found)]))
             if _may_choose(question, found, scores, read_scores):
                 scores = read_scores
         chosen = select(found, scores, MARGIN) if confidence >= THRESHOLD else []
