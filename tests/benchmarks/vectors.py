@@ -3,8 +3,9 @@
 Among so many synthetic vectors (``vector_sets.py`` says how they are drawn), and with ``--chunks
 FOLDER`` among those of 100,000 real chunks of contracts and of the text files in that folder.
 What exact search finds is the truth: recall is the share of its first ten. Times are of one query
-after another on one thread. Filters allow chunks at random; of those removed every tenth is
-gone at random. Beside it, where they are installed: Chroma (embedded), hnswlib and
+after another on one thread. Filters allow chunks at random, or the twentieth of them that is most
+like one ("one topic"), which is far from most queries; of those removed every tenth is gone at
+random. Beside it, where they are installed: Chroma (embedded), hnswlib and
 Qdrant (local), with their own defaults, on the same vectors.
 
 Every index is made first, in a process of its own, and then asked in another: ``opened`` is from
@@ -92,18 +93,22 @@ def _prepared(place: Path, draw: Callable[[], tuple[FloatMatrix, FloatMatrix]]) 
         place.mkdir(parents=True, exist_ok=True)
         np.save(place / "vectors.npy", vectors)
         np.save(place / "queries.npy", queries)
-        truths = {way.name: truth(vectors, queries, way.held) for way in ways(len(vectors))}
+        topic = np.argsort(vectors @ vectors[0])[-max(1, len(vectors) // 20) :]
+        np.save(place / "topic.npy", np.sort(topic))
+        truths = {way.name: truth(vectors, queries, way.held) for way in ways(place, len(vectors))}
         np.savez(place / "truth.npz", **truths)  # type: ignore[arg-type]
     return place
 
 
-def ways(count: int) -> Iterator[Way]:
-    """All ways to ask, of which that without some comes last."""
+def ways(place: Path, count: int) -> Iterator[Way]:
+    """All ways to ask so many of a set, of which that without some comes last."""
     ids, random = np.arange(count), np.random.default_rng(1)
     yield Way("all", None, ids)
     for share in (0.5, 0.1, 0.01, 0.0001):
         allowed = np.sort(random.choice(ids, max(1, round(share * count)), replace=False))
         yield Way(f"{100 * share:g} % allowed", allowed, allowed)
+    topic: Ids = np.load(place / "topic.npy")
+    yield Way("one topic allowed", topic, topic)
     gone = random.choice(ids, count // 10, replace=False)
     yield Way("10 % removed", None, np.delete(ids, gone))
 
@@ -136,7 +141,7 @@ def measure(place: Path, name: str, began: float) -> list[dict[str, Any]]:
     index.search(queries[0], K)
     opened = {**made, "opened_s": time.time() - began}
     report = []
-    for way in ways(len(vectors)):
+    for way in ways(place, len(vectors)):
         if way.allowed is None:
             index.remove(np.setdiff1d(index.ids(), way.held))
         asked = {**shared, "form": index.form, "asked": way.name}

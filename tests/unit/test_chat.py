@@ -195,6 +195,8 @@ def test_how_a_reply_ended_is_told(provider: Provider, finish: str) -> None:
     assert found in ({Finish(finish)} | ({Finish.REFUSED} if finish == "filtered" else set()))
 
 
+# Made once: packing it takes longer than the deadlines below.
+BOMB = gzip.compress(b" " * (64 << 20), 1)
 STATUSES = [
     (status(400), ModelRejected),
     (status(401, f"bad key {KEY[:8]}"), ModelAccessDenied),
@@ -227,7 +229,7 @@ STATUSES = [
     (
         lambda: httpx2.Response(
             200,
-            content=gzip.compress(b" " * (64 << 20)),
+            content=BOMB,
             headers={"content-type": "application/json", "content-encoding": "gzip"},
         ),
         ModelRejected,

@@ -76,6 +76,23 @@ def test_what_something_is_valid_by_is_taken(own: dict[str, Any]) -> None:
         ),
         ("The pump comes with a motor.", "The pump comes without a motor.", True),
         ("Revenue was up 13% from a year ago.", "Revenue was down 13% from a year ago.", True),
+        ("The rent is paid monthly.", "The rent is paid each year.", True),
+        ("The report of May 2023 shall be kept.", "It shall be kept for May 2023.", False),
+        ("The tenant must paint the fence.", "The tenant may paint the fence.", True),
+        ("The tenant must not paint it.", "The tenant may not paint it.", False),
+        ("Pellcombe Water pays Greyfell a fee.", "Greyfell pays a fee to Pellcombe Water.", True),
+        ("Greyfell shall pay Pellcombe Water.", "Pellcombe Water pays Greyfell monthly.", True),
+        ("Pellcombe pays Greyfell.", "Greyfell is paid by Pellcombe.", False),
+        ("Pellcombe met Greyfell in May.", "In May Greyfell met Pellcombe.", False),
+        (
+            "Pellcombe sells pumps and Greyfell sells seals.",
+            "Greyfell sells seals and Pellcombe sells pumps.",
+            False,
+        ),
+        ("Pellcombe shall pay Greyfell.", "Greyfell shall tell Pellcombe.", False),
+        ("The supplier shall pay the buyer.", "The buyer shall pay the supplier.", True),
+        ("The Supplier pays the Buyer a fee.", "The Buyer pays a fee to the Supplier.", True),
+        ("The tenant pays the rent.", "The rent is due when the tenant pays.", False),
     ],
 )
 def test_what_is_said_to_be_missing_denies_only_what_speaks_of_it(

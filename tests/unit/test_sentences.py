@@ -29,6 +29,7 @@ def sentences(text: str) -> list[str]:
         ["Am 3. Mai 2023 wurde z. B. in Berlin bezahlt.", "Das war gut."],
         ["Im 3. Quartal stieg der Umsatz um ca. 5 Mio. Euro.", "Die Kosten sanken."],
         ["Gemäß § 5 Abs. 2 BGB gilt dies.", "Vgl. Art. 12 dazu."],
+        ["Herr Dipl.-Ing. Meyer und Dr.-Ing. Weiß leiten es.", "Dipl. Kfm. Ott ging."],
         ["M. Dupont est venu.", "Il est parti."],
         ["هل هذا صحيح؟", "نعم، هذا صحيح."],
         ["यह पहला वाक्य है।", "यह दूसरा है।"],

@@ -124,8 +124,7 @@ CONSEQUENCE = pattern(
 NEGATION = pattern(
     {
         "en": "not|no|never|none|nobody|nothing|neither|nor|without|cannot|failed to|fails to|"
-        "lack~|isarewasweredoesdodidwocacouldhas"
-        "havewouldn't",
+        "lack~",
         "de": "nicht|kein~|nie|niemals|nichts|niemand|weder|ohne",
         "fr": "ne|pas|jamais|aucun~|rien|sans|ni",
         "es": "no|nunca|jamás|ningún|ninguna|nada|tampoco",
@@ -139,7 +138,7 @@ NEGATION = pattern(
 )
 """What turns a statement into its opposite."""
 
-ANTONYMS = tuple(
+_OPPOSITES = tuple(
     (pattern({"": one}), pattern({"": other}))
     for one, other in (
         ("increas~|rise|rises|rose|risen|grew|grow~|higher|gain~|stieg~|gestiegen|增长|上升",
@@ -159,6 +158,15 @@ ANTONYMS = tuple(
         ("begin|begins|began|begun", "end|ends|ended"),
         ("win|wins|won|gewann", "lose|loses|lost|verlor"),
         ("profit|profits|gewinn", "loss|losses|verlust"),
+        ("a month|per month|each month|every month|monthly|monatlich",
+         "a year|per year|each year|every year|yearly|annual|annually|jährlich"),
+        ("earlier", "later"),
+        ("least", "most"),
+        ("more than", "less than|fewer than"),
+        ("mandatory|obligatory|required to|obliged to", "optional|free to"),
     )
 )  # fmt: skip
+# In small letters, for the month is no permission.
+_MAY = (re.compile(r"\b(?:must|shall)\b(?! not\b)"), re.compile(r"\bmay (?!not\b)"))
+ANTONYMS = (*_OPPOSITES, _MAY)
 """Pairs of which a sentence that has one side contradicts a like one with the other."""

@@ -18,13 +18,19 @@ _WORD = re.compile(r"[^\W_]+(?:[.,'’/-][^\W_]+)*|[^\w\s]")  # noqa: RUF001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grammar:
-    """The small words of a language. ``joins_any`` joins whatever stands before it."""
+    """The small words of a language.
+
+    ``joins_any`` join whatever stands before them, ``clauses`` begin one with a subject and a verb,
+    ``behind_verb`` follow a verb and no noun.
+    """
 
     articles: frozenset[str]
     joins: frozenset[str]
     joins_any: frozenset[str]
     auxiliaries: frozenset[str]
     small: frozenset[str]
+    clauses: frozenset[str] = frozenset()
+    behind_verb: frozenset[str] = frozenset()
     nouns_are_capital: bool = False
 
 
@@ -43,6 +49,8 @@ ENGLISH = Grammar(
         "compare please much many more most less least long often far old large big high get "
         "according do does did out up off down again please me us my who's what's".split()
     ),
+    clauses=frozenset("that which whom if when while because where how".split()),
+    behind_verb=frozenset("out up off down about if when while because after before".split()),
 )
 GERMAN = Grammar(
     articles=frozenset(
@@ -170,7 +178,8 @@ class _Reading:
             return (end, False) if end > after else (None, False)
         if self._has_verb(at, after, end):
             return end - 1, True
-        return end, False
+        subject = self._subject(at, after, end)
+        return subject, subject < end
 
     def _is_content(self, at: int) -> bool:
         return is_content(self._words[at], self._grammar)
@@ -184,10 +193,18 @@ class _Reading:
         if begun in self._has_its_verb:
             return False
         follows = words[end].folded if end < len(words) else ""
-        if follows == "of" or follows in g.small - {"out", "up", "off", "down", "about"}:
+        if follows == "of" or follows in g.small - g.behind_verb:
             return False
         self._has_its_verb.add(begun)
         return True
+
+    def _subject(self, at: int, after: int, end: int) -> int:
+        """Where a name ends whose verb follows it in a clause: "that Pellcombe Water pays"."""
+        g, words = self._grammar, self._words
+        if at == 0 or words[at - 1].folded not in g.clauses:
+            return end
+        named = [n for n in range(after, end) if words[n].is_named]
+        return named[-1] + 1 if named else end
 
     def _head(self, at: int, end: int) -> int:
         """Where the phrase begins: behind a verb that follows "who"."""

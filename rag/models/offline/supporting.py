@@ -4,7 +4,8 @@ A head of the reader was trained on statements about paragraphs of an encycloped
 copies that are false. Elsewhere it knows little more than likeness does, and neither misses a name
 that the quote lacks; so all of them count. How much each counts was set by hand, with 300 pairs of
 each public set in view (see `tests/benchmarks/support.py`), so that figures on those are a little
-kinder than on others. Who does what to whom none of them tells.
+kinder than on others. Who does what to whom is told only where two names or nouns change places
+around the same verb.
 """
 
 from __future__ import annotations
