@@ -46,7 +46,7 @@ class Contents(NamedTuple):
     ids: Ids
     vectors: FloatMatrix
     documents: Ids
-    """A number of the document that each is in."""
+    """The first chunk of the document that each is in."""
 
 
 def regularized(

@@ -158,7 +158,12 @@ class Retriever:
         # Vectors of several models do not compare.
         read = partial(self._contents, request.collections, opened) if len(models) == 1 else None
         found = search_hybrid(dense, lexical, allowed, weight=weight, read=read, trust=trust)
-        return found.fused, {"dense": found.dense, "lexical": found.lexical, "fused": found.fused}
+        return found.fused, {
+            "dense": found.dense,
+            "lexical": found.lexical,
+            "opening": found.opening,
+            "fused": found.fused,
+        }
 
     def _dense(self, opened: Sequence[CollectionIndexes], query: str) -> Search:
         with waiting():

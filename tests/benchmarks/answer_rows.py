@@ -58,7 +58,8 @@ class Corpus:
         self._lexical = LexicalIndex()
         self._openings = {}
         names = [one.document for one in texts]
-        self._documents = np.unique(names, return_inverse=True)[1]
+        _, firsts, places = np.unique(names, return_index=True, return_inverse=True)
+        self._documents = firsts[places]
         for document, numbers in groupby(range(len(texts)), lambda i: texts[i].document):
             ids = np.array(list(numbers), dtype=np.int64)
             mine = [texts[i] for i in ids]

@@ -93,9 +93,10 @@ class Searchable:
         self._lexical = LexicalIndex()
         ids = np.arange(len(pieces))
         vectors = embed_whole(embedder, [piece.text for piece in pieces])
-        firsts = np.cumsum([len(document) for document in documents])[:-1]
-        self._documents = np.repeat(np.arange(len(documents)), [len(one) for one in documents])
-        parts = [with_opening(part) for part in np.split(vectors, firsts)]
+        lengths = [len(document) for document in documents]
+        firsts = np.cumsum([0, *lengths[:-1]])
+        self._documents = np.repeat(firsts, lengths)
+        parts = [with_opening(part) for part in np.split(vectors, firsts[1:])]
         self._vectors.add(ids, np.concatenate(parts))
         self._lexical.add(ids, [with_context(piece.context, piece.text) for piece in pieces])
 

@@ -35,9 +35,14 @@ def test_a_search_finds_the_passage(rest: Rest, lease: str, pump: str, mode: str
     best = found["passages"][0]
     assert (found["object"], found["mode"]) == ("search", mode)
     assert best["document_id"] == pump
-    assert set(best["scores"]) == {
-        "hybrid": {"dense", "lexical", "fused"}, "dense": {"dense"}, "lexical": {"lexical"},
-    }[mode]  # fmt: skip
+    assert (
+        set(best["scores"])
+        == {
+            "hybrid": {"dense", "lexical", "opening", "fused"},
+            "dense": {"dense"},
+            "lexical": {"lexical"},
+        }[mode]
+    )
     text = rest.client.get(
         f"/v1/documents/{pump}/text",
         params={"start": best["start_char_index"], "end": best["end_char_index"]},

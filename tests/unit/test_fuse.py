@@ -19,6 +19,7 @@ from rag.fuse import (
     likeness_trust,
     search_hybrid,
 )
+from rag.regularize import Contents
 from rag.types import Ids
 from rag.vectors import Hits
 from tests.fakes import HashingEmbedder
@@ -130,8 +131,44 @@ def test_hybrid_search_stays_within_the_filter() -> None:
 def test_hybrid_search_of_nothing_is_empty() -> None:
     asked: list[Ids | None] = []
     found = search_hybrid(searching({}, asked), searching({}, asked))
-    assert [len(part.ids) for part in found] == [0, 0, 0]
+    assert [len(part.ids) for part in found] == [0, 0, 0, 0]
     assert len(asked) == 2
+
+
+def test_what_a_document_opens_with_counts_for_all_of_it() -> None:
+    """Two contracts say the same; the first chunks, 0 and 10, say between whom."""
+    asked: list[Ids | None] = []
+    alike = {3: 0.9, 13: 0.9, 4: 0.1, 14: 0.1}
+    words = {0: 9.0, 10: 2.0, 3: 5.0, 13: 5.0}
+
+    def read(ids: Ids) -> Contents:
+        return Contents(ids, np.eye(20, dtype=np.float32)[ids], ids // 10 * 10)
+
+    found = search_hybrid(searching(alike, asked), searching(words, asked), read=read)
+    ranked = found.fused.ids.tolist()
+    assert ranked.index(3) < ranked.index(13)
+    assert ranked.index(4) < ranked.index(14)
+    scores = dict(zip(found.opening.ids.tolist(), found.opening.scores.tolist(), strict=True))
+    assert scores == {0: 9.0, 3: 9.0, 4: 9.0, 10: 2.0, 13: 2.0, 14: 2.0}
+    assert dict(zip(found.lexical.ids.tolist(), found.lexical.scores, strict=True)) == words
+
+
+def test_openings_that_were_not_found_are_looked_up_but_no_candidates() -> None:
+    asked: list[Ids | None] = []
+    words = {1_000: 8.0} | {key: 5.0 - key / 1_000 for key in range(1, DEPTH + 1)}
+
+    def lexical(k: int, allowed: Ids | None) -> Hits:
+        found = searching(words, asked)(k + 1, allowed)
+        kept = found.ids < 1_000 if allowed is None else slice(None)
+        return Hits(found.ids[kept], found.scores[kept])
+
+    def read(ids: Ids) -> Contents:
+        return Contents(ids, np.eye(200, dtype=np.float32)[ids], np.full_like(ids, 1_000))
+
+    found = search_hybrid(searching({1: 0.5, 101: 0.4}, asked), lexical, read=read)
+    assert 1_000 not in found.fused.ids
+    assert 1_000 not in found.lexical.ids
+    assert set(found.opening.scores.tolist()) == {8.0}
 
 
 class Spelling(HashingEmbedder):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rag.fuse import DEPTH, fuse_convex, fuse_regularized, search_hybrid
 from rag.regularize import FEEDBACK, Contents, regularized, smoothed, spread, with_feedback
 from rag.types import FloatMatrix, FloatVector, Ids
-from rag.vectors import Hits
+from rag.vectors import Hits, nothing
 
 
 def unit(rows: int, seed: int = 0) -> FloatMatrix:
@@ -89,7 +89,8 @@ def test_regularizing_keeps_every_candidate_once_best_first(
         return Contents(held, unit(60)[held], held // 5)
 
     dense, lexical = hits(count), hits(words)
-    fused = fuse_regularized(dense, lexical, read)
+    contents = read(np.union1d(dense.ids, lexical.ids))
+    fused = fuse_regularized(dense, lexical, nothing(), contents)
     assert sorted(fused.ids.tolist()) == np.union1d(dense.ids, lexical.ids).tolist()
     assert np.all(np.diff(fused.scores) <= 0)
     assert np.isfinite(fused.scores).all()
