@@ -13,7 +13,8 @@ import numpy as np
 from rag.locks import ReadWriteLock
 from rag.types import FloatMatrix, FloatVector, Ids
 from rag.vectors import Hits, best, check_shapes, last_of_each
-from rag.vectors.rows import MOST_COMPARED, FlatRows, ListedRows, Mask, Rows
+from rag.vectors.probing import Mask
+from rag.vectors.rows import MOST_COMPARED, FlatRows, ListedRows, Rows
 from rag.vectors.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ import numpy as np
 
 from rag.errors import ConfigurationError, MissingExtra
 from rag.types import FloatMatrix, FloatVector, Ids
-from rag.vectors.rows import FlatRows, Mask
+from rag.vectors.probing import Mask
+from rag.vectors.rows import FlatRows
 
 Card: TypeAlias = Callable[[int], Any]
 """Makes an empty FAISS index of inner products, of some dimension, on a card."""

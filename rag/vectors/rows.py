@@ -8,16 +8,14 @@ of the lists that are nearest to a query are then compared in half precision.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from rag.types import FloatMatrix, FloatVector, Ids
+from rag.vectors.probing import EVEN, Lists, Mask, probe
 from rag.vectors.stored import Halves, StoredHalves
-
-Mask: TypeAlias = NDArray[np.bool_]
 
 FEW, MOST_COMPARED = 2_000, 5_000
 """Up to the first so many rows, and up to the second where they lie in as few stretches, as those
@@ -33,6 +31,8 @@ _DEEPER = 4
 _LEAST_DEPTH = 200
 _STILL_FEW, _DEPTH_OF_FEW = 20_000, 500
 _NEARLY_ALL = 0.9
+_MOST_OF_UNEVEN = 5
+"""Times as many rows are compared at most where those that are allowed lie in some of the lists."""
 _GROWN = 2.5
 
 
@@ -125,6 +125,7 @@ class ListedRows:
         if lists.ntotal != count or lists.d != halves.dimension:
             raise ValueError(f"{lists.ntotal} rows in lists came with {count} vectors")
         self._lists = lists
+        self._where = Lists(lists)
         self._built_for = count
         self._halves = halves
 
@@ -150,6 +151,7 @@ class ListedRows:
             room[:held] = self._added[:held]
             self._added = room
         self._added[held : held + len(vectors)] = vectors
+        self._where.add(self._lists, vectors)
         self._lists.add(vectors)
 
     def halves(self, rows: Ids) -> Halves:
@@ -217,19 +219,27 @@ class ListedRows:
         self._halves, self._added = halves, self.halves(later)
 
     def _nearest(self, query: FloatMatrix, k: int, count: int, searchable: Mask | None) -> Ids:
-        parameters = faiss.SearchParametersIVF()
-        if searchable is not None:
-            parameters.sel = _selector(searchable)
         lists = self._lists.nlist
         compared = max(_COMPARED, len(self) // _PROBED)
         # Where few rows of a list can be searched, the nearest of them lie in more lists, but not
         # nearly in as many more as there are fewer rows.
         spread = np.cbrt(max(1.0, _NEARLY_ALL * len(self) / count))
-        wanted = int(np.ceil(lists * compared / len(self) * spread))
         # Few rows may all be far from the query, and about as far: the codes tell them less apart.
         deeper = min(count // 10, _DEPTH_OF_FEW) if count <= _STILL_FEW else 0
         depth = min(count, max(_DEEPER * k, _LEAST_DEPTH, deeper))
-        for probed in (min(lists, wanted), lists):
+        if searchable is not None and count < _NEARLY_ALL * len(self):
+            evenness = self._where.evenness(searchable, count)
+            if evenness < EVEN:
+                sizes = self._where.holding(searchable)
+                most = compared * min(_MOST_OF_UNEVEN, spread / evenness)
+                depth = min(count, max(depth, _DEPTH_OF_FEW))
+                rows = probe(self._lists, query, depth, sizes, most, _selector(searchable))
+                if len(rows) >= min(k, count):
+                    return rows
+        parameters = faiss.SearchParametersIVF()
+        if searchable is not None:
+            parameters.sel = _selector(searchable)
+        for probed in (min(lists, int(np.ceil(lists * compared / len(self) * spread))), lists):
             parameters.nprobe = probed
             rows = self._lists.search(query, depth, params=parameters)[1][0]
             rows = rows[rows >= 0]
