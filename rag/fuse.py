@@ -104,30 +104,29 @@ def search_hybrid(
     *,
     weight: float = DENSE_WEIGHT,
     read: Read | None = None,
+    opening: Search | None = None,
     trust: float = 1.0,
 ) -> HybridHits:
     """Take the best of both indexes, score every candidate in both, and fuse.
 
     A candidate that only one index put forward gets its true score from the other: what to
     assume of a missing score would otherwise decide the order of just those candidates.
-    ``lexical`` stays without candidates that contain no word of the query. With ``read`` the words
-    of their documents' openings count too, and the fused scores are regularized by the
-    candidates' likeness, as far as it is to be trusted.
+    ``lexical`` stays without candidates that contain no word of the query. With ``read`` the fused
+    scores are regularized by the candidates' likeness, as far as it is to be trusted; and with
+    ``opening``, the lexical index too, the words count that their documents open with.
     """
     found_dense = dense(DEPTH, allowed)
     found_lexical = lexical(DEPTH, allowed)
     ids = np.union1d(found_dense.ids, found_lexical.ids)
-    contents = read(ids) if read is not None and len(ids) else None
     complete_dense = _complete(found_dense, ids, dense)
-    if contents is None:
-        complete_lexical = _complete(found_lexical, ids, lexical)
+    complete_lexical = _complete(found_lexical, ids, lexical)
+    if read is None or not len(ids):
         fused = fuse_convex(complete_dense, complete_lexical, weight)
         return HybridHits(fused, complete_dense, complete_lexical, nothing())
-    with_openings = _complete(found_lexical, np.union1d(ids, contents.documents), lexical)
-    complete_lexical = _only(with_openings, ids)
-    opening = _of_openings(with_openings, contents)
-    fused = fuse_regularized(complete_dense, complete_lexical, opening, contents, weight, trust)
-    return HybridHits(fused, complete_dense, complete_lexical, opening)
+    contents = read(ids)
+    begun = nothing() if opening is None else _begun(contents, opening)
+    fused = fuse_regularized(complete_dense, complete_lexical, begun, contents, weight, trust)
+    return HybridHits(fused, complete_dense, complete_lexical, begun)
 
 
 def fuse_regularized(
@@ -193,21 +192,12 @@ def _complete(hits: Hits, others: Ids, search: Search) -> Hits:
     return Hits(np.concatenate([hits.ids, more.ids]), np.concatenate([hits.scores, more.scores]))
 
 
-def _only(hits: Hits, ids: Ids) -> Hits:
-    """Those of the hits that are among these ids."""
-    kept = np.isin(hits.ids, ids)
-    return Hits(hits.ids[kept], hits.scores[kept])
-
-
-def _of_openings(lexical: Hits, contents: Contents) -> Hits:
+def _begun(contents: Contents, opening: Search) -> Hits:
     """For each candidate the score of its document's first chunk, where that has one."""
-    order = np.argsort(lexical.ids)
-    known = lexical.ids[order]
-    if not len(known):
-        return nothing()
-    places = np.minimum(np.searchsorted(known, contents.documents), len(known) - 1)
-    held = known[places] == contents.documents
-    return Hits(contents.ids[held], lexical.scores[order][places[held]])
+    openings = np.unique(contents.documents)
+    hits = opening(len(openings), openings)
+    scores = _spread(hits, openings, np.float32(0))[np.searchsorted(openings, contents.documents)]
+    return Hits(contents.ids[scores > 0], scores[scores > 0])
 
 
 def _aligned(dense: Hits, lexical: Hits) -> tuple[Ids, FloatVector, FloatVector]:

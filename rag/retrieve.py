@@ -157,7 +157,10 @@ class Retriever:
         trust = min((likeness_trust(request.query, one) for one in models.values()), default=1.0)
         # Vectors of several models do not compare.
         read = partial(self._contents, request.collections, opened) if len(models) == 1 else None
-        found = search_hybrid(dense, lexical, allowed, weight=weight, read=read, trust=trust)
+        opening = _together([partial(one.lexical.search, request.query) for one in opened])
+        found = search_hybrid(
+            dense, lexical, allowed, weight=weight, read=read, opening=opening, trust=trust
+        )
         return found.fused, {
             "dense": found.dense,
             "lexical": found.lexical,

@@ -86,6 +86,7 @@ class Corpus:
             lambda k, ids: self._lexical.search(case.text, k, ids, pairs=PAIR_WEIGHT),
             allowed,
             read=self._contents,
+            opening=lambda k, ids: self._lexical.search(case.text, k, ids),
             trust=likeness_trust(case.text, self._embedder),
         )
         dense = dict(zip(hits.dense.ids.tolist(), hits.dense.scores.tolist(), strict=True))

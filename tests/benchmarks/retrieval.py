@@ -106,7 +106,14 @@ class Searchable:
         lexical = partial(self._lexical.search, question, pairs=PAIR_WEIGHT)
         weight = dense_weight(question, self._embedder)
         trust = likeness_trust(question, self._embedder)
-        found = search_hybrid(dense, lexical, weight=weight, read=self._contents, trust=trust)
+        found = search_hybrid(
+            dense,
+            lexical,
+            weight=weight,
+            read=self._contents,
+            opening=partial(self._lexical.search, question),
+            trust=trust,
+        )
         return {DEFAULT: _named(found.fused.ids, self._keys)}
 
     def _contents(self, ids: Ids) -> Contents:

@@ -144,7 +144,8 @@ def test_what_a_document_opens_with_counts_for_all_of_it() -> None:
     def read(ids: Ids) -> Contents:
         return Contents(ids, np.eye(20, dtype=np.float32)[ids], ids // 10 * 10)
 
-    found = search_hybrid(searching(alike, asked), searching(words, asked), read=read)
+    lexical = searching(words, asked)
+    found = search_hybrid(searching(alike, asked), lexical, read=read, opening=lexical)
     ranked = found.fused.ids.tolist()
     assert ranked.index(3) < ranked.index(13)
     assert ranked.index(4) < ranked.index(14)
@@ -165,7 +166,8 @@ def test_openings_that_were_not_found_are_looked_up_but_no_candidates() -> None:
     def read(ids: Ids) -> Contents:
         return Contents(ids, np.eye(200, dtype=np.float32)[ids], np.full_like(ids, 1_000))
 
-    found = search_hybrid(searching({1: 0.5, 101: 0.4}, asked), lexical, read=read)
+    dense = searching({1: 0.5, 101: 0.4}, asked)
+    found = search_hybrid(dense, lexical, read=read, opening=lexical)
     assert 1_000 not in found.fused.ids
     assert 1_000 not in found.lexical.ids
     assert set(found.opening.scores.tolist()) == {8.0}
