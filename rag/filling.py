@@ -21,7 +21,7 @@ from rag.lexical_store import StoredLexical
 from rag.types import Collection, FloatMatrix, FloatVector, Ids
 from rag.vectors import VectorIndex
 
-OPENING_WEIGHT = 0.4
+OPENING_IN_VECTORS = 0.4
 """Of the vector of a document's first chunk in the vectors of the others. A document says what
 it is at its beginning: the parties, the company, the quarter. On contracts, quarterly reports
 and the samples together, 0.3 to 0.5 measured best."""
@@ -185,7 +185,7 @@ class Filling:
 def place_name(collection_id: str, edition: int, embedder: str) -> str:
     """Under which name the indexes of an edition are kept."""
     # What else goes into the vectors than texts and their ids: other vectors, another place.
-    made_by = f"{embedder}\n{OPENING_WEIGHT}\n{edition}"
+    made_by = f"{embedder}\n{OPENING_IN_VECTORS}\n{edition}"
     return f"{collection_id}_{hashlib.sha256(made_by.encode()).hexdigest()[:8]}"
 
 
@@ -215,6 +215,6 @@ def with_opening(vectors: FloatMatrix) -> FloatMatrix:
 
 
 def _drawn(vectors: FloatMatrix, firsts: FloatMatrix) -> FloatMatrix:
-    drawn: FloatMatrix = vectors + np.float32(OPENING_WEIGHT) * firsts
+    drawn: FloatMatrix = vectors + np.float32(OPENING_IN_VECTORS) * firsts
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     return drawn

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from rag.embedding import Embedder, Tokenizing
 from rag.regularize import Contents, regularized
-from rag.types import FloatVector, Ids
+from rag.types import FloatMatrix, FloatVector, Ids
 from rag.vectors import Hits, nothing
 
 Search: TypeAlias = Callable[[int, Ids | None], Hits]
 """An index with the query filled in: ``(k, allowed) -> Hits``."""
-Read: TypeAlias = Callable[[Ids], Contents]
-"""Of some sorted ids, the vectors of those that an index has, and their documents."""
 
 DEPTH = 100
 """Candidates taken from each ranking."""
@@ -33,7 +31,7 @@ documentation pages and SQuAD passages together: from 0.5 to 0.65, nDCG@10 of ea
 PAIR_WEIGHT = 0.4
 """Of words that stand together in query and passage (`rag.lexical`); chosen as FEEDBACK was."""
 
-OPENING_WEIGHT = 0.75
+OPENING_IN_WORDS = 0.75
 """Of the words of the first chunk of a candidate's document, beside those of its own. Which company
 a report is of, or between whom a contract was made, stands there and in few other chunks. More is
 better for reports, and worse where documents are of many things (a small set of our own: 0.838
@@ -62,6 +60,17 @@ class HybridHits(NamedTuple):
     dense: Hits
     lexical: Hits
     opening: Hits
+
+
+class Context(NamedTuple):
+    """What can be learned of candidates beside their scores."""
+
+    documents: Callable[[Ids], Ids]
+    """For each of some sorted ids the first chunk of the document that it is in."""
+    opening: Search
+    """The lexical index, asked for first chunks; without pairs, which take as long as the rest."""
+    read: Callable[[Ids], tuple[Ids, FloatMatrix]] | None
+    """Those of some sorted ids that have a vector, and the vectors, if these compare."""
 
 
 def dense_weight(query: str, embedder: Embedder) -> float:
@@ -103,51 +112,55 @@ def search_hybrid(
     allowed: Ids | None = None,
     *,
     weight: float = DENSE_WEIGHT,
-    read: Read | None = None,
-    opening: Search | None = None,
+    context: Context | None = None,
     trust: float = 1.0,
 ) -> HybridHits:
     """Take the best of both indexes, score every candidate in both, and fuse.
 
     A candidate that only one index put forward gets its true score from the other: what to
     assume of a missing score would otherwise decide the order of just those candidates.
-    ``lexical`` stays without candidates that contain no word of the query. With ``read`` the fused
-    scores are regularized by the candidates' likeness, as far as it is to be trusted; and with
-    ``opening``, the lexical index too, the words count that their documents open with.
+    ``lexical`` stays without candidates that contain no word of the query. With a ``context`` the
+    words count that candidates' documents open with, and the fused scores are regularized by the
+    candidates' likeness, as far as it is to be trusted.
     """
     found_dense = dense(DEPTH, allowed)
     found_lexical = lexical(DEPTH, allowed)
     ids = np.union1d(found_dense.ids, found_lexical.ids)
     complete_dense = _complete(found_dense, ids, dense)
     complete_lexical = _complete(found_lexical, ids, lexical)
-    if read is None or not len(ids):
+    if context is None or not len(ids):
         fused = fuse_convex(complete_dense, complete_lexical, weight)
         return HybridHits(fused, complete_dense, complete_lexical, nothing())
-    contents = read(ids)
-    begun = nothing() if opening is None else _begun(contents, opening)
-    fused = fuse_regularized(complete_dense, complete_lexical, begun, contents, weight, trust)
-    return HybridHits(fused, complete_dense, complete_lexical, begun)
+    documents = context.documents(ids)
+    opening = _openings(ids, documents, complete_lexical, context.opening)
+    contents = None
+    if context.read is not None and trust and len(ids) >= _FEW:
+        held, vectors = context.read(ids)
+        contents = Contents(held, vectors, documents[np.searchsorted(ids, held)])
+    fused = fuse_regularized(complete_dense, complete_lexical, opening, contents, weight, trust)
+    return HybridHits(fused, complete_dense, complete_lexical, opening)
 
 
 def fuse_regularized(
     dense: Hits,
     lexical: Hits,
     opening: Hits,
-    contents: Contents,
+    contents: Contents | None,
     weight: float = DENSE_WEIGHT,
     trust: float = 1.0,
 ) -> Hits:
     """As ``fuse_convex``, with what the candidates say of one another (`rag.regularize`).
 
     The lexical score of each is what its own words and those of its document's ``opening`` give.
+    Without ``contents`` that is all.
     """
     ids, cosines, of_words = _aligned(dense, lexical)
-    of_words = of_words + np.float32(OPENING_WEIGHT) * _spread(opening, ids, np.float32(0))
+    of_words = of_words + np.float32(OPENING_IN_WORDS) * _spread(opening, ids, np.float32(0))
 
     def fuse(scores: FloatVector) -> FloatVector:
         return _convex(scores, of_words, weight)
 
-    if len(ids) < _FEW or not trust:
+    if contents is None:
         return _ranked(ids, fuse(cosines))
     return _ranked(ids, regularized(ids, cosines, contents, fuse, trust))
 
@@ -192,12 +205,17 @@ def _complete(hits: Hits, others: Ids, search: Search) -> Hits:
     return Hits(np.concatenate([hits.ids, more.ids]), np.concatenate([hits.scores, more.scores]))
 
 
-def _begun(contents: Contents, opening: Search) -> Hits:
-    """For each candidate the score of its document's first chunk, where that has one."""
-    openings = np.unique(contents.documents)
-    hits = opening(len(openings), openings)
-    scores = _spread(hits, openings, np.float32(0))[np.searchsorted(openings, contents.documents)]
-    return Hits(contents.ids[scores > 0], scores[scores > 0])
+def _openings(ids: Ids, documents: Ids, lexical: Hits, opening: Search) -> Hits:
+    """For each candidate the lexical score of its document's first chunk, where that has one.
+
+    A first chunk has its own, which knows pairs: what is alone in its document keeps its place.
+    """
+    first = np.unique(documents)
+    scores = _spread(opening(len(first), first), first, np.float32(0))
+    of_each = scores[np.searchsorted(first, documents)]
+    own = ids == documents
+    of_each[own] = _spread(lexical, ids, np.float32(0))[own]
+    return Hits(ids[of_each > 0], of_each[of_each > 0])
 
 
 def _aligned(dense: Hits, lexical: Hits) -> tuple[Ids, FloatVector, FloatVector]:

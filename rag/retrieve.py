@@ -25,13 +25,13 @@ from rag.fuse import (
     DENSE_WEIGHT,
     DEPTH,
     PAIR_WEIGHT,
+    Context,
     Search,
     dense_weight,
     likeness_trust,
     search_hybrid,
 )
 from rag.indexes import Indexes
-from rag.regularize import Contents
 from rag.rerank import RERANKED, Rerank, reranked
 from rag.types import Around, Collection, FloatMatrix, Ids, Passage
 from rag.vectors import Hits
@@ -155,12 +155,14 @@ class Retriever:
             (dense_weight(request.query, one) for one in models.values()), default=DENSE_WEIGHT
         )
         trust = min((likeness_trust(request.query, one) for one in models.values()), default=1.0)
-        # Vectors of several models do not compare.
-        read = partial(self._contents, request.collections, opened) if len(models) == 1 else None
-        opening = _together([partial(one.lexical.search, request.query) for one in opened])
-        found = search_hybrid(
-            dense, lexical, allowed, weight=weight, read=read, opening=opening, trust=trust
+        words = [partial(one.lexical.search, request.query) for one in opened]
+        context = Context(
+            documents=partial(self._documents, request.collections),
+            opening=_together(words),
+            # Vectors of several models do not compare.
+            read=partial(_vectors, opened) if len(models) == 1 else None,
         )
+        found = search_hybrid(dense, lexical, allowed, weight=weight, context=context, trust=trust)
         return found.fused, {
             "dense": found.dense,
             "lexical": found.lexical,
@@ -173,17 +175,14 @@ class Retriever:
             vectors = {key: one.embed_query(query) for key, one in _models(opened).items()}
         return _together([partial(one.vectors.search, vectors[one.embedder.id]) for one in opened])
 
-    def _contents(
-        self, collections: Sequence[Collection], opened: Sequence[CollectionIndexes], keys: Ids
-    ) -> Contents:
-        """Vectors and documents of some candidates, ids shifted as in ``_together``."""
+    def _documents(self, collections: Sequence[Collection], keys: Ids) -> Ids:
+        """For each of some sorted keys, shifted as in ``_together``, that of the first chunk."""
         found = []
-        for place, (collection, one) in enumerate(zip(collections, opened, strict=True)):
+        for place, collection in enumerate(collections):
             ids = keys[keys >> _SHIFT == place] - (place << _SHIFT)
-            held, vectors = one.vectors.get(ids)
-            first = self._catalog.texts.first_chunks(collection.id, held)
-            found.append((held + (place << _SHIFT), vectors, first + (place << _SHIFT)))
-        return Contents(*map(np.concatenate, zip(*found, strict=True)))
+            first = self._catalog.texts.first_chunks(collection.id, ids)
+            found.append(first + (place << _SHIFT))
+        return np.concatenate(found)
 
     def _passages(
         self, request: SearchRequest, most: int, ranking: Hits, scores: Mapping[str, Hits]
@@ -218,6 +217,16 @@ class Retriever:
             passages = self._catalog.texts.passages(collection.id, ids)
             found.update({i + (place << _SHIFT): passage for i, passage in passages.items()})
         return found
+
+
+def _vectors(opened: Sequence[CollectionIndexes], keys: Ids) -> tuple[Ids, FloatMatrix]:
+    """Those of some sorted keys, shifted as in ``_together``, that have vectors, and these."""
+    keys_held, vectors = [], []
+    for place, one in enumerate(opened):
+        held, rows = one.vectors.get(keys[keys >> _SHIFT == place] - (place << _SHIFT))
+        keys_held.append(held + (place << _SHIFT))
+        vectors.append(rows)
+    return np.concatenate(keys_held), np.concatenate(vectors)
 
 
 def _candidates(request: SearchRequest) -> int:

@@ -19,12 +19,13 @@ _INNER = frozenset(
     "mr mrs ms messrs dr prof st mt vs v cf e.g i.e viz fig figs eq eqs sec secs art arts vol "
     "vols pp pgs para paras ch no nos nr dept est approx ca abs ziff bzw vgl z.b d.h u.a s.o i.d.r "
     "ggf evtl sog zzgl inkl gem usf mme mlle sr sra srta dª núm pág ing gen col lt sgt capt rev "
-    "hon gov sen rep dipl kfm jan feb mar apr jun jul aug sep sept oct nov dec bd hrsg aufl tel "
+    "hon gov sen rep jan feb mar apr jun jul aug sep sept oct nov dec bd hrsg aufl tel "
     "mio mrd".split()
 )
 # May also close a sentence: what follows decides.
 _EITHER = frozenset(
-    "inc corp ltd pte pty co llc bros plc etc al jr sr a.m p.m usw u.s u.k e.u ph.d".split()
+    "inc corp ltd pte pty co llc bros plc etc al jr sr a.m p.m usw u.s u.k e.u ph.d dipl kfm "
+    "habil".split()
 )
 _STARTERS = frozenset(
     "the a an this that these those it its in on at for as if we our he she they his her their "
@@ -58,8 +59,7 @@ _AMOUNT = re.compile(r"[-(]?[$€£¥]?\d[\d.,]*%?\)?(?=\s|$)|(?<!\S)[—–-](?
 _MONEY = re.compile(r"\s[-(]?[$€£¥]?\d[\d,]*[.,]\d\d\)?$")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _WORD_BEFORE = re.compile(r"[^\W_](?:[\w.'’-]*\w)?$")
-# "Dipl.-Ing.", "Dr.-Ing.": two abbreviations joined.
-_TITLE = re.compile(r"[^\W\d_]{2,5}\.-[^\W\d_]{2,5}")
+_TITLE = re.compile(r"(?:dipl|dr)\.(?:-\w+\.?)*-\w+")  # "Dipl.-Ing.", "Dr.-Ing."
 _TOKEN_AFTER = re.compile(r"\s*[\"'“‘„«(\[]*([\w]+)")
 _THAI = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 # Scripts without full stops are cut at a space after this many characters; any sentence
@@ -162,9 +162,14 @@ def _ends_after(word: str, following: str, before: str) -> bool:
     low, after = word.casefold(), following.casefold()
     if low in ("no", "art"):  # a word or a number's name: "He said no. Then", "Order No. A-5"
         return not following[:1].isdigit() and not (word[0].isupper() and before.strip())
-    if low in _INNER or _TITLE.fullmatch(low):
+    if low in _INNER:
         return False
-    if low in _EITHER or (len(word) == 1 and word.isalpha()) or re.fullmatch(r"(?:\w\.)+\w", word):
+    if (
+        low in _EITHER
+        or _TITLE.fullmatch(low)
+        or (len(word) == 1 and word.isalpha())
+        or re.fullmatch(r"(?:\w\.)+\w", word)
+    ):
         return after in _STARTERS
     if low.isdigit() and len(low) <= 2:
         last = (_LETTERS.findall(before) or [""])[-1].casefold()

@@ -174,8 +174,8 @@ class Surroundings:
 class Passage:
     """A retrieved stretch of one document: a chunk, or overlapping neighbours merged.
 
-    ``score`` and every value of ``scores`` (one per stage: ``dense``, ``lexical``, ``fused``,
-    ``rerank``, ``mmr``) are higher for better passages.
+    ``score`` and every value of ``scores`` (one per stage: ``dense``, ``lexical``,
+    ``opening``, ``fused``, ``rerank``, ``mmr``) are higher for better passages.
     """
 
     document_id: str

@@ -33,7 +33,7 @@ class PassageOut(BaseModel):
     end_page_number: int | None
     score: float
     scores: dict[str, float] = Field(
-        description="By stage: `dense`, `lexical`, `opening` (`lexical` of what its document "
+        description="By stage: `dense`, `lexical`, `opening` (of the words that its document "
         "begins with) and `fused`, then `rerank` and `mmr` (of `diversity`) where they were asked "
         "for. That of the last is the `score`.",
         examples=[{"dense": 0.71, "lexical": 12.4, "opening": 7.3, "fused": 0.93}],

@@ -20,15 +20,15 @@ Numbers: TypeAlias = NDArray[np.uint16]
 
 EVEN = 0.75
 """From this evenness on rows count as spread over all lists."""
-_SAMPLED = 32_768
+_SAMPLED = 4_096
 
 
-class Lists:
+class Membership:
     """In which list each row lies, and how many rows each list has."""
 
     def __init__(self, index: faiss.IndexIVF) -> None:
         """Read it from the lists of an index."""
-        self.numbers: Numbers = np.empty(index.ntotal, np.uint16)
+        self.numbers: Numbers = np.zeros(index.ntotal, np.uint16)
         self.sizes: Ids = np.zeros(index.nlist, np.int64)
         lists = index.invlists
         assert lists is not None  # noqa: S101 - only other kinds of indexes have none
@@ -52,7 +52,7 @@ class Lists:
         rows that these lists have: the inverse of Simpson's index of concentration, by its unbiased
         estimate ("Measurement of Diversity", Nature 163, 1949).
         """
-        step = len(self.numbers) // _SAMPLED + 1 if count > _SAMPLED else 1
+        step = max(1, count // _SAMPLED)
         numbers = self.numbers[::step][searchable[::step]]
         held = np.bincount(numbers, minlength=len(self.sizes))
         together = float((held * (held - 1) / np.maximum(self.sizes, 1)).sum())
@@ -60,7 +60,7 @@ class Lists:
             return 1.0
         return min(1.0, len(numbers) ** 2 / (len(self.numbers) * together))
 
-    def holding(self, searchable: Mask) -> Ids:
+    def sizes_of_holders(self, searchable: Mask) -> Ids:
         """The sizes of the lists that have searchable rows, and 0 for the others."""
         held = np.bincount(self.numbers[np.flatnonzero(searchable)], minlength=len(self.sizes))
         sizes: Ids = np.where(held, self.sizes, 0)

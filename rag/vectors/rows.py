@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 
 from rag.types import FloatMatrix, FloatVector, Ids
-from rag.vectors.probing import EVEN, Lists, Mask, probe
+from rag.vectors.probing import EVEN, Mask, Membership, probe
 from rag.vectors.stored import Halves, StoredHalves
 
 FEW, MOST_COMPARED = 2_000, 5_000
@@ -125,7 +125,7 @@ class ListedRows:
         if lists.ntotal != count or lists.d != halves.dimension:
             raise ValueError(f"{lists.ntotal} rows in lists came with {count} vectors")
         self._lists = lists
-        self._where = Lists(lists)
+        self._membership = Membership(lists)
         self._built_for = count
         self._halves = halves
 
@@ -151,7 +151,7 @@ class ListedRows:
             room[:held] = self._added[:held]
             self._added = room
         self._added[held : held + len(vectors)] = vectors
-        self._where.add(self._lists, vectors)
+        self._membership.add(self._lists, vectors)
         self._lists.add(vectors)
 
     def halves(self, rows: Ids) -> Halves:
@@ -228,10 +228,10 @@ class ListedRows:
         deeper = min(count // 10, _DEPTH_OF_FEW) if count <= _STILL_FEW else 0
         depth = min(count, max(_DEEPER * k, _LEAST_DEPTH, deeper))
         if searchable is not None and count < _NEARLY_ALL * len(self):
-            evenness = self._where.evenness(searchable, count)
+            evenness = self._membership.evenness(searchable, count)
             if evenness < EVEN:
-                sizes = self._where.holding(searchable)
-                most = compared * min(_MOST_OF_UNEVEN, spread / evenness)
+                sizes = self._membership.sizes_of_holders(searchable)
+                most = compared * max(spread, min(_MOST_OF_UNEVEN, spread / evenness))
                 depth = min(count, max(depth, _DEPTH_OF_FEW))
                 rows = probe(self._lists, query, depth, sizes, most, _selector(searchable))
                 if len(rows) >= min(k, count):

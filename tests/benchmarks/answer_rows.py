@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rag.answer import OPENING
 from rag.filling import with_opening
-from rag.fuse import PAIR_WEIGHT, likeness_trust, search_hybrid
+from rag.fuse import PAIR_WEIGHT, Context, likeness_trust, search_hybrid
 from rag.indexing import with_context
 from rag.lexical import LexicalIndex
 from rag.models.offline import scoring
@@ -22,8 +22,7 @@ from rag.models.offline.candidates import Candidate
 from rag.models.offline.reader import Reader
 from rag.models.offline.reading import Readings
 from rag.models.tasks import AnswerTask
-from rag.regularize import Contents
-from rag.types import Ids, Passage
+from rag.types import Passage
 from rag.vectors.faiss import FaissIndex
 from tests.benchmarks.answer_sets import TOP_K, Case, Gold, Text, other_domain, removed
 from tests.benchmarks.cached import CachedEmbedder
@@ -59,7 +58,7 @@ class Corpus:
         self._openings = {}
         names = [one.document for one in texts]
         _, firsts, places = np.unique(names, return_index=True, return_inverse=True)
-        self._documents = firsts[places]
+        self._first = firsts[places]
         for document, numbers in groupby(range(len(texts)), lambda i: texts[i].document):
             ids = np.array(list(numbers), dtype=np.int64)
             mine = [texts[i] for i in ids]
@@ -71,10 +70,6 @@ class Corpus:
                 ids, [with_context(c, one.text) for c, one in zip(contexts, mine, strict=True)]
             )
 
-    def _contents(self, ids: Ids) -> Contents:
-        held, vectors = self._dense.get(ids)
-        return Contents(held, vectors, self._documents[held])
-
     def search(self, case: Case) -> list[Passage]:
         vector = self._embedder.embed_query(case.text)
         allowed = None
@@ -85,8 +80,11 @@ class Corpus:
             lambda k, ids: self._dense.search(vector, k, ids),
             lambda k, ids: self._lexical.search(case.text, k, ids, pairs=PAIR_WEIGHT),
             allowed,
-            read=self._contents,
-            opening=lambda k, ids: self._lexical.search(case.text, k, ids),
+            context=Context(
+                documents=self._first.__getitem__,
+                opening=lambda k, ids: self._lexical.search(case.text, k, ids),
+                read=self._dense.get,
+            ),
             trust=likeness_trust(case.text, self._embedder),
         )
         dense = dict(zip(hits.dense.ids.tolist(), hits.dense.scores.tolist(), strict=True))

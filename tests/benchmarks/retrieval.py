@@ -32,6 +32,7 @@ from rag.filling import with_opening
 from rag.fuse import (
     DEPTH,
     PAIR_WEIGHT,
+    Context,
     dense_weight,
     fuse_convex,
     fuse_rrf,
@@ -40,7 +41,6 @@ from rag.fuse import (
 )
 from rag.indexing import with_context
 from rag.lexical import LexicalIndex
-from rag.regularize import Contents
 from rag.types import Ids, ParsedDocument
 from rag.vectors.faiss import FaissIndex
 from tests.benchmarks.datasets import RetrievalSet, SpanSet, load_contracts, load_retrieval
@@ -95,7 +95,7 @@ class Searchable:
         vectors = embed_whole(embedder, [piece.text for piece in pieces])
         lengths = [len(document) for document in documents]
         firsts = np.cumsum([0, *lengths[:-1]])
-        self._documents = np.repeat(firsts, lengths)
+        self._first = np.repeat(firsts, lengths)
         parts = [with_opening(part) for part in np.split(vectors, firsts[1:])]
         self._vectors.add(ids, np.concatenate(parts))
         self._lexical.add(ids, [with_context(piece.context, piece.text) for piece in pieces])
@@ -106,19 +106,13 @@ class Searchable:
         lexical = partial(self._lexical.search, question, pairs=PAIR_WEIGHT)
         weight = dense_weight(question, self._embedder)
         trust = likeness_trust(question, self._embedder)
-        found = search_hybrid(
-            dense,
-            lexical,
-            weight=weight,
-            read=self._contents,
+        context = Context(
+            documents=self._first.__getitem__,
             opening=partial(self._lexical.search, question),
-            trust=trust,
+            read=self._vectors.get,
         )
+        found = search_hybrid(dense, lexical, weight=weight, context=context, trust=trust)
         return {DEFAULT: _named(found.fused.ids, self._keys)}
-
-    def _contents(self, ids: Ids) -> Contents:
-        held, vectors = self._vectors.get(ids)
-        return Contents(held, vectors, self._documents[held])
 
 
 class Plain:

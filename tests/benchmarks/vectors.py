@@ -88,7 +88,7 @@ def _sets(arguments: argparse.Namespace, folder: Path) -> Iterator[Path]:
 
 
 def _prepared(place: Path, draw: Callable[[], tuple[FloatMatrix, FloatMatrix]]) -> Path:
-    if not (place / "truth.npz").exists():
+    if not all((place / name).exists() for name in ("topic.npy", "truth.npz")):
         vectors, queries = draw()
         place.mkdir(parents=True, exist_ok=True)
         np.save(place / "vectors.npy", vectors)

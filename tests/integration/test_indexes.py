@@ -196,7 +196,7 @@ def test_other_vectors_of_a_collection_are_another_index(
         upload(services, "pump.txt")
         before = place_of(services).name
         index_of(services).drop()
-    monkeypatch.setattr(rag.filling, "OPENING_WEIGHT", 0.1)
+    monkeypatch.setattr(rag.filling, "OPENING_IN_VECTORS", 0.1)
     with start() as services:
         assert place_of(services).name != before
         assert found(services, "brine") == ["pump.txt"]

@@ -12,6 +12,7 @@ from rag.fuse import (
     DENSE_WEIGHT,
     DEPTH,
     SPELLED_WEIGHT,
+    Context,
     Search,
     dense_weight,
     fuse_convex,
@@ -19,7 +20,6 @@ from rag.fuse import (
     likeness_trust,
     search_hybrid,
 )
-from rag.regularize import Contents
 from rag.types import Ids
 from rag.vectors import Hits
 from tests.fakes import HashingEmbedder
@@ -141,11 +141,13 @@ def test_what_a_document_opens_with_counts_for_all_of_it() -> None:
     alike = {3: 0.9, 13: 0.9, 4: 0.1, 14: 0.1}
     words = {0: 9.0, 10: 2.0, 3: 5.0, 13: 5.0}
 
-    def read(ids: Ids) -> Contents:
-        return Contents(ids, np.eye(20, dtype=np.float32)[ids], ids // 10 * 10)
-
     lexical = searching(words, asked)
-    found = search_hybrid(searching(alike, asked), lexical, read=read, opening=lexical)
+    context = Context(
+        documents=lambda ids: ids // 10 * 10,
+        opening=lexical,
+        read=lambda ids: (ids, np.eye(20, dtype=np.float32)[ids]),
+    )
+    found = search_hybrid(searching(alike, asked), lexical, context=context)
     ranked = found.fused.ids.tolist()
     assert ranked.index(3) < ranked.index(13)
     assert ranked.index(4) < ranked.index(14)
@@ -163,14 +165,23 @@ def test_openings_that_were_not_found_are_looked_up_but_no_candidates() -> None:
         kept = found.ids < 1_000 if allowed is None else slice(None)
         return Hits(found.ids[kept], found.scores[kept])
 
-    def read(ids: Ids) -> Contents:
-        return Contents(ids, np.eye(200, dtype=np.float32)[ids], np.full_like(ids, 1_000))
-
     dense = searching({1: 0.5, 101: 0.4}, asked)
-    found = search_hybrid(dense, lexical, read=read, opening=lexical)
+    context = Context(documents=lambda ids: np.full_like(ids, 1_000), opening=lexical, read=None)
+    found = search_hybrid(dense, lexical, context=context)
     assert 1_000 not in found.fused.ids
     assert 1_000 not in found.lexical.ids
     assert set(found.opening.scores.tolist()) == {8.0}
+
+
+def test_what_is_alone_in_its_document_keeps_its_place() -> None:
+    """Openings are looked up without pairs of words; that must not count against them."""
+    asked: list[Ids | None] = []
+    dense = searching({1: 0.5, 2: 0.5, 3: 0.2, 4: 0.1}, asked)
+    lexical = searching({1: 9.5, 2: 9.0, 3: 3.0, 4: 2.0}, asked)
+    without_pairs = searching({1: 8.0, 2: 9.0, 3: 3.0, 4: 2.0}, asked)
+    context = Context(documents=lambda ids: ids, opening=without_pairs, read=None)
+    found = search_hybrid(dense, lexical, context=context)
+    assert found.fused.ids.tolist() == search_hybrid(dense, lexical).fused.ids.tolist()
 
 
 class Spelling(HashingEmbedder):

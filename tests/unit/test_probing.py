@@ -9,7 +9,7 @@ import pytest
 from rag.types import FloatMatrix
 from rag.vectors import rows as module
 from rag.vectors.faiss import FaissIndex
-from rag.vectors.probing import Lists
+from rag.vectors.probing import Membership
 from rag.vectors.rows import listed
 
 DIMENSION, COUNT = 32, 20_000
@@ -31,7 +31,7 @@ def index(vectors: FloatMatrix) -> faiss.IndexIVFRaBitQ:
 
 
 def test_rows_are_known_by_their_lists(index: faiss.IndexIVFRaBitQ, vectors: FloatMatrix) -> None:
-    lists = Lists(index)
+    lists = Membership(index)
     own = index.quantizer.search(vectors, 1)[1][:, 0]
     assert (lists.numbers == own).mean() > 0.99  # they were put in from half precision
     before = lists.sizes.copy()
@@ -41,14 +41,14 @@ def test_rows_are_known_by_their_lists(index: faiss.IndexIVFRaBitQ, vectors: Flo
 
 
 def test_evenness(index: faiss.IndexIVFRaBitQ) -> None:
-    lists, random = Lists(index), np.random.default_rng(0)
+    lists, random = Membership(index), np.random.default_rng(0)
     some = random.random(COUNT) < 0.3
     assert lists.evenness(some, int(some.sum())) > 0.95
     fewest = np.argsort(lists.numbers)[: COUNT // 5]
     alike = np.zeros(COUNT, np.bool_)
     alike[fewest] = True
     assert lists.evenness(alike, len(fewest)) == pytest.approx(0.2, abs=0.02)
-    assert lists.holding(alike).sum() == pytest.approx(COUNT / 5, rel=0.02)
+    assert lists.sizes_of_holders(alike).sum() == pytest.approx(COUNT / 5, rel=0.02)
     assert lists.evenness(np.zeros(COUNT, np.bool_), 0) == 1
 
 

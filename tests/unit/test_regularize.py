@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.fuse import DEPTH, fuse_convex, fuse_regularized, search_hybrid
+from rag.fuse import DEPTH, Context, fuse_convex, fuse_regularized, search_hybrid
 from rag.regularize import FEEDBACK, Contents, regularized, smoothed, spread, with_feedback
 from rag.types import FloatMatrix, FloatVector, Ids
 from rag.vectors import Hits, nothing
@@ -89,7 +89,8 @@ def test_regularizing_keeps_every_candidate_once_best_first(
         return Contents(held, unit(60)[held], held // 5)
 
     dense, lexical = hits(count), hits(words)
-    contents = read(np.union1d(dense.ids, lexical.ids))
+    ids = np.union1d(dense.ids, lexical.ids)
+    contents = read(ids) if len(ids) > 2 else None
     fused = fuse_regularized(dense, lexical, nothing(), contents)
     assert sorted(fused.ids.tolist()) == np.union1d(dense.ids, lexical.ids).tolist()
     assert np.all(np.diff(fused.scores) <= 0)
@@ -110,11 +111,12 @@ def test_only_candidates_are_read() -> None:
     def lexical(k: int, allowed: Ids | None) -> Hits:
         return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
 
-    def read(ids: Ids) -> Contents:
+    def read(ids: Ids) -> tuple[Ids, FloatMatrix]:
         asked.append(len(ids))
-        return Contents(ids, vectors[ids], ids)
+        return ids, vectors[ids]
 
-    found = search_hybrid(dense, lexical, read=read)
+    context = Context(documents=lambda ids: ids, opening=lexical, read=read)
+    found = search_hybrid(dense, lexical, context=context)
     assert asked == [DEPTH]
     assert found.fused.ids[0] == 7
     assert found.dense.scores[0] == pytest.approx(1)  # what is shown is not what was drawn

@@ -30,6 +30,8 @@ def sentences(text: str) -> list[str]:
         ["Im 3. Quartal stieg der Umsatz um ca. 5 Mio. Euro.", "Die Kosten sanken."],
         ["Gemäß § 5 Abs. 2 BGB gilt dies.", "Vgl. Art. 12 dazu."],
         ["Herr Dipl.-Ing. Meyer und Dr.-Ing. Weiß leiten es.", "Dipl. Kfm. Ott ging."],
+        ["Herr Dipl.-Wirt.-Ing. Meyer und Dr.-Ing. habil. Weiß kamen.", "Gut."],
+        ["Herr Meyer ist Dipl.-Ing.", "Er leitet das Werk."],
         ["M. Dupont est venu.", "Il est parti."],
         ["هل هذا صحيح؟", "نعم، هذا صحيح."],
         ["यह पहला वाक्य है।", "यह दूसरा है।"],

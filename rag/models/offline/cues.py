@@ -138,7 +138,7 @@ NEGATION = pattern(
 )
 """What turns a statement into its opposite."""
 
-_OPPOSITES = tuple(
+ANTONYMS = tuple(
     (pattern({"": one}), pattern({"": other}))
     for one, other in (
         ("increas~|rise|rises|rose|risen|grew|grow~|higher|gain~|stieg~|gestiegen|增长|上升",
@@ -158,15 +158,28 @@ _OPPOSITES = tuple(
         ("begin|begins|began|begun", "end|ends|ended"),
         ("win|wins|won|gewann", "lose|loses|lost|verlor"),
         ("profit|profits|gewinn", "loss|losses|verlust"),
-        ("a month|per month|each month|every month|monthly|monatlich",
-         "a year|per year|each year|every year|yearly|annual|annually|jährlich"),
-        ("earlier", "later"),
-        ("least", "most"),
-        ("more than", "less than|fewer than"),
-        ("mandatory|obligatory|required to|obliged to", "optional|free to"),
+        ("at least", "at most"),
+        ("mandatory|obligatory", "optional"),
     )
 )  # fmt: skip
-# In small letters, for the month is no permission.
-_MAY = (re.compile(r"\b(?:must|shall)\b(?! not\b)"), re.compile(r"\bmay (?!not\b)"))
-ANTONYMS = (*_OPPOSITES, _MAY)
 """Pairs of which a sentence that has one side contradicts a like one with the other."""
+
+OPPOSED_OF: tuple[tuple[Cue, Cue], ...] = (
+    # In small letters, for the month is no permission.
+    (
+        re.compile(r"\b(?:must|shall) (?!not\b)(?:be )?(\w+(?: \w+)?)"),
+        re.compile(r"\bmay (?!not\b)(?:be )?(\w+(?: \w+)?)"),
+    ),
+    (
+        re.compile(r"\b(?:more than|over|at least) (\S*\d\S*)", re.IGNORECASE),
+        re.compile(r"\b(?:less than|fewer than|under|at most) (\S*\d\S*)", re.IGNORECASE),
+    ),
+    (
+        re.compile(r"(\w[\w.,]*) (?:monthly|(?:a|per|each|every) month)\b", re.IGNORECASE),
+        re.compile(
+            r"(\w[\w.,]*) (?:annually|yearly|(?:a|per|each|every) year\b(?! (?:ago|earlier)))",
+            re.IGNORECASE,
+        ),
+    ),
+)
+"""The same of what stands beside a word: what must and may be done, is paid monthly or yearly."""

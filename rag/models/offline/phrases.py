@@ -49,8 +49,8 @@ ENGLISH = Grammar(
         "compare please much many more most less least long often far old large big high get "
         "according do does did out up off down again please me us my who's what's".split()
     ),
-    clauses=frozenset("that which whom if when while because where how".split()),
-    behind_verb=frozenset("out up off down about if when while because after before".split()),
+    clauses=frozenset("that which whom if when while because".split()),
+    behind_verb=frozenset("out up off down about if when while because".split()),
 )
 GERMAN = Grammar(
     articles=frozenset(
@@ -72,6 +72,10 @@ GERMAN = Grammar(
     ),
     nouns_are_capital=True,
 )
+
+
+# "Must the filter if it leaks be replaced": the verb is still to come.
+_PARTICIPLE_FOLLOWS = frozenset("be been have".split())
 
 
 def _all_small(grammar: Grammar) -> frozenset[str]:
@@ -195,16 +199,19 @@ class _Reading:
         follows = words[end].folded if end < len(words) else ""
         if follows == "of" or follows in g.small - g.behind_verb:
             return False
+        if any(word.folded in _PARTICIPLE_FOLLOWS for word in words[end:]):
+            return False
         self._has_its_verb.add(begun)
         return True
 
     def _subject(self, at: int, after: int, end: int) -> int:
         """Where a name ends whose verb follows it in a clause: "that Pellcombe Water pays"."""
         g, words = self._grammar, self._words
-        if at == 0 or words[at - 1].folded not in g.clauses:
+        if at < 2 or words[at - 1].folded not in g.clauses or words[at - 2].folded in g.joins:
             return end
-        named = [n for n in range(after, end) if words[n].is_named]
-        return named[-1] + 1 if named else end
+        ended = end == len(words) or not words[end].text[0].isalnum()
+        verb = ended and end - after > 1 and words[end - 2].is_named and not words[end - 1].is_named
+        return end - 1 if verb else end
 
     def _head(self, at: int, end: int) -> int:
         """Where the phrase begins: behind a verb that follows "who"."""

@@ -5,7 +5,7 @@ copies that are false. Elsewhere it knows little more than likeness does, and ne
 that the quote lacks; so all of them count. How much each counts was set by hand, with 300 pairs of
 each public set in view (see `tests/benchmarks/support.py`), so that figures on those are a little
 kinder than on others. Who does what to whom is told only where two names or nouns change places
-around the same verb.
+around one of some verbs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rag.embedding import Embedder
 from rag.models.offline.english import is_english, is_prose
 from rag.models.offline.folder import Curve
 from rag.models.offline.opposition import opposed
+from rag.models.offline.parties import turned_round
 from rag.models.offline.reader import Reader
 from rag.models.offline.words import names, telling, words
 from rag.sentences import split
@@ -69,7 +70,8 @@ def weighed(pairs: Sequence[tuple[str, str]], reader: Reader, embedder: Embedder
         covered = len(asked & there) / max(1, len(asked))
         missing = sum(name not in there for name in names(part))
         score = logit + LIKE * cosine + COVERED * covered - MISSING * missing
-        scores[place].append(score - OPPOSED * (opposed(part, nearest) is not None))
+        against = opposed(part, nearest) is not None or turned_round(part, nearest)
+        scores[place].append(score - OPPOSED * against)
     return [float(np.mean(of)) for of in scores]
 
 

@@ -18,6 +18,7 @@ from rag.embedding import Embedder
 from rag.models.offline import ID
 from rag.models.offline.candidates import Candidate, candidates
 from rag.models.offline.opposition import opposed, other_names
+from rag.models.offline.parties import turned_round
 from rag.models.offline.scoring import Question, coverage, take_apart
 from rag.models.offline.sentences import embed, evidence
 from rag.models.offline.values import Kind, find
@@ -100,6 +101,8 @@ def _verdict(claim: Question, candidate: Candidate, like: float, covered: float)
     figures = {one.number for one in find(Kind.NUMBER, claim.text)}
     known = {one.number for one in find(Kind.NUMBER, f"{candidate.heading.text} {said}")}
     if not figures <= known or not claim.names <= whole:
+        return Verdict.NOT_FOUND
+    if turned_round(claim.text, said):
         return Verdict.NOT_FOUND
     if like >= SUPPORTS_LIKE and covered >= SUPPORTS_COVERED:
         return Verdict.SUPPORTED
