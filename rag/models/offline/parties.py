@@ -31,7 +31,8 @@ _ONE_WAY = frozenset(
         "tells owes lends grants gives delivers supplies sends transfers assigns invoices "
         "reimburses compensates indemnifies exceeds outperforms beats precedes follows replaces "
         "contains includes causes controls manages supervises governs leads reports advises "
-        "represents teaches treats funds finances sponsors founded wrote invented defeated killed attacked"
+        "represents teaches treats funds finances sponsors founded wrote invented defeated killed "
+        "attacked"
     )
 )
 _NEXT = 2
