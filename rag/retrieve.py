@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from rag.across import ids_in, keys_of, likeness, models_of, together, vectors_of
 from rag.ahead import Ahead
 from rag.catalog import Catalog
 from rag.catalog.filters import document_condition
 from rag.computing import waiting
 from rag.diversify import CANDIDATES, diversified
-from rag.embedding import Embedder
 from rag.errors import InvalidRequest
 from rag.filling import CollectionIndexes
 from rag.fuse import (
@@ -33,13 +33,11 @@ from rag.fuse import (
 )
 from rag.indexes import Indexes
 from rag.rerank import RERANKED, Rerank, reranked
-from rag.types import Around, Collection, FloatMatrix, Ids, Passage
+from rag.types import Around, Collection, Ids, Passage
 from rag.vectors import Hits
 
 _LONGEST_MERGED = 4_000
 """Code points up to which a chain of neighbours is merged: no passage swallows a document."""
-_SHIFT = 40
-"""Chunk ids are counted per collection; shifted by this many bits they are unique together."""
 
 
 class Mode(StrEnum):
@@ -115,7 +113,7 @@ class Retriever:
                 passages = reranked(request.query, passages, self._rerank)
         if request.diversity:
             keys = {_span(passage): key for key, passage in found}
-            alike = _likeness(opened, [keys[_span(passage)] for passage in passages])
+            alike = likeness(opened, [keys[_span(passage)] for passage in passages])
             passages = diversified(passages, alike, request.diversity, request.top_k)
         passages = passages[: request.top_k]
         if request.around is Around.NONE:
@@ -135,7 +133,7 @@ class Retriever:
         for place, collection in enumerate(request.collections):
             ids = self._catalog.matching.chunks(collection, request.filter)
             if ids is not None:
-                parts.append(ids + (place << _SHIFT))
+                parts.append(keys_of(ids, place))
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
     def _rank(
@@ -150,7 +148,7 @@ class Retriever:
             return hits, {"dense": hits}
         lexical = self._ahead.begin(_lexical(opened, request.query), DEPTH, allowed)
         dense = self._dense(opened, request.query)
-        models = _models(opened)
+        models = models_of(opened)
         weight = min(
             (dense_weight(request.query, one) for one in models.values()), default=DENSE_WEIGHT
         )
@@ -158,9 +156,9 @@ class Retriever:
         words = [partial(one.lexical.search, request.query) for one in opened]
         context = Context(
             documents=partial(self._documents, request.collections),
-            opening=_together(words),
+            opening=together(words),
             # Vectors of several models do not compare.
-            read=partial(_vectors, opened) if len(models) == 1 else None,
+            read=partial(vectors_of, opened) if len(models) == 1 else None,
         )
         found = search_hybrid(dense, lexical, allowed, weight=weight, context=context, trust=trust)
         return found.fused, {
@@ -172,16 +170,16 @@ class Retriever:
 
     def _dense(self, opened: Sequence[CollectionIndexes], query: str) -> Search:
         with waiting():
-            vectors = {key: one.embed_query(query) for key, one in _models(opened).items()}
-        return _together([partial(one.vectors.search, vectors[one.embedder.id]) for one in opened])
+            vectors = {key: one.embed_query(query) for key, one in models_of(opened).items()}
+        return together([partial(one.vectors.search, vectors[one.embedder.id]) for one in opened])
 
     def _documents(self, collections: Sequence[Collection], keys: Ids) -> Ids:
-        """For each of some sorted keys, shifted as in ``_together``, that of the first chunk."""
+        """For each of some sorted keys that of its document's first chunk."""
         found = []
         for place, collection in enumerate(collections):
-            ids = keys[keys >> _SHIFT == place] - (place << _SHIFT)
+            ids = ids_in(keys, place)
             first = self._catalog.texts.first_chunks(collection.id, ids)
-            found.append(first + (place << _SHIFT))
+            found.append(keys_of(first, place))
         return np.concatenate(found)
 
     def _passages(
@@ -213,20 +211,10 @@ class Retriever:
     def _read(self, collections: Sequence[Collection], keys: Ids) -> dict[int, Passage]:
         found = {}
         for place, collection in enumerate(collections):
-            ids = keys[keys >> _SHIFT == place] - (place << _SHIFT)
+            ids = ids_in(keys, place)
             passages = self._catalog.texts.passages(collection.id, ids)
-            found.update({i + (place << _SHIFT): passage for i, passage in passages.items()})
+            found.update({keys_of(i, place): passage for i, passage in passages.items()})
         return found
-
-
-def _vectors(opened: Sequence[CollectionIndexes], keys: Ids) -> tuple[Ids, FloatMatrix]:
-    """Those of some sorted keys, shifted as in ``_together``, that have vectors, and these."""
-    keys_held, vectors = [], []
-    for place, one in enumerate(opened):
-        held, rows = one.vectors.get(keys[keys >> _SHIFT == place] - (place << _SHIFT))
-        keys_held.append(held + (place << _SHIFT))
-        vectors.append(rows)
-    return np.concatenate(keys_held), np.concatenate(vectors)
 
 
 def _candidates(request: SearchRequest) -> int:
@@ -243,53 +231,8 @@ def _span(passage: Passage) -> tuple[str, int, int]:
     return passage.document_id, passage.start, passage.end
 
 
-def _likeness(opened: Sequence[CollectionIndexes], keys: Sequence[int]) -> FloatMatrix:
-    """Cosines of some chunks' vectors; 0 where these are of different models, or gone."""
-    at = {key: place for place, key in enumerate(keys)}
-    ids = np.array(sorted(at), np.int64)
-    alike = np.zeros((len(keys), len(keys)), np.float32)
-    for model, embedder in _models(opened).items():
-        rows = np.zeros((len(keys), embedder.dimension), np.float32)
-        for place, one in enumerate(opened):
-            if one.embedder.id == model:
-                held, vectors = one.vectors.get(ids[ids >> _SHIFT == place] - (place << _SHIFT))
-                rows[[at[key] for key in (held + (place << _SHIFT)).tolist()]] = vectors
-        alike += rows @ rows.T
-    return alike
-
-
-def _models(opened: Sequence[CollectionIndexes]) -> Mapping[str, Embedder]:
-    """The embedding models of the collections, by id: nearly always one."""
-    return {one.embedder.id: one.embedder for one in opened}
-
-
 def _lexical(opened: Sequence[CollectionIndexes], query: str) -> Search:
-    return _together([partial(one.lexical.search, query, pairs=PAIR_WEIGHT) for one in opened])
-
-
-def _together(searches: Sequence[Search]) -> Search:
-    """The indexes of several collections as one, ids shifted by the collection's place."""
-
-    def search(k: int, allowed: Ids | None) -> Hits:
-        found = []
-        for place, one in enumerate(searches):
-            mine = None
-            if allowed is not None:
-                mine = allowed[allowed >> _SHIFT == place] - (place << _SHIFT)
-                if not len(mine):
-                    continue
-            hits = one(k, mine)
-            found.append(Hits(hits.ids + (place << _SHIFT), hits.scores))
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
-        ids = np.concatenate([hits.ids for hits in found])
-        scores = np.concatenate([hits.scores for hits in found])
-        order = np.lexsort((ids, -scores))[:k]
-        return Hits(ids[order], scores[order])
-
-    return search
+    return together([partial(one.lexical.search, query, pairs=PAIR_WEIGHT) for one in opened])
 
 
 def _merge_into(merged: list[Passage], passage: Passage) -> bool:
