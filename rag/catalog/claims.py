@@ -116,15 +116,19 @@ class Claims:
                 _give_back(connection, claim, due_at=time.time() + pause_s)
 
     def pause(self, claim: Claim, error: Mapping[str, Any]) -> None:
-        """Give an item back, and begin nothing more of its job until somebody resumes it."""
+        """Give an item back, and begin nothing more of its job until somebody resumes it.
+
+        Unless somebody did so already, with another budget than the one that was spent.
+        """
         with self._held(claim) as connection:
             if connection is None:
                 return
             _give_back(connection, claim, due_at=0.0)
-            if _status(connection, claim) in OPEN:
-                set_job(
-                    connection, claim.ordered.job_id, status=JobStatus.PAUSED, error=dict(error)
-                )
+            job_id = claim.ordered.job_id
+            mine = t.work.c.job_id == job_id
+            budget = connection.execute(sa.select(t.work.c.budget_usd).where(mine)).scalar()
+            if _status(connection, claim) in OPEN and budget == claim.ordered.budget_usd:
+                set_job(connection, job_id, status=JobStatus.PAUSED, error=dict(error))
 
     def finish(self, claim: Claim, produced: Produced) -> None:
         """Keep what the whole work came to, at the claimed step after its last round; durable."""

@@ -95,7 +95,8 @@ def test_a_spent_budget_pauses_and_a_larger_one_goes_on(
     paused = ended(models_rest, analysis)
     assert (paused["status"], paused["error"]["code"]) == ("paused", "budget_exceeded")
     assert paused["work"]["cost_usd"] <= told["most_cost_usd"] / 8
-    assert 0 < len(server.calls) < NUMBER + 3
+    until(lambda: len(server.calls) > 0)  # another part may have had the budget, just now
+    assert len(server.calls) < NUMBER + 3
     more = {"budget_usd": told["most_cost_usd"]}
     models_rest.client.post(f"/v1/analyses/{analysis['id']}/resume", json=more)
     done = ended(models_rest, analysis)

@@ -284,6 +284,26 @@ def test_a_spent_budget_pauses_and_a_larger_one_goes_on(catalog: Catalog) -> Non
     assert result(catalog, job_id) == {"sum": 45, "failed": 0}
 
 
+def test_what_found_the_old_budget_spent_does_not_pause_with_another(catalog: Catalog) -> None:
+    began, raised = threading.Event(), threading.Event()
+
+    def spend(_spec: WorkSpec, item: Item) -> None:
+        if work.runs[item.round, item.position] == 1 and not raised.is_set():
+            began.set()
+            assert raised.wait(ENOUGH_S)
+            raise BudgetExceeded("There is none left.")
+
+    work = Sums(run_one=spend)
+    job_id = order(catalog, 10, budget_usd=1.0)
+    with working(catalog, work):
+        assert began.wait(ENOUGH_S)
+        catalog.work.resume(job_id, budget_usd=100.0)
+        raised.set()
+        wait_for(lambda: job(catalog, job_id).status is not JobStatus.IN_PROGRESS)
+        assert ended(catalog, job_id).error is None
+    assert result(catalog, job_id) == {"sum": 45, "failed": 0}
+
+
 def test_what_ended_long_ago_is_swept_and_what_rests_stays(catalog: Catalog) -> None:
     def spend(_spec: WorkSpec, _item: Item) -> None:
         raise BudgetExceeded("There is none left.")

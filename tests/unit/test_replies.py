@@ -108,9 +108,11 @@ def test_what_was_bought_and_could_not_be_written_down_stays_set_aside(
         patch.setattr("rag.catalog.replies._INSERT_DOCUMENTS", sa.text("INSERT INTO nowhere"))
         for number in range(50):
             # Nobody holds the budget of the day between one request and the next.
-            gc.collect()
+            gc.collect(1)
             with pytest.raises((sa.exc.DBAPIError, BudgetExceeded)) as caught:
                 ask(catalog, document, f"{number}?", model, budgets)
+            if caught.type is BudgetExceeded:
+                break
     assert caught.type is BudgetExceeded
     assert 0 < len(model.requests) < 10, "each may cost more than 0.1 dollars"
     with pytest.raises(BudgetExceeded, match="set aside"):
