@@ -147,6 +147,8 @@ def test_any_text_can_follow_any_other(question: str, before: list[str]) -> None
         ("Compare the rent of the Acme lease and the Beta lease",
          ("the rent of the Acme lease?", "the rent of the Beta lease?")),
         ("Compare the revenue in 2023 and 2024.", ("the revenue in 2023?", "the revenue in 2024?")),
+        ("Compare the revenue of NVIDIA and Intel in Q3 2022.",
+         ("the revenue of NVIDIA in Q3 2022?", "the revenue of Intel in Q3 2022?")),
         ("Compare the Acme and Beta leases", ("the Acme leases", "Beta leases")),
         ("What is the difference between the TX-125 and the TX-200?", ("the TX-125", "the TX-200")),
         ("How does the Oudemeer agreement differ from the Pellcombe agreement?",

@@ -19,6 +19,11 @@ from rag.models.offline.parties import turned_round
         ("Acme Inc. acquired Beta Corp. in full.", "Beta Corp. acquired Acme Inc. in full."),
         ("In May Greyfell sued Pellcombe.", "Pellcombe sued Greyfell in May."),
         ("Ørsted supplies Pellcombe with power.", "Pellcombe supplies Ørsted with power."),
+        ("Greyfell pays Pellcombe USD 500 per day.", "Pellcombe pays Greyfell USD 500 per day."),
+        ("Greyfell pays Pellcombe USD 500.", "Greyfell is paid USD 500 by Pellcombe."),
+        ("Acme sued Bolt.", "Acme was sued by Bolt."),
+        ("The Supplier may assign it only with the Customer's consent.",
+         "The Customer may assign this Agreement only with the Supplier's consent."),
         ("The method outperforms the baseline.", "The baseline outperforms the method."),
     ],
 )  # fmt: skip

@@ -12,7 +12,7 @@ _CAPITAL = r"[^\W\d_a-zß-öø-ÿ]"
 _WORD = rf"{_CAPITAL}[\w&'’-]*"  # noqa: RUF001
 _NO_NAME = (
     "The|A|An|In|On|At|By|For|From|Under|Since|After|Before|During|If|When|While|January|February|"
-    "March|April|May|June|July|August|September|October|November|December"
+    "March|April|May|June|July|August|September|October|November|December|USD|EUR|GBP|CHF|JPY"
 )
 _NAME = re.compile(
     rf"\b(?!(?:{_NO_NAME})\b){_WORD}(?: (?:(?:of|&) )?(?!(?:{_NO_NAME})\b){_WORD})*"
@@ -20,10 +20,7 @@ _NAME = re.compile(
 )
 _ABBREVIATED = re.compile(r"\b(Inc|Ltd|Corp|Co|Mr|Mrs|Ms|Dr|St)\.")
 _OTHER_CLAUSE = re.compile(r"[,;:.()]|\b(?:and|or|but|while|that|which|who|if|when|than)\b")
-_DONE_BY = re.compile(
-    r"\b(?:\w+ed|paid|sold|made|given|sent|held|bought|built|owed|taken|written|led|met|won|lent|"
-    r"beaten|known|borne|told|shown) by\b"
-)
+_DONE_BY = re.compile(r"\b(?:is|are|was|were|be|been|being)\b.*\bby\b", re.DOTALL)
 # What one does to the other, whatever preposition joins them.
 _ONE_WAY = frozenset(
     words(
@@ -42,9 +39,9 @@ def turned_round(one: str, other: str) -> bool:
     """Whether one says of two names or nouns what the other says with these in each other's place.
 
     "A pays B" and "B pays A". Both may be true, so this is no contradiction: only that the one does
-    not show the other. What is done by somebody ("is paid by") is not compared.
+    not show the other.
     """
-    if not (is_english(one) and is_english(other)) or any(map(_DONE_BY.search, (one, other))):
+    if not (is_english(one) and is_english(other)):
         return False
     first, second = (_acting(text) for text in (one, other))
     return any((b, a, does) in second - first for a, b, does in first - second)
@@ -62,5 +59,7 @@ def _acting(text: str) -> set[tuple[str, str, str]]:
                 break
             does = next((word for word in telling(between) if word in _ONE_WAY), None)
             if does is not None:
-                found.add((name[0].casefold(), later[0].casefold(), does))
+                pair = [one[0].casefold().removesuffix("'s") for one in (name, later)]
+                acting, other = reversed(pair) if _DONE_BY.search(between) else pair
+                found.add((acting, other, does))
     return found

@@ -121,7 +121,11 @@ def _alike(one: str, two: str) -> tuple[str, str]:
     """
     first, second = one.split(), two.split()
     if not second[-1][0].isupper() and first[-1][0].isupper():
-        tail = [word for word in second if not word[0].isupper() and not word[0].isdigit()]
+        named = [word[0].isupper() for word in second]
+        start = named.index(True) if True in named else 0
+        while start < len(second) and named[start]:
+            start += 1
+        tail = second[start:]  # behind its name
         one = " ".join([*first, *[word for word in tail if word not in first]])
     elif len(second) == 1 and len(first) > 1 and second[0][0].isdigit() == first[-1][0].isdigit():
         two = " ".join([*first[:-1], *second])

@@ -21,6 +21,7 @@ from rag.models.offline.folder import Curve
 from rag.models.offline.opposition import opposed
 from rag.models.offline.parties import turned_round
 from rag.models.offline.reader import Reader
+from rag.models.offline.units import other_units
 from rag.models.offline.words import names, telling, words
 from rag.sentences import split
 
@@ -70,7 +71,11 @@ def weighed(pairs: Sequence[tuple[str, str]], reader: Reader, embedder: Embedder
         covered = len(asked & there) / max(1, len(asked))
         missing = sum(name not in there for name in names(part))
         score = logit + LIKE * cosine + COVERED * covered - MISSING * missing
-        against = opposed(part, nearest) is not None or turned_round(part, nearest)
+        against = (
+            opposed(part, nearest) is not None
+            or turned_round(part, nearest)
+            or other_units(part, nearest)
+        )
         scores[place].append(score - OPPOSED * against)
     return [float(np.mean(of)) for of in scores]
 

@@ -21,7 +21,9 @@ from rag.models.offline.opposition import opposed, other_names
 from rag.models.offline.parties import turned_round
 from rag.models.offline.scoring import Question, coverage, take_apart
 from rag.models.offline.sentences import embed, evidence
+from rag.models.offline.units import other_units
 from rag.models.offline.values import Kind, find
+from rag.models.offline.words import telling, words
 from rag.models.tasks import Outcome, Verdict, Verification, VerifyTask
 
 MOST_EMBEDDED = 16
@@ -102,7 +104,9 @@ def _verdict(claim: Question, candidate: Candidate, like: float, covered: float)
     known = {one.number for one in find(Kind.NUMBER, f"{candidate.heading.text} {said}")}
     if not figures <= known or not claim.names <= whole:
         return Verdict.NOT_FOUND
-    if turned_round(claim.text, said):
+    if turned_round(claim.text, said) or other_units(claim.text, said):
+        return Verdict.NOT_FOUND
+    if not set(words(claim.text)[:1]) & set(telling(claim.text)) <= whole:  # a name, perhaps
         return Verdict.NOT_FOUND
     if like >= SUPPORTS_LIKE and covered >= SUPPORTS_COVERED:
         return Verdict.SUPPORTED
